@@ -1,0 +1,1 @@
+"""cbir: a search engine for images by their content."""

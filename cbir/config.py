@@ -1,0 +1,172 @@
+"""What is decided once: the embedding space of a gallery, and the settings of this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cbir.errors import CbirError
+
+__all__ = [
+    "EmbeddingSpec",
+    "GalleryConfig",
+    "IndexKind",
+    "Interpolation",
+    "Pooling",
+    "Preprocessing",
+    "available_cores",
+    "cache_dir",
+    "max_pixels",
+    "weights_dirs",
+]
+
+Interpolation = Literal["bilinear", "bicubic"]
+Pooling = Literal["avg", "max", "gem", "flatten", "cls", "none"]
+IndexKind = Literal["auto", "flat", "hnsw", "ivf"]
+
+DEFAULT_GALLERY = Path("index_data/default")
+DEFAULT_BACKBONE = "efficientnet_lite0"
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """From a decoded image to the network's input, the same for gallery and query.
+
+    The shorter side is scaled to `resize` pixels and the centre square of `crop` pixels is kept;
+    `mean` and `std` apply to channels scaled to [0, 1] and are folded into the network's graph.
+    """
+
+    resize: int
+    crop: int
+    interpolation: Interpolation = "bilinear"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSpec:
+    """Everything that makes two embeddings comparable, fixed when a gallery is created.
+
+    Where a network runs (OpenVINO or torch, bf16 or fp32) is not part of it: the runtimes agree
+    within a tolerance that the tests state.
+    """
+
+    backbone: str
+    weights: str
+    """`sha256:` and the digest of the checkpoint file; `none` for a backbone without weights."""
+    pooling: Pooling
+    dim: int
+    preprocessing: Preprocessing
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that differ whenever any part of the spec differs."""
+        canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> EmbeddingSpec:
+        preprocessing = dict(data["preprocessing"])
+        preprocessing["mean"] = tuple(preprocessing["mean"])
+        preprocessing["std"] = tuple(preprocessing["std"])
+        return cls(**{**data, "preprocessing": Preprocessing(**preprocessing)})
+
+    def differences(self, other: EmbeddingSpec) -> list[str]:
+        """The parts in which two specs differ, as `part: mine against theirs`."""
+        mine, theirs = self.to_json(), other.to_json()
+        return [f"{k}: {mine[k]} against {theirs[k]}" for k in mine if mine[k] != theirs[k]]
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryConfig:
+    """What a gallery remembers about itself beside its images."""
+
+    spec: EmbeddingSpec
+    weights_from: str | None = None
+    """Checkpoint file or torchvision weights name the spec's weights were read from, if any."""
+    index: IndexKind = "auto"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "spec": self.spec.to_json(),
+            "weights_from": self.weights_from,
+            "index": self.index,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> GalleryConfig:
+        return cls(
+            spec=EmbeddingSpec.from_json(data["spec"]),
+            weights_from=data["weights_from"],
+            index=data["index"],
+        )
+
+
+def available_cores() -> int:
+    """Cores this process may use: CPU affinity and the cgroup's quota; `CBIR_THREADS` overrides."""
+    asked = os.environ.get("CBIR_THREADS")
+    if asked:
+        return max(1, _integer("CBIR_THREADS", asked))
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return max(1, min(cores, _cgroup_quota() or cores))
+
+
+def max_pixels() -> int:
+    """Largest image that is decoded, in pixels: 100 million unless `CBIR_MAX_PIXELS` says so."""
+    return _integer("CBIR_MAX_PIXELS", os.environ.get("CBIR_MAX_PIXELS", "100000000"))
+
+
+def cache_dir() -> Path:
+    """Where exported networks are kept: `CBIR_CACHE_DIR`, or `cbir` in the user's cache."""
+    asked = os.environ.get("CBIR_CACHE_DIR")
+    if asked:
+        return Path(asked)
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("cbir", appauthor=False))
+
+
+def weights_dirs() -> list[Path]:
+    """Where checkpoints are looked for, in this order.
+
+    `CBIR_WEIGHTS_DIR` first, then the directory that torchvision downloads to.
+    """
+    torch_home = os.environ.get("TORCH_HOME") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME", "~/.cache"), "torch"
+    )
+    downloads = Path(torch_home).expanduser() / "hub" / "checkpoints"
+    asked = os.environ.get("CBIR_WEIGHTS_DIR")
+    return [Path(asked).expanduser(), downloads] if asked else [downloads]
+
+
+def _integer(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise CbirError(f"{name} is {text!r}, not a whole number; unset it or correct it") from None
+
+
+def _cgroup_quota() -> int | None:
+    """Cores granted by the cgroup (version 2, then 1), rounded up; None without a quota."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            root = Path("/sys/fs/cgroup/cpu")
+            quota = (root / "cpu.cfs_quota_us").read_text().strip()
+            period = (root / "cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return None
+    if quota in ("max", "-1"):
+        return None
+    return -(-int(quota) // int(period))

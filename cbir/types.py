@@ -1,0 +1,88 @@
+"""The values that flow through cbir: small, frozen, without behaviour of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = [
+    "Candidates",
+    "FailedImage",
+    "Hit",
+    "ImageRecord",
+    "IndexReport",
+    "SearchResult",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """One image of a gallery, as the catalogue knows it."""
+
+    id: int
+    uri: str
+    """Absolute path, or `file://` URL where the path is not UTF-8 text; unique in a gallery."""
+    name: str
+    """The short name for people: the path relative to its source's root."""
+    width: int
+    height: int
+    """Size in pixels, upright (EXIF orientation applied)."""
+    size: int
+    """Bytes of the encoded file."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What a vector index found: the k nearest of each of Q queries, best first."""
+
+    ids: npt.NDArray[np.int64]
+    """(Q, k); -1 where fewer than k were found."""
+    similarities: npt.NDArray[np.float32]
+    """(Q, k) cosine similarities."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One image that answers a query."""
+
+    rank: int
+    """From 1, the best."""
+    image: ImageRecord
+    similarity: float
+    """Cosine similarity of the embeddings, in [-1, 1]; higher is more alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The answer to one query; a query that finds nothing has no hits."""
+
+    query: str
+    hits: tuple[Hit, ...]
+    timings_ms: Mapping[str, float]
+    """Milliseconds by stage: `embed`, `search`, `total`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedImage:
+    """An image that could not be indexed, and why."""
+
+    uri: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What one indexing run did."""
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    failed: tuple[FailedImage, ...] = ()
+    seconds: float = 0.0
