@@ -141,10 +141,9 @@ def weights_dirs() -> list[Path]:
 
     `CBIR_WEIGHTS_DIR` first, then the directory that torchvision downloads to.
     """
-    torch_home = os.environ.get("TORCH_HOME") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME", "~/.cache"), "torch"
-    )
-    downloads = Path(torch_home).expanduser() / "hub" / "checkpoints"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    torch_home = Path(os.environ.get("TORCH_HOME") or cache / "torch")
+    downloads = torch_home.expanduser() / "hub" / "checkpoints"
     asked = os.environ.get("CBIR_WEIGHTS_DIR")
     return [Path(asked).expanduser(), downloads] if asked else [downloads]
 

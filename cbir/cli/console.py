@@ -1,0 +1,115 @@
+"""How cbir speaks on the terminal: aligned lines, quiet colours, nothing that is not text."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+BAR_CELLS = 10
+LOG_EVERY_S = 10.0
+
+
+def printable(text: str) -> str:
+    """`text` on one line, with what a terminal would interpret shown as escapes."""
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def out() -> Console:
+    """The console for results; colour goes away with NO_COLOR or a pipe."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def print_json(data: Any) -> None:
+    """One JSON document on standard output; ASCII, so that any name survives any terminal."""
+    json.dump(data, sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+def print_columns(
+    header: Sequence[str], rows: Iterable[Sequence[str]], *, align: str, style: str = "dim"
+) -> None:
+    """A table without rules; `align` has one of `<` and `>` per column."""
+    table = [list(header), *(list(row) for row in rows)]
+    widths = [max(len(row[i]) for row in table) for i in range(len(header))]
+    console = out()
+    for number, row in enumerate(table):
+        cells = [f"{cell:{a}{w}}" for cell, a, w in zip(row, align, widths, strict=True)]
+        console.print("  ".join(cells).rstrip(), style=style if number == 0 else None)
+
+
+def similarity_bar(similarity: float) -> str:
+    """A quiet bar for a cosine similarity; negative ones are empty."""
+    cells = round(BAR_CELLS * max(0.0, min(1.0, similarity)))
+    return "━" * cells + " " * (BAR_CELLS - cells)
+
+
+@contextmanager
+def progress_line(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """One line that says how far long work is: live on a terminal, a log line at times elsewhere.
+
+    Yields a function that takes the number of images done so far.
+    """
+    if sys.stderr.isatty():
+        yield from _live(what, total)
+    else:
+        yield from _logged(what, total)
+
+
+def _live(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    started = time.perf_counter()
+    columns = (
+        TextColumn("{task.description}"),
+        MofNCompleteColumn(separator=" / "),
+        BarColumn(20),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total, rate="")
+
+        def update(done: int) -> None:
+            rate = done / max(1e-9, time.perf_counter() - started)
+            bar.update(task, completed=done, total=max(total, done), rate=f"{rate:,.0f} images/s")
+
+        yield update
+
+
+def _logged(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    started = last = time.perf_counter()
+
+    def update(done: int) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        if now - last >= LOG_EVERY_S:
+            last = now
+            rate = done / (now - started)
+            left = (total - done) / rate if rate else 0
+            print(
+                f"{what} {done:,} / {total:,}  {rate:,.0f} images/s  {left:,.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    yield update

@@ -1,0 +1,174 @@
+"""`cbir info`, `remove`, `rebuild` and `verify`: looking after a gallery."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cbir.cli.options import DEFAULT_GALLERY, GalleryOption, IndexKindOption, JsonOption
+
+if TYPE_CHECKING:
+    from cbir.gallery import Gallery
+
+EXIT_PROBLEMS = 1
+PROBLEMS_SHOWN = 10
+
+
+def register(app: typer.Typer) -> None:
+    for command in (info, remove, rebuild, verify):
+        app.command()(command)
+
+
+def summary(gallery: Gallery) -> str:
+    """One line that says what a gallery holds."""
+    spec = gallery.spec
+    kind = gallery.vectors().kind
+    index = "exact index" if kind == "flat" else f"{kind} index"
+    return (
+        f"gallery {gallery.path}: {gallery.count():,} images, "
+        f"{spec.backbone} · {spec.dim}-d · {index}"
+    )
+
+
+def info(
+    gallery: GalleryOption = DEFAULT_GALLERY,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="List the images that could not be read.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Show what a gallery holds and how it was made."""
+    from cbir.cli.console import out, print_json, printable
+    from cbir.gallery import Gallery
+
+    with Gallery.open(gallery) as opened:
+        failures = opened.catalog.failures()
+        if json:
+            print_json(
+                {
+                    "gallery": str(opened.path),
+                    "images": opened.count(),
+                    "failed": [{"uri": f.uri, "reason": f.reason} for f in failures],
+                    "bytes": _bytes(opened.path),
+                    "fingerprint": opened.spec.fingerprint,
+                    "index": opened.vectors().kind,
+                    **opened.config.to_json()["spec"],
+                    "weights_from": opened.config.weights_from,
+                }
+            )
+            return
+        console = out()
+        if failed:
+            for failure in failures:
+                console.print(f"{printable(failure.uri)}: {printable(failure.reason)}")
+            if not failures:
+                console.print("no image failed")
+            return
+        spec = opened.spec
+        console.print(summary(opened))
+        lines = {
+            "weights": f"{opened.config.weights_from or 'none'} ({spec.weights[:19]})",
+            "pooling": spec.pooling,
+            "input": f"{spec.preprocessing.crop} px",
+            "on disk": f"{_bytes(opened.path) / 1e6:,.1f} MB",
+            "failed": f"{len(failures):,}" + (" (--failed lists them)" if failures else ""),
+        }
+        for name, value in lines.items():
+            console.print(f"{name:<8} {printable(value)}")
+
+
+def remove(
+    images: Annotated[list[str], typer.Argument(help="id:N, a file, or the URI of an image.")],
+    gallery: GalleryOption = DEFAULT_GALLERY,
+    json: JsonOption = False,
+) -> None:
+    """Take images out of a gallery. Their files stay where they are.
+
+    An image whose file still lies in an indexed folder comes back with the next 'cbir index'.
+    """
+    from cbir.cli.console import print_json
+    from cbir.gallery import Gallery
+
+    with Gallery.open(gallery) as opened:
+        ids = [opened.find(reference).id for reference in images]
+        removed = opened.remove(ids)
+        if json:
+            print_json({"removed": removed, "images": opened.count()})
+        else:
+            typer.echo(f"removed {removed:,}")
+            typer.echo(summary(opened))
+
+
+def rebuild(
+    gallery: GalleryOption = DEFAULT_GALLERY,
+    kind: IndexKindOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Build the vector index anew from the catalogue, without embedding anything."""
+    import time
+
+    from cbir.cli.console import print_json
+    from cbir.gallery import Gallery
+
+    with Gallery.open(gallery) as opened:
+        started = time.perf_counter()
+        opened.rebuild(index=kind)
+        seconds = time.perf_counter() - started
+        if json:
+            index = opened.vectors()
+            print_json({"images": index.count(), "index": index.kind, "seconds": seconds})
+        else:
+            typer.echo(f"rebuilt in {seconds:,.1f} s")
+            typer.echo(summary(opened))
+
+
+def verify(
+    gallery: GalleryOption = DEFAULT_GALLERY,
+    content: Annotated[
+        bool, typer.Option("--content", help="Compare files by content hash: reads them all.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Check the catalogue against itself, the vector index and the files on disk.
+
+    Exit code 0: the gallery is sound (files may have gone or changed); 1: it is not.
+    """
+    from dataclasses import asdict
+
+    from cbir.cli.console import out, print_json
+    from cbir.gallery import Gallery
+    from cbir.integrity import verify_gallery
+
+    with Gallery.open(gallery) as opened:
+        report = verify_gallery(opened, content=content)
+        if json:
+            print_json({"ok": report.ok} | asdict(report))
+        else:
+            console = out()
+            verdict = "sound" if report.ok else "damaged"
+            console.print(f"gallery {opened.path}: {report.images:,} images, {verdict}")
+            _print_problems("catalogue", report.catalog_problems)
+            _print_problems("vector index", report.index_problems)
+            _print_problems("file is gone", report.missing_files)
+            _print_problems("file has changed", report.changed_files)
+            if report.changed_files:
+                console.print(
+                    "next: cbir index SOURCE brings changed files up to date", style="dim"
+                )
+    if not report.ok:
+        raise typer.Exit(EXIT_PROBLEMS)
+
+
+def _print_problems(what: str, problems: tuple[str, ...]) -> None:
+    from cbir.cli.console import out, printable
+
+    for problem in problems[:PROBLEMS_SHOWN]:
+        out().print(f"{what}: {printable(problem)}", style="red")
+    if len(problems) > PROBLEMS_SHOWN:
+        out().print(f"{what}: and {len(problems) - PROBLEMS_SHOWN:,} more", style="red")
+
+
+def _bytes(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

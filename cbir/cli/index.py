@@ -1,0 +1,152 @@
+"""`cbir index`: bring a gallery up to a folder or a manifest."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from cbir.cli.options import (
+    DEFAULT_GALLERY,
+    DeviceOption,
+    GalleryOption,
+    IndexKindOption,
+    JsonOption,
+    PrecisionOption,
+    RuntimeOption,
+)
+
+if TYPE_CHECKING:
+    from cbir.gallery import Gallery
+    from cbir.types import IndexReport
+
+EXIT_SOME_FAILED = 3
+EXIT_INTERRUPTED = 130
+
+FAILURES_SHOWN = 10
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(index)
+
+
+def index(
+    source: Annotated[str, typer.Argument(help="A folder of images, or a CSV with a path column.")],
+    gallery: GalleryOption = DEFAULT_GALLERY,
+    backbone: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Network of a new gallery; 'cbir models' lists them.", metavar="NAME"),
+    ] = None,
+    weights: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Its weights: a name or a checkpoint file.", metavar="NAME|FILE"),
+    ] = None,
+    pooling: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="avg, max, gem, flatten or cls.", metavar="POOLING"),
+    ] = None,
+    kind: IndexKindOption = None,
+    image_column: Annotated[
+        str, typer.Option(help="Column of a manifest that names the file.", metavar="COLUMN")
+    ] = "path",
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try unreadable images again at once.")
+    ] = False,
+    device: DeviceOption = "auto",
+    runtime: RuntimeOption = "auto",
+    precision: PrecisionOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Embed what is new or changed in SOURCE and keep it in the gallery.
+
+    Run it again at any time: only new and changed images are embedded, and an interrupted run
+    goes on where it stopped. Exit code 0: all images are in; 3: some could not be read.
+    """
+    from cbir.cli.console import print_json, progress_line
+    from cbir.config import available_cores
+    from cbir.indexing import index_images
+    from cbir.sources import open_source
+
+    images = open_source(source, image_column=image_column)
+    with _open_or_create(gallery, backbone, weights, pooling, kind) as opened:
+        embedder = opened.embedder(
+            device=device, runtime=runtime, precision=precision, streams=available_cores()
+        )
+        try:
+            with progress_line("indexing", images.count()) as progress:
+                report = index_images(
+                    images,
+                    opened,
+                    embedder=embedder,
+                    retry_failed=retry_failed,
+                    progress=progress,
+                )
+        except KeyboardInterrupt:
+            typer.echo("interrupted; what was committed stays, run it again to go on", err=True)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        if json:
+            print_json(asdict(report) | {"gallery": str(gallery), "images": opened.count()})
+        else:
+            _print_report(report, opened)
+    if report.failed:
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _open_or_create(
+    path: Path,
+    backbone: str | None,
+    weights: str | None,
+    pooling: str | None,
+    kind: IndexKindOption,
+) -> Gallery:
+    """The gallery at `path`, made if there is none; options must be those it was made with."""
+    from cbir.config import DEFAULT_BACKBONE
+    from cbir.embedding import resolve_spec
+    from cbir.errors import GalleryError, GalleryNotFoundError
+    from cbir.gallery import Gallery
+
+    try:
+        gallery = Gallery.open(path)
+    except GalleryNotFoundError:
+        spec, origin = resolve_spec(backbone or DEFAULT_BACKBONE, pooling=pooling, weights=weights)
+        return Gallery.create(path, spec, weights_from=origin, index=kind or "auto")
+    if backbone or weights or pooling:
+        own = gallery.config
+        same = backbone in (None, own.spec.backbone)
+        spec, _ = resolve_spec(
+            backbone or own.spec.backbone,
+            pooling=pooling or (own.spec.pooling if same else None),
+            weights=weights or (own.weights_from if same else None),
+        )
+        gallery.check_spec(spec, "the options given")
+    if kind not in (None, gallery.config.index):
+        raise GalleryError(
+            f"gallery {path} has a vector index of kind {gallery.config.index}; "
+            f"'cbir rebuild --index {kind} --gallery {path}' changes it"
+        )
+    return gallery
+
+
+def _print_report(report: IndexReport, gallery: Gallery) -> None:
+    from cbir.cli.console import out, printable
+    from cbir.cli.gallery import summary
+
+    console = out()
+    for failure in report.failed[:FAILURES_SHOWN]:
+        console.print(f"failed  {printable(failure.uri)}: {printable(failure.reason)}", style="red")
+    if len(report.failed) > FAILURES_SHOWN:
+        console.print(f"failed  and {len(report.failed) - FAILURES_SHOWN:,} more", style="red")
+    counts = [f"added {report.added:,}"]
+    if report.updated:
+        counts.append(f"updated {report.updated:,}")
+    counts.append(f"unchanged {report.unchanged:,}")
+    if report.failed:
+        which = "" if gallery.path == DEFAULT_GALLERY else f" -g {gallery.path}"
+        counts.append(f"failed {len(report.failed):,} (cbir info --failed{which} lists them)")
+    console.print("   ".join(counts) + f"   in {report.seconds:,.1f} s")
+    console.print(summary(gallery))
+    if gallery.count():
+        which = "" if gallery.path == DEFAULT_GALLERY else f" --gallery {gallery.path}"
+        console.print(f"next: cbir search PHOTO{which}", style="dim")

@@ -1,0 +1,38 @@
+"""Options that several commands share, defined once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Optional
+
+import typer
+
+from cbir.config import DEFAULT_GALLERY
+
+GalleryOption = Annotated[
+    Path, typer.Option("--gallery", "-g", help="Folder of the gallery.", metavar="DIR")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DeviceOption = Annotated[
+    str, typer.Option(help="Where the network runs: auto, cpu, cuda or cuda:N.", metavar="DEVICE")
+]
+RuntimeOption = Annotated[
+    Literal["auto", "openvino", "torch"], typer.Option(help="What runs the network.")
+]
+PrecisionOption = Annotated[
+    Literal["auto", "fp32", "bf16", "fp16"], typer.Option(help="Numbers the network computes in.")
+]
+IndexKindOption = Annotated[
+    Optional[Literal["auto", "flat", "hnsw", "ivf"]],  # noqa: UP045  Python 3.10 evaluates it
+    typer.Option("--index", help="Kind of vector index; auto chooses by size."),
+]
+
+__all__ = [
+    "DEFAULT_GALLERY",
+    "DeviceOption",
+    "GalleryOption",
+    "IndexKindOption",
+    "JsonOption",
+    "PrecisionOption",
+    "RuntimeOption",
+]

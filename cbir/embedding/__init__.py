@@ -1,0 +1,27 @@
+"""From pixels to embeddings: the backbones, their weights, and the runtimes they run in.
+
+`resolve_spec` fixes an embedding space, `load_embedder` opens it for work. Importing this package
+loads neither torch nor OpenVINO; an exported network is loaded without torch.
+"""
+
+from cbir.embedding.backbone import Backbone, WeightsFile
+from cbir.embedding.embedder import Embedder, Precision, Runtime, load_embedder, resolve_spec
+from cbir.embedding.lazy import LazyEmbedder
+from cbir.embedding.registry import BACKBONES, find_backbone
+from cbir.embedding.weights import Weights, locate_weights, weights_present
+
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "Embedder",
+    "LazyEmbedder",
+    "Precision",
+    "Runtime",
+    "Weights",
+    "WeightsFile",
+    "find_backbone",
+    "load_embedder",
+    "locate_weights",
+    "resolve_spec",
+    "weights_present",
+]

@@ -1,0 +1,142 @@
+"""One door to every backbone and runtime: fix a spec, then open it for work."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+from cbir.config import DEFAULT_BACKBONE, EmbeddingSpec
+from cbir.embedding.registry import find_backbone
+from cbir.embedding.vectors import Pixels, Vectors
+from cbir.embedding.weights import Weights, locate_weights
+from cbir.errors import BackboneError, SpecMismatchError
+
+__all__ = ["Embedder", "Precision", "Runtime", "load_embedder", "resolve_spec"]
+
+Runtime = Literal["auto", "openvino", "torch"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+class Embedder(Protocol):
+    """Images of one embedding space into vectors; safe to call from several threads at once."""
+
+    @property
+    def spec(self) -> EmbeddingSpec: ...
+
+    @property
+    def parallelism(self) -> int:
+        """How many threads that call `embed` at once pay off."""
+        ...
+
+    def embed(self, images: Sequence[Pixels]) -> Vectors:
+        """N × uint8 (crop, crop, 3) → (N, D) float32, L2 = 1; no images give (0, D)."""
+        ...
+
+    def describe(self) -> str:
+        """Where and how it runs, for people: `openvino bf16, 2 streams`."""
+        ...
+
+
+def resolve_spec(
+    backbone: str = DEFAULT_BACKBONE,
+    *,
+    pooling: str | None = None,
+    weights: str | None = None,
+) -> tuple[EmbeddingSpec, str | None]:
+    """The embedding space of a backbone, and where its weights came from.
+
+    `weights` is a name such as `IMAGENET1K_V1` or a checkpoint file, by default the backbone's
+    best; a file takes the preprocessing of the default weights. The second value is that name or
+    the file's absolute path, None for a backbone without weights. Raises BackboneError, or
+    WeightsError where the weights are missing, damaged or cannot be downloaded.
+    """
+    found = find_backbone(backbone)
+    chosen = found.check_pooling(pooling)
+    if not found.weights:
+        if weights is not None:
+            raise BackboneError(f"{found.name} has no weights to choose; leave {weights!r} out")
+        return EmbeddingSpec(found.name, "none", chosen, found.channels, found.preprocessing), None
+    located = locate_weights(found, weights)
+    spec = EmbeddingSpec(
+        backbone=found.name,
+        weights=located.identity,
+        pooling=chosen,
+        dim=found.dim_of(chosen, located.variant),
+        preprocessing=located.variant.preprocessing,
+    )
+    return spec, located.label
+
+
+def load_embedder(
+    spec: EmbeddingSpec,
+    *,
+    weights_from: str | None = None,
+    device: str = "auto",
+    runtime: Runtime = "auto",
+    precision: Precision = "auto",
+    streams: int | None = None,
+) -> Embedder:
+    """Opens the network of a spec.
+
+    `device` is auto, cpu, cuda or cuda:N. A CPU runs OpenVINO, which imports torch only the first
+    time, to export the network; a GPU runs torch. `streams` is how many calls a CPU works on at
+    once: None is one that has all cores, for the shortest answer to a single query; indexing
+    passes `available_cores()`. Raises BackboneError, WeightsError where the checkpoint is needed
+    and cannot be had, SpecMismatchError if it is not the one the spec was made with.
+    """
+    backbone = find_backbone(spec.backbone)
+    if backbone.family == "tiny_image":
+        from cbir.embedding.tiny_image import TinyImageEmbedder
+
+        return TinyImageEmbedder(spec)
+    place, engine = _choose(device, runtime)
+    if engine == "openvino":
+        from cbir.embedding.openvino_export import export_network, exported_network
+        from cbir.embedding.openvino_runtime import OpenVinoRuntime
+
+        network = exported_network(spec) or export_network(spec, _checkpoint(spec, weights_from))
+        return OpenVinoRuntime(spec, network, precision=precision, streams=streams or 1)
+
+    from cbir.embedding.torch_runtime import TorchRuntime
+
+    return TorchRuntime(spec, _checkpoint(spec, weights_from), device=place, precision=precision)
+
+
+def _choose(device: str, runtime: str) -> tuple[str, Literal["openvino", "torch"]]:
+    """Device and runtime, with every `auto` decided. Raises BackboneError for what cannot be."""
+    if device not in ("auto", "cpu") and device.partition(":")[0] != "cuda":
+        raise BackboneError(f"no device {device!r}; choose auto, cpu, cuda or cuda:N")
+    if runtime not in ("auto", "openvino", "torch"):
+        raise BackboneError(f"no runtime {runtime!r}; choose auto, openvino or torch")
+    if device == "auto":
+        device = "cuda" if runtime != "openvino" and _cuda_works() else "cpu"
+    if runtime == "auto":
+        runtime = "openvino" if device == "cpu" else "torch"
+    if runtime == "openvino":
+        if device != "cpu":
+            raise BackboneError(f"openvino does not run on {device}; choose the runtime torch")
+        return device, "openvino"
+    return device, "torch"
+
+
+def _cuda_works() -> bool:
+    """Whether torch can use a GPU; torch is asked, and imported, only where a driver is seen."""
+    if not Path("/proc/driver/nvidia/version").exists() and shutil.which("nvidia-smi") is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _checkpoint(spec: EmbeddingSpec, weights_from: str | None) -> Path:
+    """The checkpoint the spec was made with. Raises SpecMismatchError, WeightsError."""
+    backbone = find_backbone(spec.backbone)
+    located: Weights = locate_weights(backbone, weights_from, identity=spec.weights)
+    if located.identity != spec.weights:
+        raise SpecMismatchError(
+            f"the weights in {located.path} are {located.identity}, the gallery was made with "
+            f"{spec.weights}; bring the original file back, or create a new gallery"
+        )
+    return located.path

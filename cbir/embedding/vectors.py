@@ -1,0 +1,45 @@
+"""The two ends every runtime shares: images into one batch, outputs to unit length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from cbir.errors import BackboneError
+
+__all__ = ["Vectors", "stack_images", "unit_rows"]
+
+Vectors = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+
+
+def stack_images(images: Sequence[Pixels], side: int) -> Pixels:
+    """N × uint8 (side, side, 3) → (N, side, side, 3). Raises ValueError for any other shape."""
+    for image in images:
+        if image.shape != (side, side, 3) or image.dtype != np.uint8:
+            raise ValueError(
+                f"an image is {image.dtype} {image.shape}, this backbone takes uint8 "
+                f"{(side, side, 3)}; cbir.images.decode prepares it"
+            )
+    return np.stack(images) if images else np.empty((0, side, side, 3), np.uint8)
+
+
+def unit_rows(vectors: Vectors) -> Vectors:
+    """(N, D) → (N, D) float32, every row of L2 norm 1. Raises BackboneError if not finite.
+
+    A row of zeros (an image in which the network sees nothing) becomes the constant vector
+    1/√D: a unit vector, so that two such images are alike and nothing turns into NaN.
+    """
+    rows = vectors.astype(np.float32, copy=True)
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not np.isfinite(norms).all():
+        raise BackboneError(
+            "the network's output is not finite: its weights hold NaN, or the precision is too "
+            "narrow for them; try precision fp32, or other weights"
+        )
+    blank = norms[:, 0] < 1e-12
+    rows[blank], norms[blank] = 1.0, np.sqrt(rows.shape[1])
+    rows /= norms
+    return rows

@@ -1,0 +1,226 @@
+"""A gallery: the catalogue and its vector index, kept consistent. The one door to stored data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sqlalchemy import URL
+
+from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig, IndexKind
+from cbir.embedding import Embedder, LazyEmbedder, Precision, Runtime, load_embedder, resolve_spec
+from cbir.errors import (
+    GalleryError,
+    GalleryNotFoundError,
+    NotFoundError,
+    SpecMismatchError,
+)
+from cbir.sources.paths import path_to_uri
+from cbir.storage.catalog import Catalog
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from cbir.storage.faiss_index import FaissIndex
+    from cbir.storage.rows import Batch
+    from cbir.storage.vectors import Vectors
+    from cbir.types import Candidates, ImageRecord
+
+CATALOG = "catalog.sqlite"
+VECTORS = "vectors"
+
+
+class Gallery:
+    """A stored set of images that can be searched. Use `Gallery.create` and `Gallery.open`.
+
+    A gallery is a folder: `catalog.sqlite` holds everything, `vectors/` an index that can be
+    rebuilt from it at any time. Several threads and processes may use one gallery.
+
+    >>> with Gallery.open("index_data/default") as gallery:  # doctest: +SKIP
+    ...     print(gallery.count())
+    """
+
+    def __init__(self, path: Path, catalog: Catalog) -> None:
+        self.path = path
+        self.catalog = catalog
+        self._vectors: FaissIndex | None = None
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path = DEFAULT_GALLERY,
+        spec: EmbeddingSpec | None = None,
+        *,
+        weights_from: str | None = None,
+        index: IndexKind = "auto",
+    ) -> Gallery:
+        """A new, empty gallery whose embeddings all follow `spec` (default: the default backbone).
+
+        Raises GalleryExistsError when `path` holds a gallery, GalleryError when it cannot be
+        written.
+        """
+        path = Path(path)
+        if spec is None:
+            spec, weights_from = resolve_spec()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise GalleryError(f"{path} cannot be made: {error.strerror}") from error
+        config = GalleryConfig(spec, weights_from, index)
+        return cls(path, Catalog.create(_url(path), config))
+
+    @classmethod
+    def open(
+        cls, path: str | Path = DEFAULT_GALLERY, *, spec: EmbeddingSpec | None = None
+    ) -> Gallery:
+        """An existing gallery; a catalogue of an older version is migrated.
+
+        Raises GalleryNotFoundError when there is none at `path`, GalleryVersionError when a newer
+        cbir wrote it, SpecMismatchError when `spec` is given and is not the gallery's.
+        """
+        path = Path(path)
+        if not (path / CATALOG).is_file():
+            raise GalleryNotFoundError(
+                f"no gallery at {path}; 'cbir index FOLDER --gallery {path}' makes one"
+            )
+        gallery = cls(path, Catalog.open(_url(path)))
+        if spec is not None:
+            gallery.check_spec(spec, "the spec asked for")
+        return gallery
+
+    @property
+    def config(self) -> GalleryConfig:
+        return self.catalog.config
+
+    @property
+    def spec(self) -> EmbeddingSpec:
+        """What makes the embeddings of this gallery comparable."""
+        return self.catalog.config.spec
+
+    def check_spec(self, spec: EmbeddingSpec, whose: str) -> None:
+        """Raise SpecMismatchError, naming both sides, when `spec` is not the gallery's."""
+        if spec.fingerprint != self.spec.fingerprint:
+            differences = "; ".join(self.spec.differences(spec))
+            raise SpecMismatchError(
+                f"gallery {self.path} and {whose} cannot be compared ({differences}); "
+                "use the gallery's own, or index into another gallery"
+            )
+
+    def count(self) -> int:
+        """How many images there are."""
+        return self.catalog.count()
+
+    def search(self, queries: Vectors, k: int, *, exact: bool = False) -> Candidates:
+        """The k nearest images of each query: (Q, D) unit vectors → ids and similarities (Q, k).
+
+        What any process has committed before the call is seen.
+        """
+        if queries.ndim != 2 or queries.shape[1] != self.spec.dim:
+            raise ValueError(f"queries of shape {queries.shape}, not (Q, {self.spec.dim})")
+        if k < 1:
+            raise ValueError(f"k is {k}; ask for at least one image")
+        return self.vectors().search(queries, k, exact=exact)
+
+    def vectors(self, *, rebuild: bool = False) -> FaissIndex:
+        """The vector index, level with the catalogue; built anew from it if `rebuild`."""
+        if self._vectors is None:
+            from cbir.storage.faiss_index import FaissIndex
+
+            self._vectors = FaissIndex(self.path / VECTORS, self.spec.dim, self.config.index)
+        self._vectors.catch_up(self.catalog, rebuild=rebuild)
+        return self._vectors
+
+    def embedder(
+        self,
+        *,
+        device: str = "auto",
+        runtime: Runtime = "auto",
+        precision: Precision = "auto",
+        streams: int | None = None,
+    ) -> Embedder:
+        """What embeds images into this gallery's space; its network is opened on first use.
+
+        The options are those of `cbir.load_embedder`.
+        """
+        return LazyEmbedder(
+            self.spec,
+            partial(
+                load_embedder,
+                self.spec,
+                weights_from=self.config.weights_from,
+                device=device,
+                runtime=runtime,
+                precision=precision,
+                streams=streams,
+            ),
+        )
+
+    def rebuild(self, *, index: IndexKind | None = None) -> None:
+        """Build the vector index anew from the catalogue, as another kind if `index` is given."""
+        if index is not None and index != self.config.index:
+            self.catalog.set_config(replace(self.config, index=index))
+            self._drop_vectors()
+        self.vectors(rebuild=True)
+
+    def write(self, source: str, batch: Batch) -> None:
+        """Commit a batch of rows that come from `source` (its URI)."""
+        self.catalog.write(source, batch)
+
+    def image(self, image_id: int) -> ImageRecord:
+        """One image. Raises NotFoundError."""
+        record = self.catalog.records([image_id]).get(image_id)
+        if record is None:
+            raise NotFoundError(f"no image {image_id} in {self.path}")
+        return record
+
+    def find(self, reference: str) -> ImageRecord:
+        """One image by `id:N`, by the path of its file or by its URI. Raises NotFoundError."""
+        if reference.startswith("id:") and reference[3:].isdecimal():
+            return self.image(int(reference[3:]))
+        record = self.catalog.find(path_to_uri(reference)) or self.catalog.find(reference)
+        if record is None:
+            raise NotFoundError(f"{reference} is not in {self.path}; give id:N, a file or a URI")
+        return record
+
+    def embedding(self, image_id: int) -> Vectors:
+        """The stored embedding of one image: (D,) float32, unit norm. Raises NotFoundError."""
+        vector = self.catalog.embeddings([image_id]).get(image_id)
+        if vector is None:
+            raise NotFoundError(f"no image {image_id} in {self.path}")
+        return np.asarray(vector)
+
+    def remove(self, ids: Sequence[int]) -> int:
+        """Take images out of the gallery; their files stay. Returns how many there were."""
+        removed = self.catalog.remove(ids)
+        self.vectors()
+        return removed
+
+    def close(self) -> None:
+        """Let go of files and memory; everything written is already committed."""
+        self._drop_vectors()
+        self.catalog.close()
+
+    def _drop_vectors(self) -> None:
+        if self._vectors is not None:
+            self._vectors.close()
+            self._vectors = None
+
+    def __enter__(self) -> Gallery:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _url(path: Path) -> URL:
+    # Absolute: the process may change its working directory while the gallery is open.
+    return URL.create("sqlite", database=str((path / CATALOG).absolute()))

@@ -1,0 +1,340 @@
+"""From encoded bytes to upright sRGB pixels, without trusting the bytes.
+
+Every failure is an ImageError whose message is a short reason. All functions may be called from
+several threads at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import logging
+import re
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from cbir.config import Preprocessing, max_pixels
+from cbir.errors import ImageError, ImageTooLargeError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from PIL.ImageCms import ImageCmsTransform
+    from PIL.ImageFile import ImageFile
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "SIGNATURE_BYTES",
+    "DecodedImage",
+    "decode",
+    "open_rgb",
+    "sniff_format",
+    "thumbnail_jpeg",
+]
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+)
+SIGNATURE_BYTES = 32
+"""How much of a file's beginning `sniff_format` needs."""
+
+# Plugins are called directly, not through Image.open: no other parser (EPS starts Ghostscript)
+# can be reached, and an image's size is known when it is held against the limit.
+_PLUGINS = {
+    "jpeg": "PIL.JpegImagePlugin:JpegImageFile",  # the first image of an MPO, too
+    "png": "PIL.PngImagePlugin:PngImageFile",
+    "webp": "PIL.WebPImagePlugin:WebPImageFile",
+    "bmp": "PIL.BmpImagePlugin:BmpImageFile",
+    "tiff": "PIL.TiffImagePlugin:TiffImageFile",
+    "gif": "PIL.GifImagePlugin:GifImageFile",
+}
+_RESAMPLING = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+
+# A JPEG is decoded at 1/2, 1/4 or 1/8 as long as that leaves this many times the size needed:
+# embeddings then keep a cosine of 0.999 to those of the fully decoded image.
+_DRAFT_MARGIN = 2
+
+# Pillow logs what is wrong with a file before it raises; without any handler that is printed.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+_FROM_PILLOW = re.compile(r"PIL\.")
+
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = frozenset({5, 6, 7, 8})
+_RUNS_LEFT = frozenset({2, 3, 7, 8})  # the stored x axis runs against an upright one
+_RUNS_UP = frozenset({3, 4, 6, 7})  # the stored y axis does
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedImage:
+    """An image as a network takes it, and how large the whole of it is."""
+
+    pixels: npt.NDArray[np.uint8]
+    """(crop, crop, 3), upright, sRGB."""
+    width: int
+    height: int
+    """Size of the whole image in pixels, upright."""
+
+
+def sniff_format(head: bytes) -> str | None:
+    """`jpeg`, `png`, `webp`, `bmp`, `tiff` or `gif` by a file's first 32 bytes, or None."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "gif"
+    if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return "tiff"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "webp"
+    # Text may well begin with "BM"; a bitmap goes on with the size of one of its known headers.
+    if head.startswith(b"BM") and len(head) >= 18:
+        (header_size,) = struct.unpack_from("<I", head, 14)
+        return "bmp" if header_size in {12, 40, 52, 56, 64, 108, 124} else None
+    return None
+
+
+def decode(data: bytes, preprocessing: Preprocessing) -> DecodedImage:
+    """Encoded bytes → (crop, crop, 3) uint8: the centre square of the scaled image, upright, sRGB.
+
+    Scaling and cropping are one resampling, and the same pixels as scaling first and cropping
+    after. Of an animation or several pages the first is taken; transparency is laid over white.
+    Raises ImageError, or ImageTooLargeError above the limit of `CBIR_MAX_PIXELS`.
+    """
+    resize, crop = preprocessing.resize, preprocessing.crop
+    resample = _RESAMPLING[preprocessing.interpolation]
+    with _opened(data) as image:
+        enough = _DRAFT_MARGIN * resize
+        (width, height), (x_end, y_end) = _load(image, enough, enough)
+        orientation = _orientation(image)
+        scale = resize / min(width, height)
+        left, right = _centre(round(width * scale), crop, x_end, orientation in _RUNS_LEFT)
+        top, bottom = _centre(round(height * scale), crop, y_end, orientation in _RUNS_UP)
+        box = (left, top, right, bottom)
+        square = _resamplable(image).resize((crop, crop), resample, box)
+        pixels = np.array(_finish(square, image, orientation), np.uint8)
+    if orientation in _SIDEWAYS:
+        width, height = height, width
+    return DecodedImage(pixels, width, height)
+
+
+def open_rgb(data: bytes, *, max_side: int | None = None) -> Image.Image:
+    """The whole image, upright, sRGB, mode RGB; shrunk so that no side exceeds `max_side` pixels.
+
+    Raises ImageError, or ImageTooLargeError above the limit of `CBIR_MAX_PIXELS`.
+    """
+    with _opened(data) as image:
+        shrunk = _fit(image.size, max_side)
+        full, end = _load(image, _DRAFT_MARGIN * shrunk[0], _DRAFT_MARGIN * shrunk[1])
+        whole = _resamplable(image)
+        if (size := _fit(full, max_side)) != image.size:
+            whole = whole.resize(size, Image.Resampling.BICUBIC, (0, 0, *end))
+        return _finish(whole, image, _orientation(image))
+
+
+def thumbnail_jpeg(data: bytes, *, max_side: int, quality: int = 80) -> bytes:
+    """The image as a JPEG whose sides are at most `max_side` pixels. Raises ImageError."""
+    thumbnail = io.BytesIO()
+    open_rgb(data, max_side=max_side).save(thumbnail, "JPEG", quality=quality)
+    return thumbnail.getvalue()
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[ImageFile]:
+    """The image with its header read and its size checked; any failure within is an ImageError."""
+    kind = sniff_format(data[:SIGNATURE_BYTES])
+    if kind is None:
+        known = ", ".join(name.upper() for name in _PLUGINS)
+        raise ImageError(f"not an image in a known format ({known})" if data else "empty file")
+    limit = max_pixels()
+    _prepare_pillow(limit)
+    module, _, name = _PLUGINS[kind].partition(":")
+    plugin = getattr(importlib.import_module(module), name)
+    try:
+        with plugin(io.BytesIO(data), "") as image:
+            width, height = image.size
+            if width * height > limit:
+                raise ImageTooLargeError(_too_large(width, height, limit))
+            yield image
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageTooLargeError(
+            f"above the limit of {_mega(limit)} megapixels; CBIR_MAX_PIXELS raises it"
+        ) from error
+    except MemoryError as error:
+        raise ImageError("not enough memory to decode it") from error
+    except Exception as error:  # damaged bytes make Pillow's parsers raise almost anything
+        raise ImageError(_reason(error, kind)) from error
+
+
+def _prepare_pillow(limit: int) -> None:
+    """Let Pillow accept what our limit allows, and keep its remarks on odd files to itself."""
+    if Image.MAX_IMAGE_PIXELS is not None:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, limit)
+    # Damage that matters raises. warnings.catch_warnings would not be thread-safe, so the filter
+    # stays, and is put back where somebody's catch_warnings has dropped it.
+    filters: Any = warnings.filters
+    if ("ignore", None, Warning, _FROM_PILLOW, 0) not in filters:
+        warnings.filterwarnings("ignore", module=_FROM_PILLOW.pattern)
+
+
+def _too_large(width: int, height: int, limit: int) -> str:
+    return (
+        f"{width:,} × {height:,} pixels is {_mega(width * height)} megapixels, above the limit "
+        f"of {_mega(limit)}; CBIR_MAX_PIXELS raises it"
+    )
+
+
+def _mega(pixels: int) -> str:
+    return f"{pixels / 1e6:,.1f}".removesuffix(".0")
+
+
+def _reason(error: Exception, kind: str) -> str:
+    kind = kind.upper()
+    # Whatever stops a header's parser arrives as SyntaxError(error).
+    met = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    text = " ".join(str(met).split())[:200]
+    if "truncated" in text.lower() or isinstance(met, (EOFError, IndexError, struct.error)):
+        return f"truncated: the {kind} data ends early"
+    if not text or isinstance(met, KeyError):  # the text of a KeyError is a bare key
+        return f"unreadable {kind}: its parts do not fit together"
+    return f"unreadable {kind}: {text}"
+
+
+def _load(
+    image: ImageFile, least_width: int, least_height: int
+) -> tuple[tuple[int, int], tuple[float, float]]:
+    """Decode, a JPEG at a reduced size if that keeps the least size asked for.
+
+    Returns the full size and where its right and lower edges lie in the decoded pixels: a size
+    that is no multiple of the reduction leaves a part of the last column or row beyond the edge,
+    and taking that part for picture shifts all the others (four times the error, measured).
+    """
+    full = image.size
+    drafted = image.draft(None, (least_width, least_height))
+    image.load()
+    if drafted is None:
+        # Only now: Pillow turns a TIFF upright when it loads it.
+        return image.size, image.size
+    _, (_, _, x_end, y_end) = drafted
+    return full, (x_end, y_end)
+
+
+def _centre(scaled: int, crop: int, end: float, reverse: bool) -> tuple[float, float]:
+    """Where the centre `crop` of `scaled` pixels begins and stops on an axis that ends at `end`.
+
+    An odd remainder cannot be halved: its larger part comes after the crop in the upright image,
+    hence before it on an axis that is stored in reverse.
+    """
+    start = (scaled - crop + int(reverse)) // 2
+    return max(0.0, start * end / scaled), min(end, (start + crop) * end / scaled)
+
+
+def _fit(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
+    """(width, height) with the longer side at most `max_side`; never larger than it is."""
+    scale = min(1.0, max_side / max(size)) if max_side else 1.0
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _orientation(image: ImageFile) -> int:
+    """The EXIF orientation of a loaded image, 1 to 8; 1 where it is missing or nonsense."""
+    try:
+        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+        return orientation if orientation in _UPRIGHT else 1
+    except Exception:  # damaged EXIF raises almost anything, and the pixels are fine without
+        return 1
+
+
+def _resamplable(image: Image.Image) -> Image.Image:
+    """The image in a mode that can be resampled: L, LA, RGB, RGBA or CMYK."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        return _to_8_bit(image)
+    if image.mode in ("LA", "RGBA"):
+        return image
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    if image.mode in ("L", "RGB", "CMYK"):
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    """16-bit and 32-bit greyscale → L. Values above 65535 are scaled by the largest of them.
+
+    Floats have no agreed white: it is taken to be 1, 255 or 65535, the least that holds them all.
+    """
+    values = np.asarray(image)
+    if values.dtype.itemsize == 2:
+        return Image.fromarray((values >> 8).astype(np.uint8))
+    values = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
+    highest = float(values.max())
+    whites = (1, 255, 65535) if image.mode == "F" else (65535,)
+    white = next((w for w in whites if highest <= w), highest)
+    scale = 255 if white == 1 else 256 / (white + 1)  # 65535 is white, and 256 the first grey
+    scaled = np.clip(values, 0, white) * np.float32(scale)
+    return Image.fromarray(np.minimum(scaled, 255).astype(np.uint8))
+
+
+def _finish(image: Image.Image, source: ImageFile, orientation: int) -> Image.Image:
+    """Flatten, bring to sRGB and turn upright; a new RGB image that carries no metadata."""
+    if image.mode in ("LA", "RGBA"):
+        image = _over_white(image)
+    profile = source.info.get("icc_profile")
+    transform = _transform_to_srgb(profile, image.mode) if isinstance(profile, bytes) else None
+    finished = image.convert("RGB") if transform is None else transform.apply(image)
+    if orientation in _UPRIGHT:
+        finished = finished.transpose(_UPRIGHT[orientation])
+    finished.info.clear()  # the old profile and orientation no longer hold
+    return finished
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    white = Image.new(image.mode[:-1], image.size, "white")
+    white.paste(image.convert(white.mode), mask=image.getchannel("A"))
+    return white
+
+
+@lru_cache(maxsize=16)
+def _transform_to_srgb(profile: bytes, mode: str) -> ImageCmsTransform | None:
+    """From an ICC profile to sRGB; None if it is sRGB already, broken, or of another mode."""
+    from PIL import ImageCms
+
+    try:
+        transform = ImageCms.buildTransform(
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.createProfile("sRGB"),
+            mode,
+            "RGB",
+            flags=ImageCms.Flags.NOCACHE,  # the cache of one pixel is not meant for threads
+        )
+    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
+        return None
+    return None if mode == "RGB" and _changes_nothing(transform) else transform
+
+
+def _changes_nothing(transform: ImageCmsTransform) -> bool:
+    """Whether no colour moves by more than 2 of 255: what a profile does, whatever its name."""
+    levels = np.linspace(0, 255, 9).astype(np.uint8)
+    colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(9, 81, 3)
+    moved = np.asarray(transform.apply(Image.fromarray(colours))).astype(int) - colours
+    return bool(np.abs(moved).max() <= 2)

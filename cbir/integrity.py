@@ -1,0 +1,82 @@
+"""Is a gallery in order? The catalogue against itself, its vector index and the files on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from cbir.errors import ImageError
+from cbir.gallery import Gallery
+from cbir.sources import file_state, read_uri
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What `verify_gallery` found; `ok` when the gallery itself is sound.
+
+    Files that are gone or have changed since they were indexed are not the gallery's fault:
+    `cbir index` brings it up to date.
+    """
+
+    images: int
+    catalog_problems: tuple[str, ...]
+    index_problems: tuple[str, ...]
+    missing_files: tuple[str, ...]
+    changed_files: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.catalog_problems and not self.index_problems
+
+
+def verify_gallery(gallery: Gallery, *, content: bool = False) -> VerifyReport:
+    """Compare the catalogue with its vector index and with the files on disk.
+
+    Files are compared by size and time stamp, with `content` by hash, which reads them all.
+    """
+    missing: list[str] = []
+    changed: list[str] = []
+    for record, known in gallery.catalog.scan():
+        try:
+            if content:
+                digest = hashlib.blake2b(read_uri(record.uri), digest_size=16).digest()
+                same = digest == known.content_hash
+            else:
+                same = file_state(record.uri) == (known.state.size, known.state.mtime_ns)
+        except ImageError:
+            missing.append(record.uri)
+        else:
+            if not same:
+                changed.append(record.uri)
+    return VerifyReport(
+        images=gallery.count(),
+        catalog_problems=tuple(gallery.catalog.check()),
+        index_problems=tuple(_compare_index(gallery)),
+        missing_files=tuple(missing),
+        changed_files=tuple(changed),
+    )
+
+
+def _compare_index(gallery: Gallery) -> list[str]:
+    index = gallery.vectors()
+    found = index.ids()
+    with gallery.catalog.snapshot() as snapshot:
+        expected: set[int] = set()
+        problems: list[str] = []
+        for ids, vectors in snapshot.changed_since(0):
+            expected.update(ids.tolist())
+            both = np.isin(ids, found)
+            cosines = (index.vectors(ids[both]) * vectors[both]).sum(axis=1)
+            problems += [
+                f"image {i}: its vector in the index is not the catalogue's"
+                for i in ids[both][cosines < 0.999].tolist()
+            ]
+    if len(np.unique(found)) != len(found):
+        problems.append(f"{len(found) - len(np.unique(found))} images stand in the index twice")
+    extra = set(found.tolist()) - expected
+    absent = expected - set(found.tolist())
+    problems += [f"image {i} is in the index, not in the catalogue" for i in sorted(extra)]
+    problems += [f"image {i} is in the catalogue, not in the index" for i in sorted(absent)]
+    return problems

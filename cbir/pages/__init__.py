@@ -1,0 +1,1 @@
+"""Self-contained HTML: what cbir writes for people to look at, all in one style."""

@@ -1,0 +1,105 @@
+"""A contact sheet: queries and their hits as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+from cbir.errors import CbirError, ImageError
+from cbir.images import thumbnail_jpeg
+from cbir.sources import read_uri
+from cbir.types import Hit, SearchResult
+
+THUMBNAIL_SIDE = 360
+"""Longer side of an embedded thumbnail, in pixels: sharp at the size shown on most screens."""
+
+METADATA_FIELDS = 3
+"""Fields shown under an image; the rest is in its tooltip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One query of a contact sheet with its answer."""
+
+    result: SearchResult
+    query_image: bytes | None = None
+    """The encoded query image; None leaves a blank."""
+    note: str = ""
+    """A line under the query, for example how well it was answered."""
+
+
+def write_contact_sheet(
+    path: str | Path, sheets: Iterable[Sheet], *, title: str = "cbir contact sheet"
+) -> None:
+    """Write queries and hits to `path` as one self-contained HTML file.
+
+    An image that can no longer be read is shown as a blank with its name. Raises CbirError when
+    the file cannot be written.
+    """
+    style = files("cbir.pages").joinpath("style.css").read_text(encoding="utf-8")
+    body = "\n".join(_answer(sheet) for sheet in sheets)
+    page = _PAGE.format(title=escape(title), style=style, body=body)
+    try:
+        Path(path).write_text(page, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise CbirError(f"{path} cannot be written: {error.strerror}") from error
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<header><h1>{title}</h1></header>
+<main>
+{body}
+</main>
+</body>
+</html>
+"""
+
+
+def _answer(sheet: Sheet) -> str:
+    result = sheet.result
+    hits = "\n".join(_figure(hit) for hit in result.hits)
+    image = "" if sheet.query_image is None else _image(sheet.query_image, alt="the query")
+    note = f'<p class="quiet">{escape(sheet.note)}</p>' if sheet.note else ""
+    found = f'<div class="hits">\n{hits}\n</div>' if hits else '<p class="quiet">nothing found</p>'
+    return (
+        f'<section class="answer">\n<div class="query">{image}'
+        f'<p class="quiet">{escape(result.query)}</p>{note}</div>\n{found}\n</section>'
+    )
+
+
+def _figure(hit: Hit) -> str:
+    image = hit.image
+    aspect = image.width / image.height if image.height else 1.0
+    # A panorama or a strip would otherwise fill, or vanish from, its row.
+    aspect = min(max(aspect, 0.4), 3.0)
+    try:
+        picture = _image(read_uri(image.uri), alt=image.name)
+    except ImageError as error:
+        picture = f'<div class="gone">{escape(str(error))}</div>'
+    fields = [f"{key} {value}" for key, value in image.metadata.items()]
+    shown = "".join(f"<br>{escape(text)}" for text in fields[:METADATA_FIELDS])
+    width = 100 * max(0.0, min(1.0, hit.similarity))
+    return (
+        f'<figure style="--aspect: {aspect:.3f}" title="{escape(", ".join(fields))}">{picture}'
+        f'<figcaption><span class="bar"><i style="width: {width:.1f}%"></i></span>'
+        f"<b>{hit.similarity:.3f}</b> {escape(image.name)}{shown}</figcaption></figure>"
+    )
+
+
+def _image(data: bytes, *, alt: str) -> str:
+    """An `img` element that carries a thumbnail of an encoded image."""
+    thumbnail = base64.b64encode(thumbnail_jpeg(data, max_side=THUMBNAIL_SIDE)).decode()
+    return f'<img alt="{escape(alt)}" loading="lazy" src="data:image/jpeg;base64,{thumbnail}">'

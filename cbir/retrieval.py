@@ -1,0 +1,110 @@
+"""From a query to its hits: embed the query, find its nearest neighbours, look them up."""
+
+from __future__ import annotations
+
+import time
+from io import BytesIO
+from os import PathLike
+from typing import TYPE_CHECKING, TypeAlias
+
+from cbir.errors import ImageError
+from cbir.gallery import Gallery
+from cbir.images import decode
+from cbir.sources import path_to_uri, read_uri
+from cbir.types import Hit, SearchResult
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from cbir.embedding import Embedder
+    from cbir.storage.vectors import Vectors
+
+Query: TypeAlias = "str | PathLike[str] | bytes | Image | int"
+"""A file, an encoded image, a Pillow image, or the id of an image of the gallery."""
+
+
+class Retriever:
+    """Answers queries over one gallery.
+
+    The network is loaded by the first query that needs it: a query by id never does.
+    """
+
+    def __init__(self, gallery: Gallery, *, embedder: Embedder | None = None) -> None:
+        """Raises SpecMismatchError when `embedder` is not of the gallery's spec."""
+        self.gallery = gallery
+        self.embedder = embedder or gallery.embedder()
+        gallery.check_spec(self.embedder.spec, "the embedder")
+
+    def search(self, query: Query, *, k: int = 10, exact: bool = False) -> SearchResult:
+        """The k images most similar to `query`, the best first; fewer in a smaller gallery.
+
+        An image of the gallery given by its id is not among its own hits. `exact` compares with
+        every image, also where the index is approximate.
+
+        Raises ImageError when the query cannot be read, NotFoundError when there is no image of
+        that id, ValueError when k < 1.
+        """
+        started = time.perf_counter()
+        vector = self.embed(query)
+        embedded = time.perf_counter()
+        own_id = query if isinstance(query, int) else None
+        candidates = self.gallery.search(vector[None], k + (own_id is not None), exact=exact)
+        found = [
+            (int(image_id), float(similarity))
+            for image_id, similarity in zip(
+                candidates.ids[0], candidates.similarities[0], strict=True
+            )
+            if image_id not in (-1, own_id)
+        ][:k]
+        searched = time.perf_counter()
+        # An image removed between the search and this look-up is simply not a hit any more.
+        records = self.gallery.catalog.records([image_id for image_id, _ in found])
+        there = [(records[i], similarity) for i, similarity in found if i in records]
+        hits = tuple(
+            Hit(rank, image, similarity) for rank, (image, similarity) in enumerate(there, 1)
+        )
+        return SearchResult(
+            query=_name(query),
+            hits=hits,
+            timings_ms={
+                "embed": 1000 * (embedded - started),
+                "search": 1000 * (searched - embedded),
+                "total": 1000 * (time.perf_counter() - started),
+            },
+        )
+
+    def embed(self, query: Query) -> Vectors:
+        """The embedding of a query: (D,) float32, unit norm."""
+        if isinstance(query, int):
+            return self.gallery.embedding(query)
+        image = decode(_encoded(query), self.embedder.spec.preprocessing)
+        return self.embedder.embed([image.pixels])[0]
+
+    def query_image(self, query: Query) -> bytes | None:
+        """The encoded image a query stands for; None when its file can no longer be read."""
+        if not isinstance(query, int):
+            return _encoded(query)
+        try:
+            return read_uri(self.gallery.image(query).uri)
+        except ImageError:
+            return None
+
+
+def _encoded(query: str | PathLike[str] | bytes | Image) -> bytes:
+    """A query image as an encoded file. Raises ImageError when it cannot be read."""
+    if isinstance(query, bytes):
+        return query
+    if isinstance(query, (str, PathLike)):
+        return read_uri(path_to_uri(query))
+    buffer = BytesIO()
+    query.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def _name(query: Query) -> str:
+    """How a query is called in its result."""
+    if isinstance(query, int):
+        return f"id:{query}"
+    if isinstance(query, (str, PathLike)):
+        return str(query)
+    return "-"

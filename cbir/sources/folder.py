@@ -1,0 +1,134 @@
+"""Images of a folder and everything below it, or one image file."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from cbir.errors import SourceError
+from cbir.images import IMAGE_SUFFIXES, SIGNATURE_BYTES, sniff_format
+from cbir.sources.base import SourceImage
+from cbir.sources.paths import path_to_uri, printable, read_head, uri_to_path
+from cbir.types import FailedImage
+
+__all__ = ["FileSource", "FolderSource", "looks_like_image"]
+
+_GALLERY_FILE = "catalog.sqlite"
+
+
+class FolderSource:
+    """The images below a folder, in a fixed order: of each folder its files, then its folders.
+
+    An image is what an image's suffix or signature says. Links are followed, and each folder is
+    visited once, under its own name before a link's. Hidden names and galleries are left out.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.uri = path_to_uri(path)
+        self.root = self.uri
+        self._path = uri_to_path(self.uri)
+
+    def count(self) -> int:
+        return sum(1 for _ in self._walk())
+
+    def __iter__(self) -> Iterator[SourceImage | FailedImage]:
+        for found in self._walk():
+            yield found if isinstance(found, FailedImage) else _image(found, self._path)
+
+    def _walk(self) -> Iterator[str | FailedImage]:
+        visited: set[tuple[int, int]] = set()
+        folders, links = [self._path], deque[str]()
+        while folders or links:
+            folder = folders.pop() if folders else links.popleft()
+            try:
+                status = os.stat(folder)
+                if (status.st_dev, status.st_ino) in visited:
+                    continue
+                visited.add((status.st_dev, status.st_ino))
+                entries = _list(folder)
+            except OSError as error:
+                if folder == self._path:
+                    raise SourceError(f"{printable(folder)}: {_cannot_list(error)}") from error
+                yield FailedImage(path_to_uri(folder), _cannot_list(error))
+                continue
+            if any(entry.name == _GALLERY_FILE for entry in entries):
+                if folder == self._path:
+                    raise SourceError(f"{printable(folder)} is a gallery, not a folder of images")
+                continue
+            inner: list[str] = []
+            for entry in entries:
+                if _is_folder(entry):
+                    (links if entry.is_symlink() else inner).append(entry.path)
+                elif (found := _file(entry)) is not None:
+                    yield found
+            folders.extend(reversed(inner))
+
+
+class FileSource:
+    """One image file."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.uri = path_to_uri(path)
+        self._path = uri_to_path(self.uri)
+        self._folder = str(Path(self._path).parent)
+        self.root = path_to_uri(self._folder)
+
+    def count(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[SourceImage | FailedImage]:
+        yield _image(self._path, self._folder)
+
+
+def looks_like_image(path: str) -> bool:
+    """Whether a file has an image's suffix or signature."""
+    return _has_image_suffix(path) or sniff_format(read_head(path, SIGNATURE_BYTES)) is not None
+
+
+def _has_image_suffix(path: str) -> bool:
+    return os.path.splitext(path)[1].casefold() in IMAGE_SUFFIXES  # noqa: PTH122 (surrogates, speed)
+
+
+def _list(folder: str) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        visible = [entry for entry in entries if not entry.name.startswith(".")]
+    return sorted(visible, key=lambda entry: entry.name)
+
+
+def _cannot_list(error: OSError) -> str:
+    return f"cannot list folder: {error.strerror}"
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or into a folder that is closed to us
+        return False
+
+
+def _file(entry: os.DirEntry[str]) -> str | FailedImage | None:
+    """An entry's path if it is an image; None for any other file, FIFO, socket or device."""
+    try:
+        if entry.is_file():
+            return entry.path if looks_like_image(entry.path) else None
+        # What is neither folder nor file nor there at all is a link that leads nowhere.
+        target = printable(os.readlink(entry.path)) if not os.path.exists(entry.path) else None
+        reason = f"broken symbolic link to {target}"
+    except OSError as error:
+        target, reason = "", f"cannot be read: {error.strerror}"
+    if target is None or not _has_image_suffix(entry.name):
+        return None
+    return FailedImage(path_to_uri(entry.path), reason)
+
+
+def _image(path: str, root: str) -> SourceImage | FailedImage:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return FailedImage(path_to_uri(path), f"cannot be read: {error.strerror}")
+    name = path[len(os.path.join(root, "")) :]
+    return SourceImage(
+        path_to_uri(path), printable(name), size=status.st_size, mtime_ns=status.st_mtime_ns
+    )

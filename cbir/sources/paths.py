@@ -1,0 +1,77 @@
+"""Local paths: as URIs, as text for people, and safely read.
+
+A path need not be UTF-8 text, and a database column must be. So a path that is text is its own
+URI, and another becomes a `file://` URL: `/photos/é.jpg`, but `file:///photos/%E9.jpg` if its é
+is a single byte.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+from cbir.config import max_pixels
+from cbir.errors import ImageError
+
+__all__ = ["path_to_uri", "printable", "read_file", "read_head", "uri_to_path"]
+
+_SCHEME = "file://"
+
+
+def path_to_uri(path: str | os.PathLike[str]) -> str:
+    """The absolute path, links unresolved; as a `file://` URL if it is not UTF-8 text."""
+    absolute = os.path.abspath(path)  # noqa: PTH100 (Path.resolve would follow links)
+    try:
+        absolute.encode()
+    except UnicodeEncodeError:
+        return Path(absolute).as_uri()
+    return absolute
+
+
+def uri_to_path(uri: str) -> str:
+    """The path whose `path_to_uri` this is; any other `file://` URL is understood as well."""
+    if uri.startswith(_SCHEME):
+        return os.fsdecode(unquote_to_bytes(uri[len(_SCHEME) :]))
+    return uri
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    """A path as text that can be shown and stored: bytes that are not UTF-8 become `\\xff`."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def read_file(path: str) -> bytes:
+    """The whole of a regular file. Raises ImageError if it cannot be read or is far too large."""
+    limit = 10 * max_pixels()  # 16-bit RGBA without compression has 8 bytes per pixel
+    try:
+        with _opened(path) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ImageError("not a regular file")
+            if status.st_size > limit:
+                raise ImageError(
+                    f"{status.st_size / 1e6:,.0f} MB, above the limit of {limit / 1e6:,.0f} MB; "
+                    "CBIR_MAX_PIXELS raises it (10 bytes per pixel)"
+                )
+            return file.readall()
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror}") from error
+
+
+def read_head(path: str, length: int) -> bytes:
+    """The first bytes of a regular file; none of what cannot be read or is no such file."""
+    try:
+        with _opened(path) as file:
+            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            return file.read(length) if regular else b""
+    except OSError:
+        return b""
+
+
+def _opened(path: str) -> io.FileIO:
+    # To open a FIFO would wait for its writer, were it not for O_NONBLOCK.
+    nonblocking = getattr(os, "O_NONBLOCK", 0)
+    return io.FileIO(path, opener=lambda name, flags: os.open(name, flags | nonblocking))

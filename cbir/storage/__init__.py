@@ -1,0 +1,1 @@
+"""Where a gallery lives: the catalogue (SQL, the truth) and the vector indexes derived from it."""

@@ -1,0 +1,288 @@
+"""The catalogue: every image of a gallery with its metadata and embedding, in SQL.
+
+It is the truth. Each write is one transaction and takes the next `generation` number, so that a
+vector index can ask what changed since the generation it has seen.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from sqlalchemy import URL, Connection, Engine, func, insert, inspect, select, update
+
+from cbir.config import GalleryConfig
+from cbir.errors import GalleryExistsError, GalleryNotFoundError
+from cbir.storage import writes
+from cbir.storage.engine import connect, reading, writing
+from cbir.storage.rows import Batch, FailureRow, FileState, KnownImage
+from cbir.storage.schema import (
+    SCHEMA_VERSION,
+    embeddings,
+    failures,
+    images,
+    metadata,
+    migrate,
+    sources,
+    state,
+    tombstones,
+)
+from cbir.storage.vectors import Ids, Vectors, decode
+from cbir.storage.writes import ROWS_PER_STATEMENT, parts
+from cbir.types import FailedImage, ImageRecord
+
+
+class Catalog:
+    """The SQL side of a gallery. Safe to use from several threads and processes."""
+
+    def __init__(self, engine: Engine, gallery_id: str, config: GalleryConfig) -> None:
+        self._engine = engine
+        self.gallery_id = gallery_id
+        self.config = config
+
+    @classmethod
+    def create(cls, url: str | URL, config: GalleryConfig) -> Catalog:
+        """A new, empty catalogue. Raises GalleryExistsError when there is one at `url`."""
+        engine = connect(url)
+        gallery_id = uuid.uuid4().hex
+        with writing(engine) as connection:
+            if inspect(connection).has_table(state.name):
+                raise GalleryExistsError(
+                    f"{engine.url.database} is a gallery's catalogue already; open it instead"
+                )
+            metadata.create_all(connection)
+            first = {
+                "only": 1,
+                "schema_version": SCHEMA_VERSION,
+                "gallery_id": gallery_id,
+                "generation": 0,
+                "next_image_id": 1,
+                "config": config.to_json(),
+            }
+            connection.execute(insert(state).values(first))
+        return cls(engine, gallery_id, config)
+
+    @classmethod
+    def open(cls, url: str | URL) -> Catalog:
+        """An existing catalogue, migrated to this version if an older cbir wrote it.
+
+        Raises GalleryNotFoundError when there is none, GalleryVersionError when a newer cbir
+        wrote it.
+        """
+        engine = connect(url)
+        with reading(engine) as connection:
+            if not inspect(connection).has_table(state.name):
+                raise GalleryNotFoundError(f"{engine.url.database} is not a cbir catalogue")
+            version = connection.execute(select(state.c.schema_version)).scalar_one()
+        if version != SCHEMA_VERSION:
+            with writing(engine) as connection:
+                migrate(connection)
+        with reading(engine) as connection:
+            row = connection.execute(select(state.c.gallery_id, state.c.config)).one()
+        return cls(engine, row.gallery_id, GalleryConfig.from_json(row.config))
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    # Reading
+
+    def count(self) -> int:
+        """How many images there are."""
+        with reading(self._engine) as connection:
+            return connection.execute(select(func.count()).select_from(images)).scalar_one()
+
+    def generation(self) -> int:
+        """The number of the last committed transaction."""
+        with reading(self._engine) as connection:
+            return int(connection.execute(select(state.c.generation)).scalar_one())
+
+    def known(self, uris: Sequence[str]) -> dict[str, KnownImage]:
+        """What is remembered of these images, by URI; those never seen are absent."""
+        columns = (
+            images.c.uri,
+            images.c.id,
+            images.c.name,
+            images.c.size,
+            images.c.mtime_ns,
+            images.c.content_hash,
+            images.c.metadata,
+        )
+        with reading(self._engine) as connection:
+            return {
+                row.uri: _known(row)
+                for part in parts(uris)
+                for row in connection.execute(select(*columns).where(images.c.uri.in_(part)))
+            }
+
+    def known_failures(self, uris: Sequence[str]) -> dict[str, FailureRow]:
+        """The failures among these URIs."""
+        with reading(self._engine) as connection:
+            return {
+                row.uri: _failure(row)
+                for part in parts(uris)
+                for row in connection.execute(select(failures).where(failures.c.uri.in_(part)))
+            }
+
+    def failures(self, *, source: str | None = None) -> list[FailedImage]:
+        """Images that could not be read at the last attempt, by URI; of one source if given."""
+        query = select(failures.c.uri, failures.c.reason).order_by(failures.c.uri)
+        if source is not None:
+            query = query.join(sources).where(sources.c.uri == source)
+        with reading(self._engine) as connection:
+            return [FailedImage(row.uri, row.reason) for row in connection.execute(query)]
+
+    def records(self, ids: Iterable[int]) -> dict[int, ImageRecord]:
+        """The images with these ids, by id; those that are gone are absent."""
+        with reading(self._engine) as connection:
+            return {
+                row.id: _record(row)
+                for part in parts(list(ids))
+                for row in connection.execute(_RECORD.where(images.c.id.in_(part)))
+            }
+
+    def find(self, uri: str) -> ImageRecord | None:
+        """The image with this URI."""
+        with reading(self._engine) as connection:
+            row = connection.execute(_RECORD.where(images.c.uri == uri)).first()
+        return None if row is None else _record(row)
+
+    def scan(self) -> Iterator[tuple[ImageRecord, KnownImage]]:
+        """Every image in the order of ids, without holding a transaction open between pages."""
+        last, page = 0, _SCAN.order_by(images.c.id).limit(ROWS_PER_STATEMENT)
+        while True:
+            with reading(self._engine) as connection:
+                rows = connection.execute(page.where(images.c.id > last)).all()
+            if not rows:
+                return
+            for row in rows:
+                yield _record(row), _known(row)
+            last = rows[-1].id
+
+    def embeddings(self, ids: Sequence[int]) -> dict[int, Vectors]:
+        """The stored embeddings of these images, (D,) float32 of unit norm, by id."""
+        columns = embeddings.c.image_id, embeddings.c.vector
+        with reading(self._engine) as connection:
+            rows = [
+                row
+                for part in parts(ids)
+                for row in connection.execute(
+                    select(*columns).where(embeddings.c.image_id.in_(part))
+                )
+            ]
+        vectors = decode([row.vector for row in rows], self.config.spec.dim)
+        return {row.image_id: vector for row, vector in zip(rows, vectors, strict=True)}
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """A consistent view for a vector index that catches up."""
+        with reading(self._engine) as connection:
+            yield Snapshot(connection, self.config.spec.dim)
+
+    def check(self) -> list[str]:
+        """What is wrong with the catalogue itself; empty when nothing is."""
+        with reading(self._engine) as connection:
+            problems = []
+            if self._engine.dialect.name == "sqlite":
+                found = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+                problems += [str(line) for line in found if line != "ok"]
+            bare = (
+                select(images.c.id)
+                .outerjoin(embeddings, embeddings.c.image_id == images.c.id)
+                .where(
+                    (embeddings.c.image_id.is_(None))
+                    | (func.length(embeddings.c.vector) != 2 * self.config.spec.dim)
+                )
+            )
+            problems += [
+                f"image {i} has no embedding of the gallery's dimension"
+                for i in connection.execute(bare).scalars()
+            ]
+        return problems
+
+    # Writing
+
+    def write(self, source: str, batch: Batch) -> None:
+        """Commit a batch of `source` (its URI) in one transaction; all of it or nothing."""
+        if not batch:
+            return
+        with writing(self._engine) as connection:
+            source_id = writes.source_id(connection, source)
+            writes.write_images(connection, source_id, batch.images)
+            writes.write_touched(connection, source_id, batch.touched)
+            writes.write_failures(connection, source_id, batch.failures)
+
+    def remove(self, ids: Sequence[int]) -> int:
+        """Take images out for good. Returns how many there were."""
+        with writing(self._engine) as connection:
+            return writes.remove_images(connection, ids)
+
+    def forget_failures(self, uris: Sequence[str]) -> int:
+        """Forget failures, for example of files that are gone. Returns how many there were."""
+        with writing(self._engine) as connection:
+            return writes.forget_failures(connection, uris)
+
+    def set_config(self, config: GalleryConfig) -> None:
+        """Write down a new configuration; the spec must stay as it is."""
+        with writing(self._engine) as connection:
+            connection.execute(update(state).values(config=config.to_json()))
+        self.config = config
+
+
+class Snapshot:
+    """The catalogue as of one generation, as a vector index reads it."""
+
+    def __init__(self, connection: Connection, dim: int) -> None:
+        self._connection = connection
+        self._dim = dim
+        self.generation: int = connection.execute(select(state.c.generation)).scalar_one()
+        self.count: int = connection.execute(
+            select(func.count()).select_from(embeddings)
+        ).scalar_one()
+
+    def removed_since(self, generation: int) -> list[int]:
+        """Ids of the images removed after `generation`."""
+        query = select(tombstones.c.image_id).where(tombstones.c.generation > generation)
+        return list(self._connection.execute(query).scalars())
+
+    def changed_since(self, generation: int, *, page: int = 8192) -> Iterator[tuple[Ids, Vectors]]:
+        """Images added or embedded anew after `generation`: pages of ids (N,), vectors (N, D)."""
+        query = select(embeddings.c.image_id, embeddings.c.vector)
+        if generation > 0:
+            query = query.where(embeddings.c.generation > generation)
+        # In the order of ids: a full read then walks the table as it lies on disk.
+        result = self._connection.execution_options(yield_per=page).execute(
+            query.order_by(embeddings.c.image_id)
+        )
+        for rows in result.partitions():
+            ids = np.array([row.image_id for row in rows], dtype=np.int64)
+            yield ids, decode([row.vector for row in rows], self._dim)
+
+
+_RECORD = select(
+    images.c.id,
+    images.c.uri,
+    images.c.name,
+    images.c.width,
+    images.c.height,
+    images.c.size,
+    images.c.metadata,
+)
+_SCAN = _RECORD.add_columns(images.c.mtime_ns, images.c.content_hash)
+
+
+def _record(row: Any) -> ImageRecord:
+    return ImageRecord(row.id, row.uri, row.name, row.width, row.height, row.size, row.metadata)
+
+
+def _failure(row: Any) -> FailureRow:
+    known = None if row.mtime_ns is None else FileState(row.size, row.mtime_ns)
+    return FailureRow(row.uri, row.reason, known)
+
+
+def _known(row: Any) -> KnownImage:
+    return KnownImage(
+        row.id, row.name, FileState(row.size, row.mtime_ns), row.content_hash, row.metadata
+    )

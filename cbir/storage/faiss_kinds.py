@@ -1,0 +1,103 @@
+"""How each kind of FAISS index is built, and how it forgets.
+
+All of them store unit vectors under the images' ids and compare by inner product, which is the
+cosine. Approximate kinds trade recall for time on large galleries (Malkov & Yashunin 2018 for
+HNSW; Sivic & Zisserman 2003, Jégou et al. 2011 for inverted files).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import faiss
+import numpy as np
+
+from cbir.config import IndexKind
+from cbir.storage.vectors import Ids, Vectors
+
+BuiltKind = Literal["flat", "hnsw", "ivf"]
+
+IVF_MIN_COUNT = 1000
+"""An inverted file over fewer images saves nothing and has too few to train on."""
+
+HNSW_NEIGHBOURS = 32
+HNSW_EF_CONSTRUCTION = 80
+HNSW_EF_SEARCH = 128
+TRAINING_VECTORS_PER_LIST = 64
+
+
+def kind_for(asked: IndexKind, count: int) -> BuiltKind:
+    """What is built for a gallery of `count` images when `asked` was asked for."""
+    if asked == "auto" or (asked == "ivf" and count < IVF_MIN_COUNT):
+        return "flat"
+    return asked
+
+
+def build(kind: BuiltKind, pages: Iterable[tuple[Ids, Vectors]], dim: int, count: int) -> Any:
+    """An index over `count` images that come as pages of ids (N,) and vectors (N, D)."""
+    if kind == "flat":
+        index = faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
+    elif kind == "hnsw":
+        graph = faiss.IndexHNSWFlat(dim, HNSW_NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
+        graph.hnsw.efConstruction = HNSW_EF_CONSTRUCTION
+        index = faiss.IndexIDMap2(graph)
+    else:
+        return _build_ivf(pages, dim, count)
+    for ids, vectors in pages:
+        index.add_with_ids(vectors, ids)
+    return index
+
+
+def _build_ivf(pages: Iterable[tuple[Ids, Vectors]], dim: int, count: int) -> Any:
+    all_pages = list(pages)
+    lists = max(1, round(4 * math.sqrt(count)))
+    quantizer = faiss.IndexFlatIP(dim)
+    index = faiss.IndexIVFFlat(quantizer, dim, lists, faiss.METRIC_INNER_PRODUCT)
+    index.cp.seed = 1234
+    index.cp.min_points_per_centroid = 1
+    vectors = np.concatenate([page for _, page in all_pages])
+    sample = np.random.default_rng(0).permutation(len(vectors))[: lists * TRAINING_VECTORS_PER_LIST]
+    index.train(vectors[np.sort(sample)])
+    # By hash: vectors can be looked up and taken out by the image's id.
+    index.set_direct_map_type(faiss.DirectMap.Hashtable)
+    for ids, page in all_pages:
+        index.add_with_ids(page, ids)
+    return index
+
+
+def can_forget(kind: BuiltKind) -> bool:
+    """Whether single images can be taken out; an HNSW graph must be built again instead."""
+    return kind != "hnsw"
+
+
+def search(index: Any, queries: Vectors, k: int, *, exact: bool) -> tuple[Vectors, Ids]:
+    """(Q, D) → similarities (Q, k) and ids (Q, k), -1 where there are fewer."""
+    inner = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexIDMap2) else index
+    if exact and isinstance(inner, faiss.IndexHNSW):
+        similarities, rows = inner.storage.search(queries, k)
+        ids = faiss.vector_to_array(index.id_map)
+        return similarities, np.where(rows >= 0, ids[rows], -1)
+    params = None
+    if isinstance(inner, faiss.IndexHNSW):
+        params = faiss.SearchParametersHNSW(efSearch=max(HNSW_EF_SEARCH, 2 * k))
+    elif isinstance(inner, faiss.IndexIVF):
+        # A quarter of the lists at the square-root rule above: recall first, speed second.
+        probes = inner.nlist if exact else max(8, inner.nlist // 4)
+        params = faiss.SearchParametersIVF(nprobe=probes)
+    similarities, ids = index.search(queries, k, params=params)
+    return similarities, ids
+
+
+def stored_ids(index: Any) -> Ids:
+    """All ids in an index, in no particular order."""
+    if isinstance(index, faiss.IndexIDMap2):
+        return np.asarray(faiss.vector_to_array(index.id_map), dtype=np.int64)
+    lists = index.invlists
+    parts = [
+        faiss.rev_swig_ptr(lists.get_ids(i), lists.list_size(i)).copy()
+        for i in range(index.nlist)
+        if lists.list_size(i)
+    ]
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)

@@ -1,0 +1,58 @@
+"""What every vector index can do, whatever keeps its vectors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from cbir.types import Candidates
+
+if TYPE_CHECKING:
+    from cbir.storage.catalog import Catalog
+
+Vectors = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
+
+
+class VectorIndex(Protocol):
+    """The nearest vectors of a gallery by cosine; derived from the catalogue, never the truth."""
+
+    def catch_up(self, catalog: Catalog) -> None:
+        """Apply what the catalogue has committed since; idempotent, safe to kill at any point."""
+        ...
+
+    def search(self, queries: Vectors, k: int, *, exact: bool = False) -> Candidates:
+        """(Q, D) unit vectors → the k nearest of each; `exact` scans every vector."""
+        ...
+
+    def ids(self) -> Ids:
+        """The ids of all images in the index, ascending."""
+        ...
+
+    def count(self) -> int:
+        """How many images are in the index."""
+        ...
+
+    def close(self) -> None:
+        """Let go of memory and files."""
+        ...
+
+
+def normalised(vectors: Vectors) -> Vectors:
+    """Rows scaled to unit length: (N, D) → (N, D) float32; a zero row stays zero."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(norms > 0, norms, np.float32(1))
+
+
+def encode(vector: Vectors) -> bytes:
+    """One embedding as the catalogue keeps it: (D,) float32 → D little-endian float16."""
+    return vector.astype("<f2").tobytes()
+
+
+def decode(blobs: list[bytes], dim: int) -> Vectors:
+    """What `encode` wrote, as unit vectors: N blobs → (N, D) float32."""
+    halves = np.frombuffer(b"".join(blobs), dtype="<f2").reshape(len(blobs), dim)
+    # Rounding to half precision moves the norm by up to 2^-11: restore it.
+    return normalised(halves.astype(np.float32))

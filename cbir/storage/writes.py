@@ -1,0 +1,169 @@
+"""The statements behind what `Catalog` writes, inside a transaction of the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from cbir.storage.rows import FailureRow, ImageRow, TouchedRow
+from cbir.storage.schema import embeddings, failures, images, sources, state, tombstones
+from cbir.storage.vectors import encode
+
+ROWS_PER_STATEMENT = 1000
+"""Names or ids bound to one statement: well below SQLite's limit, few round trips."""
+
+T = TypeVar("T")
+
+
+def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """A long list of values in pieces that fit one statement."""
+    for start in range(0, len(values), ROWS_PER_STATEMENT):
+        yield values[start : start + ROWS_PER_STATEMENT]
+
+
+def next_generation(connection: Connection, *, new_images: int = 0) -> tuple[int, int]:
+    """Take the next generation and reserve ids: (generation, first id reserved)."""
+    connection.execute(
+        update(state).values(
+            generation=state.c.generation + 1,
+            next_image_id=state.c.next_image_id + new_images,
+        )
+    )
+    row = connection.execute(select(state.c.generation, state.c.next_image_id)).one()
+    return row.generation, row.next_image_id - new_images
+
+
+def source_id(connection: Connection, uri: str) -> int:
+    """The id of a source, which is written down when it is new."""
+    found = connection.execute(select(sources.c.id).where(sources.c.uri == uri)).scalar()
+    if found is None:
+        inserted = connection.execute(insert(sources).values(uri=uri)).inserted_primary_key
+        assert inserted is not None
+        found = inserted[0]
+    return int(found)
+
+
+def write_images(connection: Connection, source: int, rows: Sequence[ImageRow]) -> None:
+    """Insert new images, replace those whose URI is known; their failures are forgotten."""
+    if not rows:
+        return
+    generation, next_id = next_generation(connection, new_images=len(rows))
+    # Looked up inside the transaction: another process may have added one of them meanwhile.
+    known = _ids(connection, [row.uri for row in rows])
+    fresh = [row for row in rows if row.uri not in known]
+    if fresh:
+        ids = range(next_id, next_id + len(fresh))
+        connection.execute(
+            insert(images),
+            [{"id": i, **_image(source, row)} for i, row in zip(ids, fresh, strict=True)],
+        )
+        connection.execute(
+            insert(embeddings),
+            [{"image_id": i, **_vector(generation, r)} for i, r in zip(ids, fresh, strict=True)],
+        )
+    stale = [(known[row.uri], row) for row in rows if row.uri in known]
+    if stale:
+        connection.execute(
+            update(images).where(images.c.id == bindparam("the_id")),
+            [{"the_id": i, **_image(source, row)} for i, row in stale],
+        )
+        connection.execute(
+            update(embeddings).where(embeddings.c.image_id == bindparam("the_id")),
+            [{"the_id": i, **_vector(generation, row)} for i, row in stale],
+        )
+    forget_failures(connection, [row.uri for row in rows])
+
+
+def write_touched(connection: Connection, source: int, rows: Sequence[TouchedRow]) -> None:
+    """Bring time stamps, names and metadata up to date; the embeddings stay."""
+    if not rows:
+        return
+    connection.execute(
+        update(images).where(images.c.id == bindparam("the_id")),
+        [
+            {
+                "the_id": row.id,
+                "name": row.name,
+                "source_id": source,
+                "size": row.state.size,
+                "mtime_ns": row.state.mtime_ns,
+                "metadata": dict(row.metadata),
+            }
+            for row in rows
+        ],
+    )
+    forget_failures(connection, [row.uri for row in rows])
+
+
+def write_failures(connection: Connection, source: int, rows: Sequence[FailureRow]) -> None:
+    """Remember what could not be read, replacing what was known of the same URI."""
+    if not rows:
+        return
+    forget_failures(connection, [row.uri for row in rows])
+    connection.execute(
+        insert(failures),
+        [
+            {
+                "uri": row.uri,
+                "source_id": source,
+                "reason": row.reason,
+                "size": row.state and row.state.size,
+                "mtime_ns": row.state and row.state.mtime_ns,
+            }
+            for row in rows
+        ],
+    )
+
+
+def forget_failures(connection: Connection, uris: Sequence[str]) -> int:
+    """Delete the failures of these URIs. Returns how many there were."""
+    return sum(
+        connection.execute(delete(failures).where(failures.c.uri.in_(part))).rowcount
+        for part in parts(uris)
+    )
+
+
+def remove_images(connection: Connection, ids: Sequence[int]) -> int:
+    """Delete images and leave tombstones for the vector indexes. Returns how many there were."""
+    generation, _ = next_generation(connection)
+    removed = 0
+    for part in parts(ids):
+        there = connection.execute(select(images.c.id).where(images.c.id.in_(part)))
+        found = there.scalars().all()
+        if found:
+            connection.execute(delete(embeddings).where(embeddings.c.image_id.in_(found)))
+            connection.execute(delete(images).where(images.c.id.in_(found)))
+            graves = [{"image_id": i, "generation": generation} for i in found]
+            connection.execute(insert(tombstones), graves)
+            removed += len(found)
+    return removed
+
+
+def _ids(connection: Connection, uris: Sequence[str]) -> dict[str, int]:
+    return {
+        row.uri: row.id
+        for part in parts(uris)
+        for row in connection.execute(
+            select(images.c.uri, images.c.id).where(images.c.uri.in_(part))
+        )
+    }
+
+
+def _image(source: int, row: ImageRow) -> dict[str, Any]:
+    return {
+        "uri": row.uri,
+        "name": row.name,
+        "source_id": source,
+        "size": row.state.size,
+        "mtime_ns": row.state.mtime_ns,
+        "content_hash": row.content_hash,
+        "width": row.width,
+        "height": row.height,
+        "metadata": dict(row.metadata),
+    }
+
+
+def _vector(generation: int, row: ImageRow) -> dict[str, Any]:
+    return {"generation": generation, "vector": encode(row.embedding)}

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from cbir.embedding.pooling import GemPooling, pooling_module
+
+MAP = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]], [[0.0, 0.0], [0.0, -8.0]]]])
+"""One image, two channels, 2 × 2 positions."""
+
+
+def test_avg_is_the_mean_over_positions() -> None:
+    assert pooling_module("avg")(MAP).tolist() == [[2.5, -2.0]]
+
+
+def test_max_is_the_maximum_over_positions() -> None:
+    assert pooling_module("max")(MAP).tolist() == [[4.0, 0.0]]
+
+
+def test_gem_is_the_cubic_mean_and_takes_negative_values_for_epsilon() -> None:
+    (first, second) = pooling_module("gem")(MAP)[0].tolist()
+    assert first == pytest.approx(((1 + 8 + 27 + 64) / 4) ** (1 / 3))
+    assert second == pytest.approx(1e-6, rel=1e-3)
+
+
+def test_gem_lies_between_avg_and_max() -> None:
+    torch.testing.assert_close(GemPooling(p=1.0)(MAP.clamp(min=1)), MAP.clamp(min=1).mean((2, 3)))
+    torch.testing.assert_close(GemPooling(p=60.0)(MAP)[0, 0], torch.tensor(4.0), atol=0.1, rtol=0)
+
+
+@pytest.mark.parametrize("p", [0.0, -1.0])
+def test_gem_refuses_a_power_that_is_not_positive(p: float) -> None:
+    with pytest.raises(ValueError, match="greater than 0"):
+        GemPooling(p=p)
+
+
+def test_flatten_keeps_positions_channels_first() -> None:
+    assert pooling_module("flatten")(MAP).tolist() == [[1, 2, 3, 4, 0, 0, 0, -8]]
+
+
+def test_cls_passes_a_class_token_on() -> None:
+    token = torch.rand(2, 3)
+    assert pooling_module("cls")(token) is token
+
+
+def test_a_network_has_no_pooling_none() -> None:
+    with pytest.raises(ValueError, match="no pooling 'none'"):
+        pooling_module("none")

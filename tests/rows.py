@@ -1,0 +1,46 @@
+"""Catalogue rows for tests: tiny embeddings that are easy to tell apart."""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cbir.config import EmbeddingSpec, GalleryConfig, IndexKind, Preprocessing
+from cbir.storage.rows import Batch, FileState, ImageRow
+
+DIM = 16
+
+
+def spec(dim: int = DIM) -> EmbeddingSpec:
+    return EmbeddingSpec("tiny_image", "none", "none", dim, Preprocessing(32, 32))
+
+
+def config(kind: IndexKind = "auto", *, dim: int = DIM) -> GalleryConfig:
+    return GalleryConfig(spec(dim), None, kind)
+
+
+def unit(seed: int, dim: int = DIM) -> npt.NDArray[np.float32]:
+    """A unit vector of its own for every seed."""
+    vector = np.random.default_rng(seed).normal(size=dim).astype(np.float32)
+    return vector / np.float32(np.linalg.norm(vector))
+
+
+def row(
+    uri: str, embedding: npt.NDArray[np.float32], *, metadata: Mapping[str, Any] | None = None
+) -> ImageRow:
+    return ImageRow(
+        uri=uri,
+        name=PurePosixPath(uri).name,
+        state=FileState(100, 1),
+        content_hash=uri.encode().ljust(16, b"\0")[:16],
+        width=40,
+        height=30,
+        metadata=metadata or {},
+        embedding=embedding,
+    )
+
+
+def batch(*rows: ImageRow) -> Batch:
+    return Batch(images=list(rows))
