@@ -121,8 +121,6 @@ class Gallery:
         """
         if queries.ndim != 2 or queries.shape[1] != self.spec.dim:
             raise ValueError(f"queries of shape {queries.shape}, not (Q, {self.spec.dim})")
-        if k < 1:
-            raise ValueError(f"k is {k}; ask for at least one image")
         return self.vectors().search(queries, k, exact=exact)
 
     def vectors(self, *, rebuild: bool = False) -> FaissIndex:

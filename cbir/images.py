@@ -116,9 +116,9 @@ def sniff_format(head: bytes) -> str | None:
 def decode(data: bytes, preprocessing: Preprocessing) -> DecodedImage:
     """Encoded bytes → (crop, crop, 3) uint8: the centre square of the scaled image, upright, sRGB.
 
-    Scaling and cropping are one resampling, and the same pixels as scaling first and cropping
-    after. Of an animation or several pages the first is taken; transparency is laid over white.
-    Raises ImageError, or ImageTooLargeError above the limit of `CBIR_MAX_PIXELS`.
+    Scaling and cropping are one resampling, aligned with scaling first and cropping after. Of an
+    animation or several pages the first is taken; transparency is laid over white. Raises
+    ImageError, or ImageTooLargeError above the limit of `CBIR_MAX_PIXELS`.
     """
     resize, crop = preprocessing.resize, preprocessing.crop
     resample = _RESAMPLING[preprocessing.interpolation]

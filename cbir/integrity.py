@@ -9,7 +9,7 @@ import numpy as np
 
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
-from cbir.sources import file_state, read_uri
+from cbir.sources.stored import file_state, read_uri
 
 
 @dataclass(frozen=True, slots=True)

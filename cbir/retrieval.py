@@ -7,10 +7,13 @@ from io import BytesIO
 from os import PathLike
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
 from cbir.images import decode
-from cbir.sources import path_to_uri, read_uri
+from cbir.sources.paths import path_to_uri
+from cbir.sources.stored import read_uri
 from cbir.types import Hit, SearchResult
 
 if TYPE_CHECKING:
@@ -35,6 +38,16 @@ class Retriever:
         self.embedder = embedder or gallery.embedder()
         gallery.check_spec(self.embedder.spec, "the embedder")
 
+    def warm_up(self, *, network: bool = True) -> None:
+        """Open the vector index and the network ahead of the first query.
+
+        Without `network` only queries by id are fast from the start.
+        """
+        self.gallery.vectors()
+        if network:
+            crop = self.embedder.spec.preprocessing.crop
+            self.embedder.embed([np.zeros((crop, crop, 3), np.uint8)])
+
     def search(self, query: Query, *, k: int = 10, exact: bool = False) -> SearchResult:
         """The k images most similar to `query`, the best first; fewer in a smaller gallery.
 
@@ -44,6 +57,8 @@ class Retriever:
         Raises ImageError when the query cannot be read, NotFoundError when there is no image of
         that id, ValueError when k < 1.
         """
+        if k < 1:
+            raise ValueError(f"k is {k}; ask for at least one image")
         started = time.perf_counter()
         vector = self.embed(query)
         embedded = time.perf_counter()
@@ -77,8 +92,12 @@ class Retriever:
         """The embedding of a query: (D,) float32, unit norm."""
         if isinstance(query, int):
             return self.gallery.embedding(query)
-        image = decode(_encoded(query), self.embedder.spec.preprocessing)
-        return self.embedder.embed([image.pixels])[0]
+        try:
+            image = decode(_encoded(query), self.embedder.spec.preprocessing)
+        except ImageError as error:
+            raise type(error)(f"{_name(query)}: {error}") from error
+        (vector,) = self.embedder.embed([image.pixels])
+        return np.asarray(vector)
 
     def query_image(self, query: Query) -> bytes | None:
         """The encoded image a query stands for; None when its file can no longer be read."""

@@ -134,7 +134,7 @@ def grey16(value: int, dtype: str) -> Image.Image:
         (encode(Image.new("L", (16, 12), 77), "BMP"), (77, 77, 77)),
         (encode(Image.new("CMYK", (16, 12), (0, 255, 255, 0)), "JPEG"), (254, 0, 0)),
         (encode(Image.new("CMYK", (16, 12), (0, 255, 255, 0)), "TIFF"), RED),
-        (encode(plain(RED).convert("YCbCr"), "TIFF"), (254, 0, 0)),
+        (encode(plain(RED).convert("YCbCr"), "TIFF", compression="tiff_lzw"), (254, 0, 0)),
         (encode(Image.new("LAB", (16, 12), (255, 128, 128)), "TIFF"), WHITE),
         (encode(grey16(0x80FF, "u2")), (128, 128, 128)),
         (encode(grey16(0xFFFF, "u2")), WHITE),
@@ -240,7 +240,6 @@ def test_a_thumbnail_is_a_small_upright_jpeg() -> None:
         (encode(picture(), "BMP")[:200], "truncated: the BMP data ends early"),
         (encode(picture(), "WEBP")[:60], "unreadable WEBP: "),
         (encode(picture(), "TIFF")[:60], "unreadable TIFF: "),
-        (b"\xff\xd8\xff\xe0" + bytes(100), "unreadable JPEG: "),
         (encode(picture(), "PNG").replace(b"IDAT", b"IDAX"), "unreadable PNG: "),
     ],
 )

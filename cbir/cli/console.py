@@ -56,6 +56,20 @@ def similarity_bar(similarity: float) -> str:
     return "━" * cells + " " * (BAR_CELLS - cells)
 
 
+class _Rate:
+    """Images per second since the first report: opening the network is not counted."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+
+    def __call__(self, done: int) -> float:
+        now = time.perf_counter()
+        if self._first is None:
+            self._first = now, done
+        started, before = self._first
+        return (done - before) / (now - started) if now > started else 0.0
+
+
 @contextmanager
 def progress_line(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """One line that says how far long work is: live on a terminal, a log line at times elsewhere.
@@ -78,7 +92,7 @@ def _live(what: str, total: int) -> Iterator[Callable[[int], None]]:
         TimeRemainingColumn,
     )
 
-    started = time.perf_counter()
+    rate = _Rate()
     columns = (
         TextColumn("{task.description}"),
         MofNCompleteColumn(separator=" / "),
@@ -90,24 +104,23 @@ def _live(what: str, total: int) -> Iterator[Callable[[int], None]]:
         task = bar.add_task(what, total=total, rate="")
 
         def update(done: int) -> None:
-            rate = done / max(1e-9, time.perf_counter() - started)
-            bar.update(task, completed=done, total=max(total, done), rate=f"{rate:,.0f} images/s")
+            speed = f"{rate(done):,.0f} images/s"
+            bar.update(task, completed=done, total=max(total, done), rate=speed)
 
         yield update
 
 
 def _logged(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    started = last = time.perf_counter()
+    rate, last = _Rate(), time.perf_counter()
 
     def update(done: int) -> None:
         nonlocal last
-        now = time.perf_counter()
+        now, speed = time.perf_counter(), rate(done)
         if now - last >= LOG_EVERY_S:
             last = now
-            rate = done / (now - started)
-            left = (total - done) / rate if rate else 0
+            left = f"{(total - done) / speed:,.0f} s left" if speed else ""
             print(
-                f"{what} {done:,} / {total:,}  {rate:,.0f} images/s  {left:,.0f} s left",
+                f"{what} {done:,} / {total:,}  {speed:,.0f} images/s  {left}",
                 file=sys.stderr,
                 flush=True,
             )

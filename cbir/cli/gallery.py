@@ -23,13 +23,14 @@ def register(app: typer.Typer) -> None:
 
 def summary(gallery: Gallery) -> str:
     """One line that says what a gallery holds."""
+    from cbir.storage.vectors import kind_for
+
     spec = gallery.spec
-    kind = gallery.vectors().kind
+    count = gallery.count()
+    # Foretold rather than looked up: a large index need not be loaded for one word.
+    kind = kind_for(gallery.config.index, count)
     index = "exact index" if kind == "flat" else f"{kind} index"
-    return (
-        f"gallery {gallery.path}: {gallery.count():,} images, "
-        f"{spec.backbone} · {spec.dim}-d · {index}"
-    )
+    return f"gallery {gallery.path}: {count:,} images, {spec.backbone} · {spec.dim}-d · {index}"
 
 
 def info(
@@ -53,7 +54,7 @@ def info(
                     "failed": [{"uri": f.uri, "reason": f.reason} for f in failures],
                     "bytes": _bytes(opened.path),
                     "fingerprint": opened.spec.fingerprint,
-                    "index": opened.vectors().kind,
+                    "index": opened.config.index,
                     **opened.config.to_json()["spec"],
                     "weights_from": opened.config.weights_from,
                 }

@@ -53,6 +53,7 @@ def search(
     with Gallery.open(gallery) as opened:
         embedder = opened.embedder(device=device, runtime=runtime, precision=precision)
         retriever = Retriever(opened, embedder=embedder)
+        retriever.warm_up(network=not isinstance(query, int))
         result = retriever.search(query, k=k, exact=exact)
         if html is not None:
             _write_sheet(html, result, retriever.query_image(query))

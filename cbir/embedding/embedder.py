@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -106,7 +107,7 @@ def load_embedder(
 
 def _choose(device: str, runtime: str) -> tuple[str, Literal["openvino", "torch"]]:
     """Device and runtime, with every `auto` decided. Raises BackboneError for what cannot be."""
-    if device not in ("auto", "cpu") and device.partition(":")[0] != "cuda":
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise BackboneError(f"no device {device!r}; choose auto, cpu, cuda or cuda:N")
     if runtime not in ("auto", "openvino", "torch"):
         raise BackboneError(f"no runtime {runtime!r}; choose auto, openvino or torch")

@@ -31,7 +31,7 @@ class TinyImageEmbedder:
         vector, which is orthogonal to every centred one: similarity 1 to its like, 0 to others.
         """
         pixels = stack_images(images, self.spec.preprocessing.crop)
-        rows = pixels.reshape(len(pixels), -1).astype(np.float32)
+        rows = pixels.reshape(len(pixels), self.spec.dim).astype(np.float32)
         return unit_rows(rows - rows.mean(axis=1, keepdims=True))
 
     def describe(self) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cbir.errors import CbirError, ImageError
 from cbir.images import thumbnail_jpeg
-from cbir.sources import read_uri
+from cbir.sources.stored import read_uri
 from cbir.types import Hit, SearchResult
 
 THUMBNAIL_SIDE = 360

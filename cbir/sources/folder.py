@@ -43,7 +43,7 @@ class FolderSource:
         while folders or links:
             folder = folders.pop() if folders else links.popleft()
             try:
-                status = os.stat(folder)
+                status = Path(folder).stat()
                 if (status.st_dev, status.st_ino) in visited:
                     continue
                 visited.add((status.st_dev, status.st_ino))
@@ -88,7 +88,7 @@ def looks_like_image(path: str) -> bool:
 
 
 def _has_image_suffix(path: str) -> bool:
-    return os.path.splitext(path)[1].casefold() in IMAGE_SUFFIXES  # noqa: PTH122 (surrogates, speed)
+    return os.path.splitext(path)[1].casefold() in IMAGE_SUFFIXES  # noqa: PTH122 (speed)
 
 
 def _list(folder: str) -> list[os.DirEntry[str]]:
@@ -113,22 +113,21 @@ def _file(entry: os.DirEntry[str]) -> str | FailedImage | None:
     try:
         if entry.is_file():
             return entry.path if looks_like_image(entry.path) else None
-        # What is neither folder nor file nor there at all is a link that leads nowhere.
-        target = printable(os.readlink(entry.path)) if not os.path.exists(entry.path) else None
-        reason = f"broken symbolic link to {target}"
+        path = Path(entry.path)
+        if not entry.is_symlink() or path.exists():
+            return None
+        reason = f"broken symbolic link to {printable(path.readlink())}"
     except OSError as error:
-        target, reason = "", f"cannot be read: {error.strerror}"
-    if target is None or not _has_image_suffix(entry.name):
-        return None
-    return FailedImage(path_to_uri(entry.path), reason)
+        reason = f"cannot be read: {error.strerror}"
+    return FailedImage(path_to_uri(entry.path), reason) if _has_image_suffix(entry.name) else None
 
 
 def _image(path: str, root: str) -> SourceImage | FailedImage:
     try:
-        status = os.stat(path)
+        status = Path(path).stat()
     except OSError as error:
         return FailedImage(path_to_uri(path), f"cannot be read: {error.strerror}")
-    name = path[len(os.path.join(root, "")) :]
+    name = path.removeprefix(root).removeprefix(os.sep)
     return SourceImage(
         path_to_uri(path), printable(name), size=status.st_size, mtime_ns=status.st_mtime_ns
     )

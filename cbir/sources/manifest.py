@@ -70,12 +70,12 @@ class ManifestSource:
             path = uri_to_path(path)
         elif _URL.match(path):
             return FailedImage(path, f"a URL; only files are read (line {line})")
-        path = os.path.join(self._folder, path)
+        path = str(Path(self._folder, path))
         uri = path_to_uri(path)
         if (first := lines.setdefault(uri, line)) != line:
             return FailedImage(row, f"the same path stands in line {first}")
         try:
-            status = os.stat(path)
+            status = Path(path).stat()
         except (FileNotFoundError, NotADirectoryError):
             return FailedImage(uri, f"no such file (line {line})")
         except OSError as error:

@@ -13,16 +13,9 @@ import numpy as np
 from cbir.config import IndexKind, available_cores
 from cbir.storage import index_file
 from cbir.storage.catalog import Catalog, Snapshot
-from cbir.storage.faiss_kinds import (
-    BuiltKind,
-    build,
-    can_forget,
-    kind_for,
-    search,
-    stored_ids,
-)
+from cbir.storage.faiss_kinds import build, can_forget, search, stored_ids
 from cbir.storage.index_file import IndexHeader
-from cbir.storage.vectors import Ids, Vectors
+from cbir.storage.vectors import BuiltKind, Ids, Vectors, kind_for
 from cbir.types import Candidates
 
 log = logging.getLogger(__name__)

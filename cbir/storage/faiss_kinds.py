@@ -9,30 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 import faiss
 import numpy as np
 
-from cbir.config import IndexKind
-from cbir.storage.vectors import Ids, Vectors
-
-BuiltKind = Literal["flat", "hnsw", "ivf"]
-
-IVF_MIN_COUNT = 1000
-"""An inverted file over fewer images saves nothing and has too few to train on."""
+from cbir.storage.vectors import BuiltKind, Ids, Vectors
 
 HNSW_NEIGHBOURS = 32
 HNSW_EF_CONSTRUCTION = 80
 HNSW_EF_SEARCH = 128
 TRAINING_VECTORS_PER_LIST = 64
-
-
-def kind_for(asked: IndexKind, count: int) -> BuiltKind:
-    """What is built for a gallery of `count` images when `asked` was asked for."""
-    if asked == "auto" or (asked == "ivf" and count < IVF_MIN_COUNT):
-        return "flat"
-    return asked
 
 
 def build(kind: BuiltKind, pages: Iterable[tuple[Ids, Vectors]], dim: int, count: int) -> Any:

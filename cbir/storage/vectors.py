@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from cbir.config import IndexKind
 from cbir.types import Candidates
 
 if TYPE_CHECKING:
     from cbir.storage.catalog import Catalog
+
+BuiltKind = Literal["flat", "hnsw", "ivf"]
+
+IVF_MIN_COUNT = 1000
+"""An inverted file over fewer images saves nothing and has too few to train on."""
 
 Vectors = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -40,10 +46,17 @@ class VectorIndex(Protocol):
         ...
 
 
+def kind_for(asked: IndexKind, count: int) -> BuiltKind:
+    """What is built for a gallery of `count` images when `asked` was asked for."""
+    if asked == "auto" or (asked == "ivf" and count < IVF_MIN_COUNT):
+        return "flat"
+    return asked
+
+
 def normalised(vectors: Vectors) -> Vectors:
     """Rows scaled to unit length: (N, D) → (N, D) float32; a zero row stays zero."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(norms > 0, norms, np.float32(1))
+    return np.asarray(vectors / np.where(norms > 0, norms, 1), dtype=np.float32)
 
 
 def encode(vector: Vectors) -> bytes:

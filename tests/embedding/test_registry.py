@@ -90,7 +90,8 @@ def test_the_table_agrees_with_the_installed_torchvision() -> None:
 
 def test_knowing_backbones_imports_no_framework() -> None:
     code = (
-        "import sys, cbir.embedding as e; e.resolve_spec(); e.weights_present(e.BACKBONES['vgg16']);"
+        "import sys, cbir.embedding as e; e.resolve_spec();"
+        "e.weights_present(e.BACKBONES['vgg16']);"
         "print([m for m in ('torch', 'torchvision', 'cv2', 'openvino') if m in sys.modules])"
     )
     run = subprocess.run(

@@ -1,0 +1,24 @@
+"""Images by the URI under which a gallery knows them."""
+
+from __future__ import annotations
+
+import os
+
+from cbir.errors import ImageError
+from cbir.sources.paths import read_file, uri_to_path
+
+__all__ = ["file_state", "read_uri"]
+
+
+def read_uri(uri: str) -> bytes:
+    """The encoded image at a URI. Raises ImageError when it cannot be read."""
+    return read_file(uri_to_path(uri))
+
+
+def file_state(uri: str) -> tuple[int, int]:
+    """Bytes and time stamp (ns since 1970) of a file. Raises ImageError if it is gone."""
+    try:
+        status = os.stat(uri_to_path(uri))  # noqa: PTH116  the path need not be UTF-8 text
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror}") from error
+    return status.st_size, status.st_mtime_ns

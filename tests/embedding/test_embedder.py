@@ -1,0 +1,195 @@
+"""The contract of every embedder, and that the runtimes agree on real photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cbir.embedding import Embedder, load_embedder, resolve_spec
+from cbir.embedding.openvino_import import import_openvino
+from cbir.embedding.openvino_runtime import has_native_bf16
+from cbir.errors import BackboneError
+from cbir.images import decode
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+Vectors = np.ndarray[Any, np.dtype[np.float32]]
+
+
+@pytest.fixture(scope="session")
+def eager(lite0: Embedder) -> Embedder:
+    """The default backbone in torch: what the others are held against."""
+    return load_embedder(lite0.spec, device="cpu", runtime="torch")
+
+
+@pytest.fixture(scope="session")
+def bf16(lite0: Embedder, session_cache: Any) -> Iterator[Embedder]:
+    if not has_native_bf16(import_openvino().Core()):
+        pytest.skip("this processor does not compute in bfloat16")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CBIR_CACHE_DIR", str(session_cache))
+        yield load_embedder(lite0.spec, precision="bf16", streams=2)
+
+
+@pytest.fixture(scope="session")
+def exact(lite0: Embedder, photos: list[Pixels]) -> Vectors:
+    return lite0.embed(photos)
+
+
+@pytest.fixture(params=["lite0", "eager", "tiny"])
+def embedder(request: pytest.FixtureRequest) -> Embedder:
+    if request.param == "tiny":
+        return load_embedder(resolve_spec("tiny_image")[0])
+    found: Embedder = request.getfixturevalue(request.param)
+    return found
+
+
+def some_images(embedder: Embedder, count: int) -> list[Pixels]:
+    side = embedder.spec.preprocessing.crop
+    return list(np.random.default_rng(5).integers(0, 256, (count, side, side, 3), np.uint8))
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 7])
+def test_every_image_becomes_a_unit_vector(embedder: Embedder, count: int) -> None:
+    vectors = embedder.embed(some_images(embedder, count))
+    assert vectors.shape == (count, embedder.spec.dim)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+
+
+def test_an_image_embeds_alike_alone_and_in_company(embedder: Embedder) -> None:
+    images = some_images(embedder, 6)
+    alone = np.concatenate([embedder.embed([image]) for image in images])
+    np.testing.assert_allclose(embedder.embed(images), alone, atol=1e-5)
+
+
+def test_threads_may_embed_at_once(embedder: Embedder) -> None:
+    images = some_images(embedder, 12)
+    expected = embedder.embed(images)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda image: embedder.embed([image])[0], images))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_plain_image_has_a_finite_unit_embedding(embedder: Embedder) -> None:
+    side = embedder.spec.preprocessing.crop
+    for value in (0, 128, 255):
+        (vector,) = embedder.embed([np.full((side, side, 3), value, np.uint8)])
+        assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(10, 10, 3), (224, 224), (224, 224, 4)])
+def test_an_image_of_another_shape_is_refused(embedder: Embedder, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"cbir\.images\.decode prepares it"):
+        embedder.embed([np.zeros(shape, np.uint8)])
+
+
+def test_fp32_in_openvino_equals_torch(
+    eager: Embedder, exact: Vectors, photos: list[Pixels]
+) -> None:
+    cosines = (eager.embed(photos) * exact).sum(axis=1)
+    assert cosines.min() >= 0.9999
+
+
+def test_bf16_stays_close_to_fp32(bf16: Embedder, exact: Vectors, photos: list[Pixels]) -> None:
+    cosines = (bf16.embed(photos) * exact).sum(axis=1)
+    assert cosines.mean() >= 0.999
+    assert cosines.min() >= 0.99
+
+
+def test_bf16_retrieves_as_well_as_fp32(
+    lite0: Embedder, bf16: Embedder, corel1k: tuple[list[bytes], list[str]]
+) -> None:
+    files, labels = corel1k
+    with ThreadPoolExecutor(2) as pool:
+        images = list(pool.map(lambda f: decode(f, lite0.spec.preprocessing).pixels, files))
+    exact = mean_average_precision(lite0.embed(images), labels)
+    assert exact == pytest.approx(0.902, abs=0.005)  # as measured with other code
+    assert mean_average_precision(bf16.embed(images), labels) == pytest.approx(exact, abs=0.002)
+
+
+def mean_average_precision(vectors: Vectors, labels: list[str]) -> float:
+    """Leave-one-out over all images; AP is the mean of precision at each relevant rank."""
+    similarities = vectors @ vectors.T
+    np.fill_diagonal(similarities, -np.inf)
+    order = np.argsort(-similarities, axis=1)[:, :-1]
+    relevant = np.asarray(labels)[order] == np.asarray(labels)[:, None]
+    precision = np.cumsum(relevant, axis=1) / np.arange(1, relevant.shape[1] + 1)
+    return float(np.mean((precision * relevant).sum(axis=1) / relevant.sum(axis=1)))
+
+
+def test_auto_is_torch_where_there_is_a_gpu(
+    lite0: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cbir.embedding import embedder, torch_runtime
+
+    seen: list[str] = []
+
+    class Gpu:
+        def __init__(self, *_: object, device: str, precision: str) -> None:
+            seen.append(f"{device} {precision}")
+
+    monkeypatch.setattr(embedder, "_cuda_works", lambda: True)
+    monkeypatch.setattr(torch_runtime, "TorchRuntime", Gpu)
+    load_embedder(lite0.spec)
+    assert seen == ["cuda auto"]
+    assert load_embedder(lite0.spec, device="cpu").describe().startswith("openvino")
+    assert load_embedder(lite0.spec, runtime="openvino").describe().startswith("openvino")
+
+
+def test_an_embedder_says_where_it_runs(lite0: Embedder, eager: Embedder) -> None:
+    assert lite0.describe() == "openvino fp32, 1 stream"
+    assert eager.describe() == "torch fp32, cpu"
+
+
+def test_streams_are_how_many_threads_pay_off(lite0: Embedder) -> None:
+    assert lite0.parallelism == 1
+    assert load_embedder(lite0.spec, precision="fp32", streams=3).parallelism == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "tpu"}, "no device 'tpu'; choose auto, cpu, cuda or cuda:N"),
+        ({"device": "cuda", "runtime": "openvino"}, "openvino does not run on cuda"),
+        ({"runtime": "onnx"}, "no runtime 'onnx'; choose auto, openvino or torch"),
+        ({"precision": "int8"}, "openvino has no precision 'int8'; choose auto, fp32 or bf16"),
+        ({"runtime": "torch", "precision": "int8"}, "torch has no precision 'int8'"),
+        ({"device": "cuda:99"}, "no device 'cuda:99': torch sees"),
+        ({"device": "cuda:x"}, "no device 'cuda:x'; choose"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_with_what_can(
+    lite0: Embedder, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(BackboneError, match=message):
+        load_embedder(lite0.spec, **options)
+
+
+@pytest.mark.parametrize(
+    ("flags", "native"),
+    [
+        ("flags : fpu avx512f avx512_bf16 amx_tile", True),
+        ("Features : fp asimd bf16 sve", True),
+        ("flags : fpu avx512f avx512bw avx512_vnni", False),  # OpenVINO would emulate
+    ],
+)
+def test_auto_takes_bf16_only_where_the_processor_has_it(
+    monkeypatch: pytest.MonkeyPatch, flags: str, native: bool
+) -> None:
+    class Core:
+        def get_property(self, device: str, name: str) -> list[str]:
+            return ["BF16", "FP32"]
+
+    monkeypatch.setattr(Path, "read_text", lambda _: flags)
+    assert has_native_bf16(Core()) is native
+
+
+def test_torch_on_the_cpu_can_run_in_bf16(lite0: Embedder, photos: list[Pixels]) -> None:
+    half = load_embedder(lite0.spec, device="cpu", runtime="torch", precision="bf16")
+    cosines = (half.embed(photos[:4]) * lite0.embed(photos[:4])).sum(axis=1)
+    assert cosines.min() >= 0.99
