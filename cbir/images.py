@@ -15,18 +15,17 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
+from cbir.colour import resamplable, to_srgb
 from cbir.config import Preprocessing, max_pixels
 from cbir.errors import ImageError, ImageTooLargeError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    from PIL.ImageCms import ImageCmsTransform
     from PIL.ImageFile import ImageFile
 
 __all__ = [
@@ -130,7 +129,7 @@ def decode(data: bytes, preprocessing: Preprocessing) -> DecodedImage:
         left, right = _centre(round(width * scale), crop, x_end, orientation in _RUNS_LEFT)
         top, bottom = _centre(round(height * scale), crop, y_end, orientation in _RUNS_UP)
         box = (left, top, right, bottom)
-        square = _resamplable(image).resize((crop, crop), resample, box)
+        square = resamplable(image).resize((crop, crop), resample, box)
         pixels = np.array(_finish(square, image, orientation), np.uint8)
     if orientation in _SIDEWAYS:
         width, height = height, width
@@ -145,7 +144,7 @@ def open_rgb(data: bytes, *, max_side: int | None = None) -> Image.Image:
     with _opened(data) as image:
         shrunk = _fit(image.size, max_side)
         full, end = _load(image, _DRAFT_MARGIN * shrunk[0], _DRAFT_MARGIN * shrunk[1])
-        whole = _resamplable(image)
+        whole = resamplable(image)
         if (size := _fit(full, max_side)) != image.size:
             whole = whole.resize(size, Image.Resampling.BICUBIC, (0, 0, *end))
         return _finish(whole, image, _orientation(image))
@@ -265,76 +264,10 @@ def _orientation(image: ImageFile) -> int:
         return 1
 
 
-def _resamplable(image: Image.Image) -> Image.Image:
-    """The image in a mode that can be resampled: L, LA, RGB, RGBA or CMYK."""
-    if image.mode == "F" or image.mode.startswith("I"):
-        return _to_8_bit(image)
-    if image.mode in ("LA", "RGBA"):
-        return image
-    if image.has_transparency_data:
-        return image.convert("RGBA")
-    if image.mode in ("L", "RGB", "CMYK"):
-        return image
-    return image.convert("L" if image.mode == "1" else "RGB")
-
-
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    """16-bit and 32-bit greyscale → L. Values above 65535 are scaled by the largest of them.
-
-    Floats have no agreed white: it is taken to be 1, 255 or 65535, the least that holds them all.
-    """
-    values = np.asarray(image)
-    if values.dtype.itemsize == 2:
-        return Image.fromarray((values >> 8).astype(np.uint8))
-    values = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
-    highest = float(values.max())
-    whites = (1, 255, 65535) if image.mode == "F" else (65535,)
-    white = next((w for w in whites if highest <= w), highest)
-    scale = 255 if white == 1 else 256 / (white + 1)  # 65535 is white, and 256 the first grey
-    scaled = np.clip(values, 0, white) * np.float32(scale)
-    return Image.fromarray(np.minimum(scaled, 255).astype(np.uint8))
-
-
 def _finish(image: Image.Image, source: ImageFile, orientation: int) -> Image.Image:
     """Flatten, bring to sRGB and turn upright; a new RGB image that carries no metadata."""
-    if image.mode in ("LA", "RGBA"):
-        image = _over_white(image)
-    profile = source.info.get("icc_profile")
-    transform = _transform_to_srgb(profile, image.mode) if isinstance(profile, bytes) else None
-    finished = image.convert("RGB") if transform is None else transform.apply(image)
+    finished = to_srgb(image, source.info.get("icc_profile"))
     if orientation in _UPRIGHT:
         finished = finished.transpose(_UPRIGHT[orientation])
     finished.info.clear()  # the old profile and orientation no longer hold
     return finished
-
-
-def _over_white(image: Image.Image) -> Image.Image:
-    white = Image.new(image.mode[:-1], image.size, "white")
-    white.paste(image.convert(white.mode), mask=image.getchannel("A"))
-    return white
-
-
-@lru_cache(maxsize=16)
-def _transform_to_srgb(profile: bytes, mode: str) -> ImageCmsTransform | None:
-    """From an ICC profile to sRGB; None if it is sRGB already, broken, or of another mode."""
-    from PIL import ImageCms
-
-    try:
-        transform = ImageCms.buildTransform(
-            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),
-            mode,
-            "RGB",
-            flags=ImageCms.Flags.NOCACHE,  # the cache of one pixel is not meant for threads
-        )
-    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
-        return None
-    return None if mode == "RGB" and _changes_nothing(transform) else transform
-
-
-def _changes_nothing(transform: ImageCmsTransform) -> bool:
-    """Whether no colour moves by more than 2 of 255: what a profile does, whatever its name."""
-    levels = np.linspace(0, 255, 9).astype(np.uint8)
-    colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(9, 81, 3)
-    moved = np.asarray(transform.apply(Image.fromarray(colours))).astype(int) - colours
-    return bool(np.abs(moved).max() <= 2)

@@ -46,7 +46,10 @@ def embedder(gallery: Gallery) -> CountingEmbedder:
 def test_a_folder_is_indexed_in_its_order(folder: Path, gallery: Gallery) -> None:
     report = index_images(folder, gallery)
     assert counts(report) == (6, 0, 0, 0)
-    assert names(gallery) == ["even/0.png", "even/2.png", "even/4.png"] + [
+    assert names(gallery) == [
+        "even/0.png",
+        "even/2.png",
+        "even/4.png",
         "odd/1.png",
         "odd/3.png",
         "odd/5.png",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -238,9 +239,12 @@ class Snapshot:
         self._connection = connection
         self._dim = dim
         self.generation: int = connection.execute(select(state.c.generation)).scalar_one()
-        self.count: int = connection.execute(
-            select(func.count()).select_from(embeddings)
-        ).scalar_one()
+
+    @cached_property
+    def count(self) -> int:
+        """How many images there are."""
+        query = select(func.count()).select_from(embeddings)
+        return int(self._connection.execute(query).scalar_one())
 
     def removed_since(self, generation: int) -> list[int]:
         """Ids of the images removed after `generation`."""

@@ -1,0 +1,1 @@
+"""How good are the answers? Ground truth, metrics, and a run of one over the other."""

@@ -1,0 +1,146 @@
+"""What a ranking is worth: pure functions on the relevance of its images, best first.
+
+`relevant` is (n,) bool in ranked order, without the query and without junk. A ranking may be cut
+short: `total` then says how many relevant images there are, found or not; by default the ranking
+holds them all. All values lie in [0, 1], and 1 is perfect. Every function raises ValueError when
+there is no relevant image, for which none of these is defined.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "average_precision",
+    "bootstrap_interval",
+    "ndcg_at",
+    "precision_at",
+    "recall_at",
+    "reciprocal_rank",
+    "trapezoidal_average_precision",
+]
+
+DRAWS_AT_ONCE = 4_000_000
+"""Bounds the memory of a bootstrap: 32 MB of indices."""
+
+
+def average_precision(relevant: npt.ArrayLike, *, total: int | None = None) -> float:
+    """Mean of the precision at the rank of each relevant image; 0 for one that is not found.
+
+    AP = 1/R Σ_j j / r_j, where r_j is the rank (from 1) of the j-th relevant image and R their
+    number: the area under the precision-recall curve by rectangles, as TREC and scikit-learn
+    have it (Manning, Raghavan, Schütze 2008, section 8.4).
+    """
+    flags, total = _checked(relevant, total)
+    ranks = np.flatnonzero(flags) + 1
+    return float((np.arange(1, len(ranks) + 1) / ranks).sum() / total)
+
+
+def trapezoidal_average_precision(relevant: npt.ArrayLike, *, total: int | None = None) -> float:
+    """The same area by trapezia: AP = 1/R Σ_j (p(r_j - 1) + p(r_j)) / 2, with p(0) = 1.
+
+    The rule of the Oxford and Paris benchmarks (Philbin et al. 2007) and of their revisited
+    versions (Radenović et al. 2018); never above `average_precision`, whose figures are not to
+    be compared with it.
+    """
+    flags, total = _checked(relevant, total)
+    ranks = np.flatnonzero(flags)  # from 0: as many images come before
+    found = np.arange(len(ranks))
+    before = np.where(ranks == 0, 1.0, found / np.maximum(ranks, 1))
+    at = (found + 1) / (ranks + 1)
+    return float((before + at).sum() / 2 / total)
+
+
+def precision_at(relevant: npt.ArrayLike, k: int) -> float:
+    """How much of the first k is relevant. Ranks that a short ranking leaves empty are not."""
+    flags = _flags(relevant)
+    return float(np.count_nonzero(flags[: _positive(k)]) / k)
+
+
+def recall_at(relevant: npt.ArrayLike, k: int, *, total: int | None = None) -> float:
+    """How much of what is relevant is among the first k."""
+    flags, total = _checked(relevant, total)
+    return float(np.count_nonzero(flags[: _positive(k)]) / total)
+
+
+def ndcg_at(gains: npt.ArrayLike, k: int, *, ideal: npt.ArrayLike | None = None) -> float:
+    """Discounted cumulative gain of the first k, over that of the best possible ranking.
+
+    DCG = Σ_i g_i / log2(i + 1) (Järvelin & Kekäläinen 2002). `gains` is (n,) in ranked order:
+    relevance as bool, or graded, not negative. `ideal` holds the gains of all images that could
+    be found, in any order; by default these are `gains`.
+    """
+    ranked = _gains(gains)
+    best = ranked if ideal is None else _gains(ideal)
+    perfect = _dcg(np.sort(best)[::-1], _positive(k))
+    if perfect == 0:
+        raise ValueError("no image has a gain above zero; leave such a query out")
+    return float(_dcg(ranked, k) / perfect)
+
+
+def reciprocal_rank(relevant: npt.ArrayLike) -> float:
+    """1 / rank of the first relevant image; 0 if none is found."""
+    flags = _flags(relevant)
+    return 1 / (int(flags.argmax()) + 1) if flags.any() else 0.0
+
+
+def bootstrap_interval(
+    values: npt.ArrayLike, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Where the mean over other queries of the same kind would lie: (low, high).
+
+    Percentile bootstrap (Efron & Tibshirani 1993): `resamples` times, as many queries are drawn
+    with replacement as there are in `values` (Q,), and the middle `confidence` of their means is
+    kept. The same seed gives the same interval. Raises ValueError without any value.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    if sample.ndim != 1 or len(sample) == 0:
+        raise ValueError(f"values of shape {sample.shape}; give one per query, at least one")
+    if not 0 < confidence < 1 or resamples < 1:
+        raise ValueError(f"confidence {confidence} and {resamples} resamples make no interval")
+    rng = np.random.default_rng(seed)
+    means = np.empty(resamples)
+    block = max(1, DRAWS_AT_ONCE // len(sample))
+    for start in range(0, resamples, block):
+        size = min(block, resamples - start), len(sample)
+        drawn = rng.integers(len(sample), size=size)
+        means[start : start + block] = sample[drawn].mean(axis=1)
+    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def _flags(relevant: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    flags = np.asarray(relevant, dtype=np.bool_)
+    if flags.ndim != 1:
+        raise ValueError(f"relevance of shape {flags.shape}, not (n,)")
+    return flags
+
+
+def _checked(relevant: npt.ArrayLike, total: int | None) -> tuple[npt.NDArray[np.bool_], int]:
+    """The flags, and how many relevant images there are in all."""
+    flags = _flags(relevant)
+    found = int(np.count_nonzero(flags))
+    total = found if total is None else total
+    if total < max(1, found):
+        why = "leave such a query out" if total == found else f"but {found} are ranked"
+        raise ValueError(f"{total} images are relevant; {why}")
+    return flags, total
+
+
+def _gains(gains: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    checked = np.asarray(gains, dtype=np.float64)
+    if checked.ndim != 1 or (checked < 0).any():
+        raise ValueError("gains are not (n,), or some are negative")
+    return checked
+
+
+def _dcg(gains: npt.NDArray[np.float64], k: int) -> float:
+    first = gains[:k]
+    return float((first / np.log2(np.arange(2, len(first) + 2))).sum())
+
+
+def _positive(k: int) -> int:
+    if k < 1:
+        raise ValueError(f"k is {k}; ask for at least one image")
+    return k
