@@ -59,9 +59,9 @@ def normalised(vectors: Vectors) -> Vectors:
     return np.asarray(vectors / np.where(norms > 0, norms, 1), dtype=np.float32)
 
 
-def encode(vector: Vectors) -> bytes:
-    """One embedding as the catalogue keeps it: (D,) float32 → D little-endian float16."""
-    return vector.astype("<f2").tobytes()
+def encode(vectors: Vectors) -> list[bytes]:
+    """Embeddings as the catalogue keeps them: (N, D) float32 → N × D little-endian float16."""
+    return [half.tobytes() for half in vectors.astype("<f2")]
 
 
 def decode(blobs: list[bytes], dim: int) -> Vectors:

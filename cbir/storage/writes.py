@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from cbir.storage.rows import FailureRow, ImageRow, TouchedRow
 from cbir.storage.schema import embeddings, failures, images, sources, state, tombstones
@@ -50,28 +52,30 @@ def write_images(connection: Connection, source: int, rows: Sequence[ImageRow]) 
     if not rows:
         return
     generation, next_id = next_generation(connection, new_images=len(rows))
-    # Looked up inside the transaction: another process may have added one of them meanwhile.
-    known = _ids(connection, [row.uri for row in rows])
-    fresh = [row for row in rows if row.uri not in known]
-    if fresh:
-        ids = range(next_id, next_id + len(fresh))
-        connection.execute(
-            insert(images),
-            [{"id": i, **_image(source, row)} for i, row in zip(ids, fresh, strict=True)],
+    vectors = encode(np.stack([row.embedding for row in rows]))
+    try:
+        # Mostly all of them are new, and looking them up first costs as much as inserting them.
+        with connection.begin_nested():
+            _insert(connection, source, generation, next_id, rows, vectors)
+    except IntegrityError:
+        known = _ids(connection, [row.uri for row in rows])
+        fresh = [i for i, row in enumerate(rows) if row.uri not in known]
+        stale = [i for i, row in enumerate(rows) if row.uri in known]
+        _insert(
+            connection,
+            source,
+            generation,
+            next_id,
+            [rows[i] for i in fresh],
+            [vectors[i] for i in fresh],
         )
-        connection.execute(
-            insert(embeddings),
-            [{"image_id": i, **_vector(generation, r)} for i, r in zip(ids, fresh, strict=True)],
-        )
-    stale = [(known[row.uri], row) for row in rows if row.uri in known]
-    if stale:
-        connection.execute(
-            update(images).where(images.c.id == bindparam("the_id")),
-            [{"the_id": i, **_image(source, row)} for i, row in stale],
-        )
-        connection.execute(
-            update(embeddings).where(embeddings.c.image_id == bindparam("the_id")),
-            [{"the_id": i, **_vector(generation, row)} for i, row in stale],
+        _replace(
+            connection,
+            source,
+            generation,
+            [known[rows[i].uri] for i in stale],
+            [rows[i] for i in stale],
+            [vectors[i] for i in stale],
         )
     forget_failures(connection, [row.uri for row in rows])
 
@@ -119,6 +123,8 @@ def write_failures(connection: Connection, source: int, rows: Sequence[FailureRo
 
 def forget_failures(connection: Connection, uris: Sequence[str]) -> int:
     """Delete the failures of these URIs. Returns how many there were."""
+    if connection.execute(select(failures.c.uri).limit(1)).first() is None:
+        return 0
     return sum(
         connection.execute(delete(failures).where(failures.c.uri.in_(part))).rowcount
         for part in parts(uris)
@@ -139,6 +145,53 @@ def remove_images(connection: Connection, ids: Sequence[int]) -> int:
             connection.execute(insert(tombstones), graves)
             removed += len(found)
     return removed
+
+
+def _insert(
+    connection: Connection,
+    source: int,
+    generation: int,
+    first_id: int,
+    rows: Sequence[ImageRow],
+    vectors: Sequence[bytes],
+) -> None:
+    if not rows:
+        return
+    ids = range(first_id, first_id + len(rows))
+    connection.execute(
+        insert(images),
+        [{"id": i, **_image(source, row)} for i, row in zip(ids, rows, strict=True)],
+    )
+    connection.execute(
+        insert(embeddings),
+        [
+            {"image_id": i, "generation": generation, "vector": vector}
+            for i, vector in zip(ids, vectors, strict=True)
+        ],
+    )
+
+
+def _replace(
+    connection: Connection,
+    source: int,
+    generation: int,
+    ids: Sequence[int],
+    rows: Sequence[ImageRow],
+    vectors: Sequence[bytes],
+) -> None:
+    if not rows:
+        return
+    connection.execute(
+        update(images).where(images.c.id == bindparam("the_id")),
+        [{"the_id": i, **_image(source, row)} for i, row in zip(ids, rows, strict=True)],
+    )
+    connection.execute(
+        update(embeddings).where(embeddings.c.image_id == bindparam("the_id")),
+        [
+            {"the_id": i, "generation": generation, "vector": vector}
+            for i, vector in zip(ids, vectors, strict=True)
+        ],
+    )
 
 
 def _ids(connection: Connection, uris: Sequence[str]) -> dict[str, int]:
@@ -163,7 +216,3 @@ def _image(source: int, row: ImageRow) -> dict[str, Any]:
         "height": row.height,
         "metadata": dict(row.metadata),
     }
-
-
-def _vector(generation: int, row: ImageRow) -> dict[str, Any]:
-    return {"generation": generation, "vector": encode(row.embedding)}
