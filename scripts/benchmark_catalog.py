@@ -70,7 +70,8 @@ def timed(what: str, count: int) -> Iterator[None]:
     yield
     seconds, processor = time.perf_counter() - started, time.process_time() - worked
     print(
-        f"{what:<10} {count / seconds:>10,.0f} rows/s {count / processor:>10,.0f} rows/s of CPU time",
+        f"{what:<10} {count / seconds:>10,.0f} rows/s"
+        f" {count / processor:>10,.0f} rows/s of CPU time",
         flush=True,
     )
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from cbir.config import EmbeddingSpec, cache_dir
 from cbir.embedding.openvino_import import import_openvino
-from cbir.embedding.openvino_precision import keep_first_layers_exact
+from cbir.embedding.openvino_precision import keep_first_depthwise_exact
 from cbir.embedding.weights import sha256_of
 from cbir.errors import BackboneError, CbirError
 
@@ -59,7 +59,7 @@ def export_network(spec: EmbeddingSpec, checkpoint: Path) -> Path:
     try:
         building.mkdir(parents=True)
         import_openvino().save_model(model, building / FILES[0], compress_to_fp16=False)
-        keep_first_layers_exact(building / FILES[0])
+        keep_first_depthwise_exact(building / FILES[0])
         _seal(building)
         _move_into_place(building, folder)
     except OSError as error:

@@ -87,9 +87,8 @@ def has_native_bf16(core: Any) -> bool:
 
 def _compile(core: Any, network: Path, config: dict[str, Any]) -> Any:
     """Compiles a network, or reads what was compiled before; the cache is only an acceleration."""
+    cache = {"CACHE_DIR": str(network.parent / "compiled")}
     try:
-        return core.compile_model(
-            network, "CPU", {**config, "CACHE_DIR": network.parent / "compiled"}
-        )
+        return core.compile_model(network, "CPU", {**config, **cache})
     except RuntimeError:
         return core.compile_model(network, "CPU", config)

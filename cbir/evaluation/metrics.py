@@ -16,6 +16,7 @@ __all__ = [
     "bootstrap_interval",
     "ndcg_at",
     "precision_at",
+    "precision_at_recall",
     "recall_at",
     "reciprocal_rank",
     "trapezoidal_average_precision",
@@ -62,6 +63,25 @@ def recall_at(relevant: npt.ArrayLike, k: int, *, total: int | None = None) -> f
     """How much of what is relevant is among the first k."""
     flags, total = _checked(relevant, total)
     return float(np.count_nonzero(flags[: _positive(k)]) / total)
+
+
+def precision_at_recall(
+    relevant: npt.ArrayLike, *, total: int | None = None, points: int = 101
+) -> npt.NDArray[np.float64]:
+    """Interpolated precision at evenly spaced recalls from 0 to 1: (points,).
+
+    The highest precision at any rank whose recall is at least that (Manning, Raghavan, Schütze
+    2008, section 8.4); 0 for recalls that a short ranking does not reach.
+    """
+    flags, total = _checked(relevant, total)
+    ranks = np.flatnonzero(flags) + 1
+    found = np.arange(1, len(ranks) + 1)
+    best_from_here = np.maximum.accumulate((found / ranks)[::-1])[::-1]
+    # The j-th relevant image brings the recall to j / total; 1e-9 absorbs rounding.
+    needed = np.ceil(np.linspace(0, 1, points) * total - 1e-9).astype(int)
+    reached = np.append(best_from_here, 0.0)
+    precision: npt.NDArray[np.float64] = reached[np.clip(needed - 1, 0, len(ranks))]
+    return precision
 
 
 def ndcg_at(gains: npt.ArrayLike, k: int, *, ideal: npt.ArrayLike | None = None) -> float:

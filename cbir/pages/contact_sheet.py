@@ -30,6 +30,8 @@ class Sheet:
     """The encoded query image; None leaves a blank."""
     note: str = ""
     """A line under the query, for example how well it was answered."""
+    relevant: frozenset[int] = frozenset()
+    """Ids of hits that are marked as right answers."""
 
 
 def write_contact_sheet(
@@ -40,8 +42,12 @@ def write_contact_sheet(
     An image that can no longer be read is shown as a blank with its name. Raises CbirError when
     the file cannot be written.
     """
+    write_page(path, title=title, body="\n".join(answer(sheet) for sheet in sheets))
+
+
+def write_page(path: str | Path, *, title: str, body: str) -> None:
+    """Write a page in the common style; `body` is HTML. Raises CbirError if it cannot be."""
     style = files("cbir.pages").joinpath("style.css").read_text(encoding="utf-8")
-    body = "\n".join(_answer(sheet) for sheet in sheets)
     page = _PAGE.format(title=escape(title), style=style, body=body)
     try:
         Path(path).write_text(page, encoding="utf-8", errors="backslashreplace")
@@ -68,9 +74,10 @@ _PAGE = """<!doctype html>
 """
 
 
-def _answer(sheet: Sheet) -> str:
+def answer(sheet: Sheet) -> str:
+    """A query and its hits as one section of a page."""
     result = sheet.result
-    hits = "\n".join(_figure(hit) for hit in result.hits)
+    hits = "\n".join(_figure(hit, right=hit.image.id in sheet.relevant) for hit in result.hits)
     image = "" if sheet.query_image is None else _image(sheet.query_image, alt="the query")
     note = f'<p class="quiet">{escape(sheet.note)}</p>' if sheet.note else ""
     found = f'<div class="hits">\n{hits}\n</div>' if hits else '<p class="quiet">nothing found</p>'
@@ -80,7 +87,7 @@ def _answer(sheet: Sheet) -> str:
     )
 
 
-def _figure(hit: Hit) -> str:
+def _figure(hit: Hit, *, right: bool) -> str:
     image = hit.image
     aspect = image.width / image.height if image.height else 1.0
     # A panorama or a strip would otherwise fill, or vanish from, its row.
@@ -92,8 +99,10 @@ def _figure(hit: Hit) -> str:
     fields = [f"{key} {value}" for key, value in image.metadata.items()]
     shown = "".join(f"<br>{escape(text)}" for text in fields[:METADATA_FIELDS])
     width = 100 * max(0.0, min(1.0, hit.similarity))
+    kind = ' class="right"' if right else ""
     return (
-        f'<figure style="--aspect: {aspect:.3f}" title="{escape(", ".join(fields))}">{picture}'
+        f'<figure{kind} style="--aspect: {aspect:.3f}" title="{escape(", ".join(fields))}">'
+        f"{picture}"
         f'<figcaption><span class="bar"><i style="width: {width:.1f}%"></i></span>'
         f"<b>{hit.similarity:.3f}</b> {escape(image.name)}{shown}</figcaption></figure>"
     )

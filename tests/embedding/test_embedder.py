@@ -91,14 +91,15 @@ def test_an_image_of_another_shape_is_refused(embedder: Embedder, shape: tuple[i
 def test_fp32_in_openvino_equals_torch(
     eager: Embedder, exact: Vectors, photos: list[Pixels]
 ) -> None:
-    cosines = (eager.embed(photos) * exact).sum(axis=1)
+    some = slice(0, 30)  # torch takes its time
+    cosines = (eager.embed(photos[some]) * exact[some]).sum(axis=1)
     assert cosines.min() >= 0.9999
 
 
 def test_bf16_stays_close_to_fp32(bf16: Embedder, exact: Vectors, photos: list[Pixels]) -> None:
     cosines = (bf16.embed(photos) * exact).sum(axis=1)
     assert cosines.mean() >= 0.999
-    assert cosines.min() >= 0.99
+    assert cosines.min() >= 0.995  # 0.990 where the first depthwise layer is rounded as well
 
 
 def test_bf16_retrieves_as_well_as_fp32(

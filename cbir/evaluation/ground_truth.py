@@ -1,0 +1,115 @@
+"""What should be found: for each query, the images of the gallery that answer it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cbir.errors import CbirError
+from cbir.gallery import Gallery
+from cbir.images import open_rgb
+from cbir.retrieval import Query
+from cbir.sources.paths import uri_to_path
+from cbir.sources.stored import read_uri
+
+if TYPE_CHECKING:
+    from cbir.storage.vectors import Ids
+
+__all__ = ["Box", "GroundTruth", "JudgedQuery", "from_labels", "judged"]
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels of the upright image."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedQuery:
+    """A query and what is known of its answers; an image that is neither is irrelevant."""
+
+    image: int | str
+    """The id of an image of the gallery, or the URI of a file."""
+    name: str
+    """For people."""
+    relevant: Ids
+    """(R,) ids of what should be found. Queries of one group may share the array."""
+    junk: Ids
+    """(J,) ids taken out of a ranking before it is judged, also where they are `relevant`."""
+    label: str | None = None
+    """The group a query belongs to, if there are groups."""
+    box: Box | None = None
+    """The part of the image that is asked for; all of it by default."""
+
+    @property
+    def total(self) -> int:
+        """How many images should be found."""
+        return int(np.setdiff1d(self.relevant, self.junk).size)
+
+    def as_query(self) -> Query:
+        """What `Retriever.search` takes. Raises ImageError when a box's image cannot be read."""
+        if isinstance(self.image, int):
+            return self.image
+        if self.box is None:
+            return uri_to_path(self.image)
+        left, top, right, bottom = (round(edge) for edge in self.box)
+        return open_rgb(read_uri(self.image)).crop((left, top, right, bottom))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroundTruth:
+    """Queries with their answers; each has one at least."""
+
+    queries: tuple[JudgedQuery, ...]
+    left_out: int = 0
+    """Queries that no image of the gallery answers: no metric is defined for them."""
+
+
+def judged(queries: list[JudgedQuery], what: str) -> GroundTruth:
+    """The ground truth without queries that nothing answers. Raises CbirError if none is left.
+
+    `what` names the ground truth in the error.
+    """
+    answerable = tuple(query for query in queries if query.total)
+    if not answerable:
+        raise CbirError(f"{what}: none of {len(queries):,} queries has an image to be found")
+    return GroundTruth(answerable, len(queries) - len(answerable))
+
+
+def from_labels(
+    gallery: Gallery, column: str, *, queries: Mapping[str, str] | None = None
+) -> GroundTruth:
+    """Leave one out: every image is a query for the others of the same `column` of metadata.
+
+    `queries` restricts the queries, not the answers: `{"split": "test"}` asks with the images
+    whose split is test. Images without a label are never relevant. Raises CbirError when no image
+    has such a column or such a value, or each label stands on one image only.
+    """
+    groups: defaultdict[str, list[int]] = defaultdict(list)
+    asked: list[tuple[int, str, str]] = []
+    columns: set[str] = set()
+    for record, _ in gallery.catalog.scan():
+        columns.update(record.metadata)
+        label = record.metadata.get(column)
+        if label in (None, ""):
+            continue
+        groups[str(label)].append(record.id)
+        if all(str(record.metadata.get(key)) == value for key, value in (queries or {}).items()):
+            asked.append((record.id, record.name, str(label)))
+    what = f"{gallery.path}, {column}"
+    if not groups:
+        raise CbirError(
+            f"{what}: no image has such a label (columns: {', '.join(sorted(columns)) or 'none'})"
+        )
+    if not asked:
+        wanted = ", ".join(f"{key}={value}" for key, value in (queries or {}).items())
+        raise CbirError(f"{what}: no labelled image has {wanted}; leave it out, or correct it")
+    answers = {label: np.array(ids, dtype=np.int64) for label, ids in groups.items()}
+    return judged(
+        [
+            JudgedQuery(image, name, answers[label], np.array([image], dtype=np.int64), label)
+            for image, name, label in asked
+        ],
+        what,
+    )
