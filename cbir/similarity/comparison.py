@@ -1,0 +1,180 @@
+"""Two images compared by every measure at once."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from cbir.errors import ImageError
+from cbir.images import open_rgb
+from cbir.similarity.arrays import Pixels, to_common_size, to_grey
+from cbir.similarity.cosine import cosine
+from cbir.similarity.histogram import chi_square, hsv_histogram, intersection, rgb_histogram
+from cbir.similarity.keypoints import Method, extract
+from cbir.similarity.matching import match
+from cbir.similarity.pixel import mse, ssim
+from cbir.similarity.verification import CHANCE_INLIERS, verify
+
+__all__ = ["Comparison", "Embed", "Measure", "Picture", "compare"]
+
+Picture: TypeAlias = "str | PathLike[str] | bytes | Image.Image"
+"""A file, an encoded image, or a Pillow image."""
+
+Embed: TypeAlias = Callable[[bytes], npt.NDArray[np.float32]]
+"""An encoded image → its embedding (D,); `Retriever.embed` is one."""
+
+MAX_SIDE = 2048
+"""Images are compared by at most so many pixels of their longer side."""
+
+SURE_INLIERS = 20
+"""More than a few letters or a logo: from here on it is called the same object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What one measure says about two images."""
+
+    name: str
+    value: float | None
+    """None where it could not be measured; `meaning` then says why."""
+    better: Literal["higher", "lower"]
+    """The direction in which images are more alike."""
+    meaning: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """Further figures by name: of keypoints the tentative matches, the share and the spread of
+    the inliers."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """Two images by every measure."""
+
+    sizes: tuple[tuple[int, int], tuple[int, int]]
+    """Width and height of the first and the second image as they were compared."""
+    measures: tuple[Measure, ...]
+    matches: npt.NDArray[np.float32]
+    """(M, 4) verified matches of SIFT: x and y in the first image, x and y in the second, as
+    shares of its width and height."""
+
+    def __getitem__(self, name: str) -> Measure:
+        """One measure by name. Raises KeyError."""
+        for measure in self.measures:
+            if measure.name == name:
+                return measure
+        raise KeyError(name)
+
+
+def compare(
+    a: Picture,
+    b: Picture,
+    *,
+    embed: Embed | None = None,
+    embed_name: str = "",
+    names: tuple[str, str] | None = None,
+) -> Comparison:
+    """Compare two images by every measure; their order matters to none but the keypoints.
+
+    Images of different sizes are brought to the smaller width and the smaller height of the two
+    before pixels are compared (MSE, and SSIM of grey); the other measures take each image as it
+    is. Images with a side above 2048 pixels are shrunk first. With `embed` the cosine of the
+    embeddings is among the measures; `embed_name` tells people which embedding it is. Raises
+    ImageError when an image cannot be read, which calls it by its path or by `names`.
+    """
+    names = names or (_name(a, "first image"), _name(b, "second image"))
+    first, second = _encoded(a), _encoded(b)
+    x, y = _pixels(first, names[0]), _pixels(second, names[1])
+    sift, matches = _keypoints(x, y, "sift")
+    orb, _ = _keypoints(x, y, "orb")
+    measures = [*_pixel_measures(x, y), *_histogram_measures(x, y), sift, orb]
+    if embed is not None:
+        value = cosine(embed(first), embed(second))
+        meaning = "-1 to 1, higher is more alike" + (embed_name and f" · {embed_name}")
+        measures.append(Measure("embedding_cosine", value, "higher", meaning))
+    sizes = (x.shape[1], x.shape[0]), (y.shape[1], y.shape[0])
+    return Comparison(sizes, tuple(measures), matches)
+
+
+def _encoded(picture: Picture) -> bytes:
+    """Raises ImageError when the file of a picture cannot be read."""
+    if isinstance(picture, bytes):
+        return picture
+    if isinstance(picture, Image.Image):
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG", compress_level=1)
+        return buffer.getvalue()
+    try:
+        return Path(picture).read_bytes()
+    except OSError as error:
+        raise ImageError(f"{picture}: cannot be read: {error.strerror}") from error
+
+
+def _name(picture: Picture, otherwise: str) -> str:
+    return str(picture) if isinstance(picture, (str, PathLike)) else otherwise
+
+
+def _pixels(data: bytes, name: str) -> Pixels:
+    """(H, W, 3). Raises ImageError that begins with the name."""
+    try:
+        return np.asarray(open_rgb(data, max_side=MAX_SIDE), np.uint8)
+    except ImageError as error:
+        raise type(error)(f"{name}: {error}") from error
+
+
+def _pixel_measures(a: Pixels, b: Pixels) -> list[Measure]:
+    x, y = to_common_size(a, b)
+    squeezed = "" if a.shape == b.shape else f" · both at {x.shape[1]} × {x.shape[0]}"
+    similarity = ssim(to_grey(x), to_grey(y))
+    return [
+        Measure("mse", mse(x, y), "lower", f"0 to 65025, 0 is identical{squeezed}"),
+        Measure("ssim", similarity, "higher", f"-1 to 1, 1 is identical · grey{squeezed}"),
+    ]
+
+
+def _histogram_measures(a: Pixels, b: Pixels) -> list[Measure]:
+    measures = []
+    for space, histogram, bins in (
+        ("rgb", rgb_histogram, "8 × 8 × 8 bins"),
+        ("hsv", hsv_histogram, "16 × 4 × 4 bins"),
+    ):
+        p, q = histogram(a), histogram(b)
+        common = f"0 to 1, 1 is the same colours · {bins}"
+        apart = f"0 to 1, 0 is the same colours · {bins}"
+        measures += [
+            Measure(f"{space}_intersection", intersection(p, q), "higher", common),
+            Measure(f"{space}_chi_square", chi_square(p, q), "lower", apart),
+        ]
+    return measures
+
+
+def _keypoints(a: Pixels, b: Pixels, method: Method) -> tuple[Measure, npt.NDArray[np.float32]]:
+    """How many keypoints agree on one homography, and where they are: see Comparison.matches."""
+    x, y = extract(a, method), extract(b, method)
+    found = verify(x, y, match(x, y))
+    if found.inliers >= SURE_INLIERS:
+        verdict = "very likely the same object"
+    elif found.inliers >= CHANCE_INLIERS:
+        verdict = "likely an object in common"
+    else:
+        verdict = "no more than chance"
+    meaning = f"of {found.tentative} matches fit one view: {verdict}"
+    details = {
+        "tentative": found.tentative,
+        "inlier_ratio": found.inlier_ratio,
+        "spread": found.spread,
+    }
+    places = np.hstack(
+        [
+            x.keypoints[found.matches[:, 0], :2] / (x.width, x.height),
+            y.keypoints[found.matches[:, 1], :2] / (y.width, y.height),
+        ]
+    )
+    measure = Measure(f"{method}_inliers", found.inliers, "higher", meaning, details)
+    return measure, places.astype(np.float32)
