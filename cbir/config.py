@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,12 +18,15 @@ __all__ = [
     "Interpolation",
     "Pooling",
     "Preprocessing",
+    "View",
+    "Whitening",
     "available_cores",
     "cache_dir",
     "max_pixels",
     "weights_dirs",
 ]
 
+View = Literal["crop", "whole"]
 Interpolation = Literal["bilinear", "bicubic"]
 Pooling = Literal["avg", "max", "gem", "flatten", "cls", "none"]
 IndexKind = Literal["auto", "flat", "hnsw", "ivf"]
@@ -61,12 +64,28 @@ class EmbeddingSpec:
     pooling: Pooling
     dim: int
     preprocessing: Preprocessing
+    views: tuple[View, ...] = ("crop",)
+    """What the network sees of an image; the embeddings of several views are averaged. `crop` is
+    the centre square, `whole` everything, squeezed into a square."""
+    flip: bool = False
+    """Whether each view is seen mirrored, too."""
 
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that differ whenever any part of the spec differs."""
-        canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        parts = self.to_json()
+        # What came later counts only where it is used: older galleries keep their fingerprint.
+        if self.views == ("crop",):
+            del parts["views"]
+        if not self.flip:
+            del parts["flip"]
+        canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @property
+    def network_fingerprint(self) -> str:
+        """The same for what decides the network alone: views are averaged outside of it."""
+        return replace(self, views=("crop",), flip=False).fingerprint
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -76,12 +95,30 @@ class EmbeddingSpec:
         preprocessing = dict(data["preprocessing"])
         preprocessing["mean"] = tuple(preprocessing["mean"])
         preprocessing["std"] = tuple(preprocessing["std"])
-        return cls(**{**data, "preprocessing": Preprocessing(**preprocessing)})
+        views = tuple(data.get("views", ("crop",)))
+        changed = {"preprocessing": Preprocessing(**preprocessing), "views": views}
+        return cls(**{**data, **changed})
 
     def differences(self, other: EmbeddingSpec) -> list[str]:
         """The parts in which two specs differ, as `part: mine against theirs`."""
         mine, theirs = self.to_json(), other.to_json()
         return [f"{k}: {mine[k]} against {theirs[k]}" for k in mine if mine[k] != theirs[k]]
+
+
+@dataclass(frozen=True, slots=True)
+class Whitening:
+    """How embeddings are centred and whitened before they are compared.
+
+    The embeddings' mean is subtracted and each principal direction divided by its variance to the
+    `power` / 2: power 0 centres, 0.5 is half-power, 1 full whitening. Before that, `shrink` pulls
+    the variances towards their mean, and `dims`, if given, keeps that many leading directions.
+    """
+
+    power: float = 0.0
+    shrink: float = 0.0
+    dims: int | None = None
+    fitted: str = ""
+    """Digest of the fitted mean and directions, which the catalogue keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +129,14 @@ class GalleryConfig:
     weights_from: str | None = None
     """Checkpoint file or torchvision weights name the spec's weights were read from, if any."""
     index: IndexKind = "auto"
+    whitening: Whitening | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
             "spec": self.spec.to_json(),
             "weights_from": self.weights_from,
             "index": self.index,
+            "whitening": None if self.whitening is None else asdict(self.whitening),
         }
 
     @classmethod
@@ -106,6 +145,7 @@ class GalleryConfig:
             spec=EmbeddingSpec.from_json(data["spec"]),
             weights_from=data["weights_from"],
             index=data["index"],
+            whitening=None if data.get("whitening") is None else Whitening(**data["whitening"]),
         )
 
 

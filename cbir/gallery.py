@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import URL
 
-from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig, IndexKind
+from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig, IndexKind, Whitening
 from cbir.embedding import Embedder, LazyEmbedder, Precision, Runtime, load_embedder, resolve_spec
 from cbir.errors import (
     GalleryError,
@@ -21,6 +21,7 @@ from cbir.errors import (
 )
 from cbir.sources.paths import path_to_uri
 from cbir.storage.catalog import Catalog
+from cbir.storage.projection import fit
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 CATALOG = "catalog.sqlite"
 VECTORS = "vectors"
+
+FIT_IMAGES = 20_000
+"""Whitening is fitted on at most so many images, drawn at random."""
 
 
 class Gallery:
@@ -121,7 +125,32 @@ class Gallery:
         """
         if queries.ndim != 2 or queries.shape[1] != self.spec.dim:
             raise ValueError(f"queries of shape {queries.shape}, not (Q, {self.spec.dim})")
-        return self.vectors().search(queries, k, exact=exact)
+        index = self.vectors()
+        return index.search(index.project(queries), k, exact=exact)
+
+    def project(self, embeddings: Vectors) -> Vectors:
+        """Embeddings (N, D) as the gallery compares them (N, d): centred and whitened, if so."""
+        return self.vectors().project(embeddings)
+
+    def whiten(self, whitening: Whitening | None, *, fit_on: Gallery | None = None) -> None:
+        """Have embeddings centred and whitened before they are compared; None ends it.
+
+        Fitted on this gallery's embeddings, or on those of another one of the same spec, once:
+        later images are projected alike. Nothing is embedded anew. Raises GalleryError when there
+        are too few images to fit on, SpecMismatchError when `fit_on` is of another spec.
+        """
+        if whitening is None:
+            self.catalog.set_projection(replace(self.config, whitening=None), None)
+        else:
+            other = fit_on or self
+            self.check_spec(other.spec, f"gallery {other.path}")
+            try:
+                projection = fit(other.catalog.sample(FIT_IMAGES), whitening)
+            except ValueError as error:
+                raise GalleryError(f"gallery {other.path}: {error}") from error
+            fitted = replace(whitening, fitted=projection.digest)
+            self.catalog.set_projection(replace(self.config, whitening=fitted), projection)
+        self.vectors()
 
     def vectors(self, *, rebuild: bool = False) -> FaissIndex:
         """The vector index, level with the catalogue; built anew from it if `rebuild`."""

@@ -12,7 +12,7 @@ import logging
 import re
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from cbir.colour import resamplable, to_srgb
-from cbir.config import Preprocessing, max_pixels
+from cbir.config import Preprocessing, View, max_pixels
 from cbir.errors import ImageError, ImageTooLargeError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ __all__ = [
     "SIGNATURE_BYTES",
     "DecodedImage",
     "decode",
+    "decode_views",
     "open_rgb",
     "sniff_format",
     "thumbnail_jpeg",
@@ -87,7 +88,7 @@ class DecodedImage:
     """An image as a network takes it, and how large the whole of it is."""
 
     pixels: npt.NDArray[np.uint8]
-    """(crop, crop, 3), upright, sRGB."""
+    """(crop, crop, 3), upright, sRGB; one more axis in front for several views."""
     width: int
     height: int
     """Size of the whole image in pixels, upright."""
@@ -119,6 +120,15 @@ def decode(data: bytes, preprocessing: Preprocessing) -> DecodedImage:
     animation or several pages the first is taken; transparency is laid over white. Raises
     ImageError, or ImageTooLargeError above the limit of `CBIR_MAX_PIXELS`.
     """
+    views = decode_views(data, preprocessing, ("crop",))
+    return DecodedImage(views.pixels[0], views.width, views.height)
+
+
+def decode_views(data: bytes, preprocessing: Preprocessing, views: Sequence[View]) -> DecodedImage:
+    """Several views of one image, decoded once: pixels (V, crop, crop, 3); otherwise as `decode`.
+
+    `crop` is the centre square; `whole` is everything, squeezed into the square.
+    """
     resize, crop = preprocessing.resize, preprocessing.crop
     resample = _RESAMPLING[preprocessing.interpolation]
     with _opened(data) as image:
@@ -128,9 +138,10 @@ def decode(data: bytes, preprocessing: Preprocessing) -> DecodedImage:
         scale = resize / min(width, height)
         left, right = _centre(round(width * scale), crop, x_end, orientation in _RUNS_LEFT)
         top, bottom = _centre(round(height * scale), crop, y_end, orientation in _RUNS_UP)
-        box = (left, top, right, bottom)
-        square = resamplable(image).resize((crop, crop), resample, box)
-        pixels = np.array(_finish(square, image, orientation), np.uint8)
+        boxes = {"crop": (left, top, right, bottom), "whole": (0, 0, x_end, y_end)}
+        stored = resamplable(image)
+        squares = [stored.resize((crop, crop), resample, boxes[view]) for view in views]
+        pixels = np.stack([np.asarray(_finish(s, image, orientation), np.uint8) for s in squares])
     if orientation in _SIDEWAYS:
         width, height = height, width
     return DecodedImage(pixels, width, height)

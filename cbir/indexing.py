@@ -21,10 +21,10 @@ from os import PathLike
 from typing import Literal, TypeVar
 
 from cbir.config import available_cores
-from cbir.embedding import Embedder
+from cbir.embedding import Embedder, embed_views
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
-from cbir.images import DecodedImage, decode
+from cbir.images import DecodedImage, decode_views
 from cbir.sources import Source, SourceImage, open_source
 from cbir.storage.rows import Batch, FailureRow, FileState, ImageRow, KnownImage, TouchedRow
 from cbir.types import FailedImage, IndexReport
@@ -140,13 +140,13 @@ def _settle(pending: Sequence[_Pending], embedder: Embedder) -> list[_Outcome]:
             outcomes.append(_same_content(item.image, item.known, state))
             continue
         try:
-            image = decode(data, embedder.spec.preprocessing)
+            image = decode_views(data, embedder.spec.preprocessing, embedder.spec.views)
         except ImageError as error:
             outcomes.append(_failed(item.image.uri, str(error), state))
             continue
         outcomes.append(None)
         decoded.append((position, content_hash, image))
-    embeddings = embedder.embed([image.pixels for _, _, image in decoded])
+    embeddings = embed_views(embedder, [image.pixels for _, _, image in decoded])
     for (position, content_hash, image), embedding in zip(decoded, embeddings, strict=True):
         item = pending[position]
         row = ImageRow(

@@ -68,7 +68,7 @@ def _compare_index(gallery: Gallery) -> list[str]:
         for ids, vectors in snapshot.changed_since(0):
             expected.update(ids.tolist())
             both = np.isin(ids, found)
-            cosines = (index.vectors(ids[both]) * vectors[both]).sum(axis=1)
+            cosines = (index.vectors(ids[both]) * index.project(vectors[both])).sum(axis=1)
             problems += [
                 f"image {i}: its vector in the index is not the catalogue's"
                 for i in ids[both][cosines < 0.999].tolist()

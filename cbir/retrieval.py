@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from io import BytesIO
 from os import PathLike
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
+from cbir.embedding import embed_views
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
-from cbir.images import decode
+from cbir.images import decode_views
 from cbir.sources.paths import path_to_uri
 from cbir.sources.stored import read_uri
 from cbir.types import Hit, SearchResult
@@ -24,6 +27,33 @@ if TYPE_CHECKING:
 
 Query: TypeAlias = "str | PathLike[str] | bytes | Image | int"
 """A file, an encoded image, a Pillow image, or the id of an image of the gallery."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QueryImage:
+    """A query as a reranker sees it."""
+
+    id: int | None
+    """Of an image of the gallery, whose stored descriptors then serve; None for any other."""
+    embedding: Vectors
+    """(D,) float32, unit norm, in the space in which the gallery's index compares."""
+    read: Callable[[], bytes]
+    """The encoded image. Raises ImageError."""
+
+
+class Reranker(Protocol):
+    """Orders the first candidates of a search anew; `cbir.reranking` has several."""
+
+    method: str
+    depth: int
+    """How many candidates it judges."""
+
+    def rerank(self, query: QueryImage, hits: Sequence[Hit]) -> list[Hit]:
+        """The first `depth` hits in a new order, each with a score; behind them all others.
+
+        Ranks are left as they were. A candidate that cannot be judged is not an error.
+        """
+        ...
 
 
 class Retriever:
@@ -48,11 +78,19 @@ class Retriever:
             crop = self.embedder.spec.preprocessing.crop
             self.embedder.embed([np.zeros((crop, crop, 3), np.uint8)])
 
-    def search(self, query: Query, *, k: int = 10, exact: bool = False) -> SearchResult:
+    def search(
+        self,
+        query: Query,
+        *,
+        k: int = 10,
+        exact: bool = False,
+        rerank: Reranker | None = None,
+    ) -> SearchResult:
         """The k images most similar to `query`, the best first; fewer in a smaller gallery.
 
         An image of the gallery given by its id is not among its own hits. `exact` compares with
-        every image, also where the index is approximate.
+        every image, also where the index is approximate. `rerank` has the candidates ordered
+        anew, as deep as it goes, before the first k of them are taken.
 
         Raises ImageError when the query cannot be read, NotFoundError when there is no image of
         that id, ValueError when k < 1.
@@ -63,50 +101,62 @@ class Retriever:
         vector = self.embed(query)
         embedded = time.perf_counter()
         own_id = query if isinstance(query, int) else None
-        candidates = self.gallery.search(vector[None], k + (own_id is not None), exact=exact)
+        wanted = k if rerank is None else max(k, rerank.depth)
+        candidates = self.gallery.search(vector[None], wanted + (own_id is not None), exact=exact)
         found = [
             (int(image_id), float(similarity))
             for image_id, similarity in zip(
                 candidates.ids[0], candidates.similarities[0], strict=True
             )
             if image_id not in (-1, own_id)
-        ][:k]
+        ][:wanted]
         searched = time.perf_counter()
         # An image removed between the search and this look-up is simply not a hit any more.
         records = self.gallery.catalog.records([image_id for image_id, _ in found])
         there = [(records[i], similarity) for i, similarity in found if i in records]
-        hits = tuple(
-            Hit(rank, image, similarity) for rank, (image, similarity) in enumerate(there, 1)
-        )
-        return SearchResult(
-            query=_name(query),
-            hits=hits,
-            timings_ms={
-                "embed": 1000 * (embedded - started),
-                "search": 1000 * (searched - embedded),
-                "total": 1000 * (time.perf_counter() - started),
-            },
-        )
+        hits = [Hit(rank, image, similarity) for rank, (image, similarity) in enumerate(there, 1)]
+        timings = {"embed": 1000 * (embedded - started), "search": 1000 * (searched - embedded)}
+        judged = 0
+        if rerank is not None:
+            began = time.perf_counter()
+            judged = min(rerank.depth, len(hits))
+            compared = self.gallery.project(vector[None])[0]
+            image = QueryImage(own_id, compared, lambda: _read(query, self.gallery))
+            hits = [
+                replace(hit, rank=rank)
+                for rank, hit in enumerate(rerank.rerank(image, hits)[:k], 1)
+            ]
+            timings["rerank"] = 1000 * (time.perf_counter() - began)
+        timings["total"] = 1000 * (time.perf_counter() - started)
+        return SearchResult(_name(query), tuple(hits), timings, judged)
 
     def embed(self, query: Query) -> Vectors:
         """The embedding of a query: (D,) float32, unit norm."""
         if isinstance(query, int):
             return self.gallery.embedding(query)
         try:
-            image = decode(_encoded(query), self.embedder.spec.preprocessing)
+            spec = self.embedder.spec
+            image = decode_views(_encoded(query), spec.preprocessing, spec.views)
         except ImageError as error:
             raise type(error)(f"{_name(query)}: {error}") from error
-        (vector,) = self.embedder.embed([image.pixels])
+        (vector,) = embed_views(self.embedder, [image.pixels])
         return np.asarray(vector)
 
     def query_image(self, query: Query) -> bytes | None:
         """The encoded image a query stands for; None when its file can no longer be read."""
-        if not isinstance(query, int):
-            return _encoded(query)
         try:
-            return read_uri(self.gallery.image(query).uri)
+            return _read(query, self.gallery)
         except ImageError:
-            return None
+            if isinstance(query, int):
+                return None
+            raise
+
+
+def _read(query: Query, gallery: Gallery) -> bytes:
+    """The encoded image a query stands for. Raises ImageError when it cannot be read."""
+    if isinstance(query, int):
+        return read_uri(gallery.image(query).uri)
+    return _encoded(query)
 
 
 def _encoded(query: str | PathLike[str] | bytes | Image) -> bytes:

@@ -16,6 +16,7 @@ __all__ = [
     "Hit",
     "ImageRecord",
     "IndexReport",
+    "RerankScore",
     "SearchResult",
 ]
 
@@ -48,6 +49,19 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True)
+class RerankScore:
+    """What a reranker says about one candidate."""
+
+    method: str
+    score: float
+    """What the candidates are ordered by; higher is better, on a scale of the method's own."""
+    inliers: int | None = None
+    """Keypoints that agree on one view of one object; None where none were looked for."""
+    note: str = ""
+    """Why the candidate could not be judged, and so keeps its similarity as score; or empty."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One image that answers a query."""
 
@@ -56,6 +70,8 @@ class Hit:
     image: ImageRecord
     similarity: float
     """Cosine similarity of the embeddings, in [-1, 1]; higher is more alike."""
+    rerank: RerankScore | None = None
+    """None where nothing was reranked, and for hits beyond a reranker's depth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +81,9 @@ class SearchResult:
     query: str
     hits: tuple[Hit, ...]
     timings_ms: Mapping[str, float]
-    """Milliseconds by stage: `embed`, `search`, `total`."""
+    """Milliseconds by stage: `embed`, `search`, `rerank` if asked for, `total`."""
+    reranked: int = 0
+    """How many candidates a reranker has judged; those that are no hits count, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,7 @@ def test_a_gallery_is_bound_to_its_spec(gallery: Gallery, tmp_path: Path) -> Non
     with Gallery.open(gallery.path, spec=spec) as again:
         assert again.spec == spec
         assert again.spec.fingerprint == spec.fingerprint
-    other = object.__new__(type(spec))
-    for field in ("weights", "pooling", "dim", "preprocessing"):
-        object.__setattr__(other, field, getattr(spec, field))
-    object.__setattr__(other, "backbone", "resnet50")
+    other = replace(spec, backbone="resnet50")
     with pytest.raises(SpecMismatchError, match="backbone: tiny_image against resnet50"):
         Gallery.open(gallery.path, spec=other)
 

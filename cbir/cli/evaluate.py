@@ -17,8 +17,9 @@ from cbir.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from cbir.evaluation import Evaluation, GroundTruth
+    from cbir.evaluation import Evaluation, GroundTruth, Search
     from cbir.gallery import Gallery
+    from cbir.retrieval import Retriever
 
 
 def register(app: typer.Typer) -> None:
@@ -52,7 +53,17 @@ def evaluate(
     depth: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(
-            min=1, help="Judge the first N only, as the gallery's index finds them.", metavar="N"
+            min=1,
+            help="Judge the first N only, as the gallery's index finds them. "
+            "With --rerank: rerank the first N  [50] and judge them all.",
+            metavar="N",
+        ),
+    ] = None,
+    rerank: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Order the first candidates anew: sift, orb, ssim, aqe or kreciprocal.",
+            metavar="METHOD",
         ),
     ] = None,
     by_label: Annotated[bool, typer.Option("--by-label", help="List every label, too.")] = False,
@@ -79,20 +90,24 @@ def evaluate(
         truth = _ground_truth(opened, label, queries or [], ground_truth, protocol)
         embedder = opened.embedder(device=device, runtime=runtime, precision=precision)
         retriever = Retriever(opened, embedder=embedder)
+        search = None if rerank is None else _reranked(retriever, rerank, depth)
+        judged = depth if search is None else None
         with progress_line("evaluating", len(truth.queries)) as progress:
             evaluation = run(
                 retriever,
                 truth,
                 ks=k or (1, 5, 10, 20),
-                depth=depth,
-                exact=depth is None,
+                depth=judged,
+                exact=judged is None,
+                search=search,
                 progress=progress,
             )
         if report is not None:
             from cbir.pages.evaluation_report import write_evaluation_report
 
             title = f"{opened.path}, by {ground_truth or label}"
-            write_evaluation_report(report, evaluation, retriever, title=title)
+            title += "" if rerank is None else f", reranked by {rerank}"
+            write_evaluation_report(report, evaluation, retriever, title=title, search=search)
     if json:
         print_json(evaluation.to_json())
         return
@@ -101,6 +116,15 @@ def evaluate(
         _print_labels(evaluation)
     if report is not None:
         typer.echo(f"report: {report / 'index.html'}")
+
+
+def _reranked(retriever: Retriever, method: str, depth: int | None) -> Search:
+    """A search whose first candidates are reranked; all others follow in their plain order."""
+    from cbir.reranking import open_reranker
+    from cbir.reranking.registry import DEPTH
+
+    reranker = open_reranker(method, retriever.gallery, depth=depth or DEPTH)
+    return lambda query, k: retriever.search(query, k=k, exact=True, rerank=reranker)
 
 
 def _ground_truth(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from cbir.cli.options import DEFAULT_GALLERY, GalleryOption, IndexKindOption, JsonOption
 
 if TYPE_CHECKING:
+    from cbir.config import Whitening
     from cbir.gallery import Gallery
 
 EXIT_PROBLEMS = 1
@@ -17,7 +18,7 @@ PROBLEMS_SHOWN = 10
 
 
 def register(app: typer.Typer) -> None:
-    for command in (info, remove, rebuild, verify):
+    for command in (info, remove, rebuild, whiten, verify):
         app.command()(command)
 
 
@@ -57,6 +58,7 @@ def info(
                     "index": opened.config.index,
                     **opened.config.to_json()["spec"],
                     "weights_from": opened.config.weights_from,
+                    "whitening": opened.config.to_json()["whitening"],
                 }
             )
             return
@@ -72,7 +74,9 @@ def info(
         lines = {
             "weights": f"{opened.config.weights_from or 'none'} ({spec.weights[:19]})",
             "pooling": spec.pooling,
-            "input": f"{spec.preprocessing.crop} px",
+            "input": f"{spec.preprocessing.crop} px, {' + '.join(spec.views)}"
+            + (", mirrored, too" if spec.flip else ""),
+            "compared": _describe(opened.config.whitening) if opened.config.whitening else "plain",
             "on disk": f"{_bytes(opened.path) / 1e6:,.1f} MB",
             "failed": f"{len(failures):,}" + (" (--failed lists them)" if failures else ""),
         }
@@ -123,6 +127,56 @@ def rebuild(
         else:
             typer.echo(f"rebuilt in {seconds:,.1f} s")
             typer.echo(summary(opened))
+
+
+def whiten(
+    gallery: GalleryOption = DEFAULT_GALLERY,
+    power: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="0 centres, 0.5 is half-power, 1 is full.")
+    ] = 0.0,
+    shrink: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Pull variances towards their mean.")
+    ] = 0.0,
+    dims: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, help="Keep so many leading directions.", metavar="N"),
+    ] = None,
+    fit_on: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--from", help="Fit on another gallery of the same spec.", metavar="DIR"),
+    ] = None,
+    off: Annotated[bool, typer.Option("--off", help="Compare plain embeddings again.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Centre and whiten embeddings before they are compared; nothing is embedded anew.
+
+    Centring (the default) helps nearly everywhere. Half-power whitening helps to find the same
+    object and harms the search for the same kind of thing.
+    """
+    from contextlib import nullcontext
+    from dataclasses import asdict
+
+    from cbir.cli.console import print_json
+    from cbir.config import Whitening
+    from cbir.gallery import Gallery
+
+    other = nullcontext(None) if fit_on is None else Gallery.open(fit_on)
+    with Gallery.open(gallery) as opened, other as fitted_on:
+        opened.whiten(None if off else Whitening(power, shrink, dims), fit_on=fitted_on)
+        whitening = opened.config.whitening
+        if json:
+            print_json({"whitening": None if whitening is None else asdict(whitening)})
+        else:
+            typer.echo("plain embeddings" if whitening is None else _describe(whitening))
+            typer.echo(summary(opened))
+
+
+def _describe(whitening: Whitening) -> str:
+    """`centred`, or how it is whitened, for people."""
+    if whitening.power == 0 and whitening.dims is None:
+        return "centred"
+    kept = "" if whitening.dims is None else f", {whitening.dims} dimensions"
+    return f"whitened: power {whitening.power:g}, shrink {whitening.shrink:g}{kept}"
 
 
 def verify(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -19,6 +19,7 @@ from cbir.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from cbir.config import EmbeddingSpec, GalleryConfig
     from cbir.gallery import Gallery
     from cbir.types import IndexReport
 
@@ -47,6 +48,16 @@ def index(
         Optional[str],  # noqa: UP045
         typer.Option(help="avg, max, gem, flatten or cls.", metavar="POOLING"),
     ] = None,
+    input_size: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Side of the network's input; larger sees more.", metavar="PIXELS"),
+    ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="See the whole image beside its centre: twice the work.")
+    ] = False,
+    flip: Annotated[
+        bool, typer.Option("--flip", help="See it mirrored, too: twice the work.")
+    ] = False,
     kind: IndexKindOption = None,
     image_column: Annotated[
         str, typer.Option(help="Column of a manifest that names the file.", metavar="COLUMN")
@@ -70,7 +81,8 @@ def index(
     from cbir.sources import open_source
 
     images = open_source(source, image_column=image_column)
-    with _open_or_create(gallery, backbone, weights, pooling, kind) as opened:
+    asked = _Asked(backbone, weights, pooling, input_size, whole, flip)
+    with _open_or_create(gallery, asked, kind) as opened:
         embedder = opened.embedder(
             device=device, runtime=runtime, precision=precision, streams=available_cores()
         )
@@ -94,33 +106,52 @@ def index(
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _open_or_create(
-    path: Path,
-    backbone: str | None,
-    weights: str | None,
-    pooling: str | None,
-    kind: IndexKindOption,
-) -> Gallery:
+@dataclass(frozen=True)
+class _Asked:
+    """The options that decide a gallery's embedding space; those not given are empty."""
+
+    backbone: str | None
+    weights: str | None
+    pooling: str | None
+    input_size: int | None
+    whole: bool
+    flip: bool
+
+    def spec(self, own: GalleryConfig | None) -> tuple[EmbeddingSpec, str | None]:
+        """The space asked for; what is not said is as in `own`, of the same backbone."""
+        from cbir.config import DEFAULT_BACKBONE
+        from cbir.embedding import find_backbone, resolve_spec
+
+        same = own if own is not None and self.backbone in (None, own.spec.backbone) else None
+        name = self.backbone or (DEFAULT_BACKBONE if same is None else same.spec.backbone)
+        crop = None if same is None else same.spec.preprocessing.crop
+        usual = find_backbone(name).preprocessing.crop
+        return resolve_spec(
+            name,
+            pooling=self.pooling or (None if same is None else same.spec.pooling),
+            weights=self.weights or (None if same is None else same.weights_from),
+            input_size=self.input_size or (None if crop == usual else crop),
+            views=("crop", "whole")
+            if self.whole
+            else ("crop",)
+            if same is None
+            else same.spec.views,
+            flip=self.flip or (same is not None and same.spec.flip),
+        )
+
+
+def _open_or_create(path: Path, asked: _Asked, kind: IndexKindOption) -> Gallery:
     """The gallery at `path`, made if there is none; options must be those it was made with."""
-    from cbir.config import DEFAULT_BACKBONE
-    from cbir.embedding import resolve_spec
     from cbir.errors import GalleryError, GalleryNotFoundError
     from cbir.gallery import Gallery
 
     try:
         gallery = Gallery.open(path)
     except GalleryNotFoundError:
-        spec, origin = resolve_spec(backbone or DEFAULT_BACKBONE, pooling=pooling, weights=weights)
+        spec, origin = asked.spec(None)
         return Gallery.create(path, spec, weights_from=origin, index=kind or "auto")
-    if backbone or weights or pooling:
-        own = gallery.config
-        same = backbone in (None, own.spec.backbone)
-        spec, _ = resolve_spec(
-            backbone or own.spec.backbone,
-            pooling=pooling or (own.spec.pooling if same else None),
-            weights=weights or (own.weights_from if same else None),
-        )
-        gallery.check_spec(spec, "the options given")
+    if any(vars(asked).values()):
+        gallery.check_spec(asked.spec(gallery.config)[0], "the options given")
     if kind not in (None, gallery.config.index):
         raise GalleryError(
             f"gallery {path} has a vector index of kind {gallery.config.index}; "

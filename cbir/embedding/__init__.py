@@ -8,6 +8,7 @@ from cbir.embedding.backbone import Backbone, WeightsFile
 from cbir.embedding.embedder import Embedder, Precision, Runtime, load_embedder, resolve_spec
 from cbir.embedding.lazy import LazyEmbedder
 from cbir.embedding.registry import BACKBONES, find_backbone
+from cbir.embedding.views import embed_views
 from cbir.embedding.weights import Weights, locate_weights, weights_present
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Runtime",
     "Weights",
     "WeightsFile",
+    "embed_views",
     "find_backbone",
     "load_embedder",
     "locate_weights",

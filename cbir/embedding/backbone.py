@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from cbir.config import Pooling, Preprocessing
@@ -12,6 +12,9 @@ __all__ = ["Backbone", "Family", "WeightsFile"]
 
 Family = Literal["torchvision", "vit", "efficientnet_lite", "tiny_image"]
 """Which code builds the network: see `networks.py`, and `tiny_image.py` for the last."""
+
+
+MIN_INPUT, MAX_INPUT = 64, 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,25 @@ class Backbone:
         if pooling == "flatten" and weights is not None:
             return self.channels * weights.map_side**2
         return self.channels
+
+    def resized(self, weights: WeightsFile, input_size: int) -> WeightsFile:
+        """The same weights for inputs of another side, in pixels. Raises BackboneError."""
+        if self.family == "vit":
+            raise BackboneError(
+                f"{self.name} knows one input size, {weights.preprocessing.crop}; leave "
+                f"{input_size} out, or choose a convolutional backbone"
+            )
+        if not MIN_INPUT <= input_size <= MAX_INPUT:
+            raise BackboneError(
+                f"input size {input_size} is not between {MIN_INPUT} and {MAX_INPUT} pixels"
+            )
+        given = weights.preprocessing
+        scale = input_size / given.crop
+        return replace(
+            weights,
+            preprocessing=replace(given, crop=input_size, resize=round(given.resize * scale)),
+            map_side=round(weights.map_side * scale),
+        )
 
     def check_pooling(self, pooling: str | None) -> Pooling:
         """The pooling by this name, the default for None. Raises BackboneError."""

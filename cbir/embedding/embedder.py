@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
-from cbir.config import DEFAULT_BACKBONE, EmbeddingSpec
+from cbir.config import DEFAULT_BACKBONE, EmbeddingSpec, View
 from cbir.embedding.registry import find_backbone
 from cbir.embedding.vectors import Pixels, Vectors
 from cbir.embedding.weights import Weights, locate_weights
@@ -45,27 +46,40 @@ def resolve_spec(
     *,
     pooling: str | None = None,
     weights: str | None = None,
+    input_size: int | None = None,
+    views: Sequence[View] = ("crop",),
+    flip: bool = False,
 ) -> tuple[EmbeddingSpec, str | None]:
     """The embedding space of a backbone, and where its weights came from.
 
     `weights` is a name such as `IMAGENET1K_V1` or a checkpoint file, by default the backbone's
-    best; a file takes the preprocessing of the default weights. The second value is that name or
-    the file's absolute path, None for a backbone without weights. Raises BackboneError, or
-    WeightsError where the weights are missing, damaged or cannot be downloaded.
+    best; a file takes the preprocessing of the default weights. `input_size` is the side of the
+    network's input in pixels where it shall not be the weights' own; `views` and `flip` are those
+    of `EmbeddingSpec`. The second value is that name or the file's absolute path, None for a
+    backbone without weights. Raises BackboneError, or WeightsError where the weights are missing,
+    damaged or cannot be downloaded.
     """
     found = find_backbone(backbone)
     chosen = found.check_pooling(pooling)
     if not found.weights:
         if weights is not None:
             raise BackboneError(f"{found.name} has no weights to choose; leave {weights!r} out")
-        return EmbeddingSpec(found.name, "none", chosen, found.channels, found.preprocessing), None
+        if input_size is not None:
+            raise BackboneError(f"{found.name} has one input size; leave {input_size} out")
+        spec = EmbeddingSpec(found.name, "none", chosen, found.channels, found.preprocessing)
+        return replace(spec, views=tuple(views), flip=flip), None
     located = locate_weights(found, weights)
+    variant = located.variant
+    if input_size is not None:
+        variant = found.resized(variant, input_size)
     spec = EmbeddingSpec(
         backbone=found.name,
         weights=located.identity,
         pooling=chosen,
-        dim=found.dim_of(chosen, located.variant),
-        preprocessing=located.variant.preprocessing,
+        dim=found.dim_of(chosen, variant),
+        preprocessing=variant.preprocessing,
+        views=tuple(views),
+        flip=flip,
     )
     return spec, located.label
 

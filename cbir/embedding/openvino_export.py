@@ -137,7 +137,7 @@ def _agrees(model: Any, images: Any, expected: Any) -> bool:
 
 
 def _folder(spec: EmbeddingSpec) -> Path:
-    return cache_dir() / "networks" / spec.fingerprint
+    return cache_dir() / "networks" / spec.network_fingerprint
 
 
 def _seal(folder: Path) -> None:

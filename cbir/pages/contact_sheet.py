@@ -104,8 +104,20 @@ def _figure(hit: Hit, *, right: bool) -> str:
         f'<figure{kind} style="--aspect: {aspect:.3f}" title="{escape(", ".join(fields))}">'
         f"{picture}"
         f'<figcaption><span class="bar"><i style="width: {width:.1f}%"></i></span>'
-        f"<b>{hit.similarity:.3f}</b> {escape(image.name)}{shown}</figcaption></figure>"
+        f"<b>{hit.similarity:.3f}</b>{_evidence(hit)} {escape(image.name)}{shown}"
+        "</figcaption></figure>"
     )
+
+
+def _evidence(hit: Hit) -> str:
+    """What a reranker found in a hit, beside its similarity."""
+    if hit.rerank is None:
+        return ""
+    if hit.rerank.note:
+        return f' <span title="{escape(hit.rerank.note)}">not verified</span> ·'
+    if hit.rerank.inliers is not None:
+        return f" {hit.rerank.inliers} inliers ·"
+    return f" {escape(hit.rerank.method)} {hit.rerank.score:.3f} ·"
 
 
 def _image(data: bytes, *, alt: str) -> str:

@@ -13,20 +13,23 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from sqlalchemy import URL, Connection, Engine, func, insert, inspect, select, update
+from sqlalchemy import URL, Connection, Engine, delete, func, insert, inspect, select, update
 
 from cbir.config import GalleryConfig
 from cbir.errors import GalleryExistsError, GalleryNotFoundError
 from cbir.storage import writes
 from cbir.storage.engine import connect, reading, writing
-from cbir.storage.rows import Batch, FailureRow, FileState, KnownImage
+from cbir.storage.projection import Projection
+from cbir.storage.rows import Batch, DescriptorRow, FailureRow, FileState, KnownImage
 from cbir.storage.schema import (
     SCHEMA_VERSION,
+    descriptors,
     embeddings,
     failures,
     images,
     metadata,
     migrate,
+    projections,
     sources,
     state,
     tombstones,
@@ -176,6 +179,44 @@ class Catalog:
         vectors = decode([row.vector for row in rows], self.config.spec.dim)
         return {row.image_id: vector for row, vector in zip(rows, vectors, strict=True)}
 
+    def sample(self, count: int) -> Vectors:
+        """The embeddings of `count` images drawn at random, of all if there are no more: (N, D)."""
+        with reading(self._engine) as connection:
+            ids = np.array(connection.execute(select(embeddings.c.image_id)).scalars().all())
+        if len(ids) > count:
+            ids = np.sort(np.random.default_rng(0).choice(ids, count, replace=False))
+        found = self.embeddings(ids.tolist())
+        empty = np.empty((0, self.config.spec.dim), np.float32)
+        return np.stack(list(found.values())) if found else empty
+
+    def descriptors(self, ids: Sequence[int], method: str) -> dict[int, bytes]:
+        """The stored descriptors of these images, by id; those without are absent."""
+        columns = descriptors.c.image_id, descriptors.c.data
+        with reading(self._engine) as connection:
+            return {
+                row.image_id: row.data
+                for part in parts(ids)
+                for row in connection.execute(
+                    select(*columns).where(
+                        descriptors.c.image_id.in_(part), descriptors.c.method == method
+                    )
+                )
+            }
+
+    def without_descriptors(self, method: str) -> list[int]:
+        """Ids of the images that have no descriptors by `method`, ascending."""
+        missing = (
+            select(images.c.id)
+            .outerjoin(
+                descriptors,
+                (descriptors.c.image_id == images.c.id) & (descriptors.c.method == method),
+            )
+            .where(descriptors.c.image_id.is_(None))
+            .order_by(images.c.id)
+        )
+        with reading(self._engine) as connection:
+            return list(connection.execute(missing).scalars())
+
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         """A consistent view for a vector index that catches up."""
@@ -215,6 +256,16 @@ class Catalog:
             writes.write_touched(connection, source_id, batch.touched)
             writes.write_failures(connection, source_id, batch.failures)
 
+    def write_descriptors(self, method: str, rows: Sequence[DescriptorRow]) -> None:
+        """Store what a reranker needs of images, in place of what there was.
+
+        Those of images that are gone, or whose content is another by now, are left out.
+        """
+        if not rows:
+            return
+        with writing(self._engine) as connection:
+            writes.write_descriptors(connection, method, rows)
+
     def remove(self, ids: Sequence[int]) -> int:
         """Take images out for good. Returns how many there were."""
         with writing(self._engine) as connection:
@@ -224,6 +275,20 @@ class Catalog:
         """Forget failures, for example of files that are gone. Returns how many there were."""
         with writing(self._engine) as connection:
             return writes.forget_failures(connection, uris)
+
+    def set_projection(self, config: GalleryConfig, projection: Projection | None) -> None:
+        """Write down how embeddings are compared from now on, and what was fitted for it.
+
+        Takes a generation of its own: every index notices and is built anew.
+        """
+        with writing(self._engine) as connection:
+            writes.next_generation(connection)
+            connection.execute(delete(projections))
+            if projection is not None:
+                values = {"digest": projection.digest, "data": projection.to_bytes()}
+                connection.execute(insert(projections).values(values))
+            connection.execute(update(state).values(config=config.to_json()))
+        self.config = config
 
     def set_config(self, config: GalleryConfig) -> None:
         """Write down a new configuration; the spec must stay as it is."""
@@ -245,6 +310,14 @@ class Snapshot:
         """How many images there are."""
         query = select(func.count()).select_from(embeddings)
         return int(self._connection.execute(query).scalar_one())
+
+    @cached_property
+    def projection(self) -> tuple[str, Projection | None]:
+        """How embeddings are compared: the digest of a projection (empty for none), and it."""
+        row = self._connection.execute(select(projections)).first()
+        if row is None:
+            return "", None
+        return row.digest, Projection.from_bytes(row.data, self._dim)
 
     def removed_since(self, generation: int) -> list[int]:
         """Ids of the images removed after `generation`."""

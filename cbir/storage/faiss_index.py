@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from cbir.storage import index_file
 from cbir.storage.catalog import Catalog, Snapshot
 from cbir.storage.faiss_kinds import build, can_forget, search, stored_ids
 from cbir.storage.index_file import IndexHeader
+from cbir.storage.projection import Projection
 from cbir.storage.vectors import BuiltKind, Ids, Vectors, kind_for
 from cbir.types import Candidates
 
@@ -41,6 +43,8 @@ class FaissIndex:
         self._kind: BuiltKind = "flat"
         self._generation = 0
         self._built_count = 0
+        self._digest = ""
+        self._projection: Projection | None = None
 
     def catch_up(self, catalog: Catalog, *, rebuild: bool = False) -> None:
         """Read the file if this process has not, apply what changed since, write it again.
@@ -54,15 +58,25 @@ class FaissIndex:
             elif self._index is None:
                 self._load(catalog.gallery_id)
             with catalog.snapshot() as snapshot:
-                if self._index is not None and self._generation == snapshot.generation:
+                level = self._index is not None and self._generation == snapshot.generation
+                if level and (self._projection is not None or not self._digest):
+                    return
+                digest, self._projection = snapshot.projection
+                if digest != self._digest:
+                    self._index, self._digest = None, digest
+                elif level:  # read from its file just now, which holds no projection
                     return
                 if not self._apply(snapshot):
                     self._build(snapshot)
                 self._generation = snapshot.generation
             self._save(catalog.gallery_id)
 
+    def project(self, embeddings: Vectors) -> Vectors:
+        """Embeddings as the network gives them (N, D) → as this index compares them (N, d)."""
+        return embeddings if self._projection is None else self._projection.apply(embeddings)
+
     def search(self, queries: Vectors, k: int, *, exact: bool = False) -> Candidates:
-        """(Q, D) unit vectors → the k nearest of each, equal similarities by ascending id."""
+        """(Q, d) projected vectors → the k nearest of each, equal ones by ascending id."""
         found = min(k, self.count())
         ids = np.full((len(queries), k), -1, dtype=np.int64)
         similarities = np.full((len(queries), k), -np.inf, dtype=np.float32)
@@ -80,9 +94,9 @@ class FaissIndex:
         return np.empty(0, np.int64) if self._index is None else np.sort(stored_ids(self._index))
 
     def vectors(self, ids: Ids) -> Vectors:
-        """The stored vectors of these images: (N,) → (N, D). Raises KeyError for an unknown id."""
+        """The projected vectors of these images: (N,) → (N, d). Raises KeyError for others."""
         if len(ids) == 0:
-            return np.empty((0, self._dim), np.float32)
+            return np.empty((0, self._dim if self._index is None else self._index.d), np.float32)
         with self._lock:
             try:
                 return np.asarray(self._index.reconstruct_batch(ids), dtype=np.float32)
@@ -103,7 +117,8 @@ class FaissIndex:
 
     def _build(self, snapshot: Snapshot) -> None:
         self._kind = kind_for(self._asked, snapshot.count)
-        self._index = build(self._kind, snapshot.changed_since(0), self._dim, snapshot.count)
+        dim = self._dim if self._projection is None else self._projection.dim
+        self._index = build(self._kind, self._pages(snapshot, 0), dim, snapshot.count)
         self._built_count = snapshot.count
 
     def _apply(self, snapshot: Snapshot) -> bool:
@@ -119,13 +134,17 @@ class FaissIndex:
         gone = there.intersection(snapshot.removed_since(self._generation))
         if gone and not self._forget(gone):
             return False
-        for ids, vectors in snapshot.changed_since(self._generation):
+        for ids, vectors in self._pages(snapshot, self._generation):
             # FAISS would keep both the old and the new vector of an image embedded anew.
             stale = there.intersection(ids.tolist())
             if stale and not self._forget(stale):
                 return False
             self._index.add_with_ids(vectors, ids)
         return True
+
+    def _pages(self, snapshot: Snapshot, generation: int) -> Iterator[tuple[Ids, Vectors]]:
+        for ids, vectors in snapshot.changed_since(generation):
+            yield ids, self.project(vectors)
 
     def _forget(self, ids: set[int]) -> bool:
         if not can_forget(self._kind):
@@ -149,6 +168,7 @@ class FaissIndex:
         self._kind = cast(BuiltKind, header.kind)
         self._generation = header.generation
         self._built_count = header.built_count
+        self._digest = header.projection
 
     def _save(self, gallery_id: str) -> None:
         header = IndexHeader(
@@ -158,6 +178,7 @@ class FaissIndex:
             dim=self._dim,
             count=self.count(),
             built_count=self._built_count,
+            projection=self._digest,
         )
         try:
             index_file.save(self._folder, header, faiss.serialize_index(self._index))

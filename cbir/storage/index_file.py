@@ -35,6 +35,8 @@ class IndexHeader:
     count: int
     built_count: int
     """How many images there were when the index was last built from nothing."""
+    projection: str = ""
+    """Digest of what was done to the embeddings; empty for nothing."""
     file: str = ""
     size: int = 0
     crc32: int = 0

@@ -63,6 +63,15 @@ class FailureRow:
     state: FileState | None
 
 
+@dataclass(frozen=True, slots=True)
+class DescriptorRow:
+    """What a reranker keeps of one image, and the content that it was made from."""
+
+    image_id: int
+    content_hash: bytes
+    data: bytes
+
+
 @dataclass(slots=True)
 class Batch:
     """Rows that are committed together."""

@@ -79,6 +79,22 @@ embeddings = Table(
     Index("embeddings_by_generation", "generation"),
 )
 
+# Of no use without the image, and made anew from it: they carry no generation.
+descriptors = Table(
+    "descriptors",
+    metadata,
+    Column("image_id", _Id, ForeignKey("images.id"), primary_key=True, autoincrement=False),
+    Column("method", String(32), primary_key=True),
+    Column("data", LargeBinary, nullable=False, comment="as the method's reranker encodes it"),
+)
+
+projections = Table(
+    "projections",
+    metadata,
+    Column("digest", String(16), primary_key=True),
+    Column("data", LargeBinary, nullable=False, comment="mean and directions, float32"),
+)
+
 tombstones = Table(
     "tombstones",
     metadata,

@@ -29,8 +29,12 @@ class VectorIndex(Protocol):
         """Apply what the catalogue has committed since; idempotent, safe to kill at any point."""
         ...
 
+    def project(self, embeddings: Vectors) -> Vectors:
+        """Embeddings as the network gives them (N, D) → as this index compares them (N, d)."""
+        ...
+
     def search(self, queries: Vectors, k: int, *, exact: bool = False) -> Candidates:
-        """(Q, D) unit vectors → the k nearest of each; `exact` scans every vector."""
+        """(Q, d) projected vectors → the k nearest of each; `exact` scans every vector."""
         ...
 
     def ids(self) -> Ids:

@@ -9,8 +9,16 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from cbir.storage.rows import FailureRow, ImageRow, TouchedRow
-from cbir.storage.schema import embeddings, failures, images, sources, state, tombstones
+from cbir.storage.rows import DescriptorRow, FailureRow, ImageRow, TouchedRow
+from cbir.storage.schema import (
+    descriptors,
+    embeddings,
+    failures,
+    images,
+    sources,
+    state,
+    tombstones,
+)
 from cbir.storage.vectors import encode
 
 ROWS_PER_STATEMENT = 1000
@@ -139,12 +147,29 @@ def remove_images(connection: Connection, ids: Sequence[int]) -> int:
         there = connection.execute(select(images.c.id).where(images.c.id.in_(part)))
         found = there.scalars().all()
         if found:
+            connection.execute(delete(descriptors).where(descriptors.c.image_id.in_(found)))
             connection.execute(delete(embeddings).where(embeddings.c.image_id.in_(found)))
             connection.execute(delete(images).where(images.c.id.in_(found)))
             graves = [{"image_id": i, "generation": generation} for i in found]
             connection.execute(insert(tombstones), graves)
             removed += len(found)
     return removed
+
+
+def write_descriptors(connection: Connection, method: str, rows: Sequence[DescriptorRow]) -> None:
+    """Store descriptors, except of images that are gone or no longer have that content."""
+    for part in parts(rows):
+        ids = [row.image_id for row in part]
+        content = select(images.c.id, images.c.content_hash).where(images.c.id.in_(ids))
+        current = {row.id: row.content_hash for row in connection.execute(content)}
+        fitting = [row for row in part if current.get(row.image_id) == row.content_hash]
+        if fitting:
+            old = descriptors.c.image_id.in_([row.image_id for row in fitting])
+            connection.execute(delete(descriptors).where(old, descriptors.c.method == method))
+            connection.execute(
+                insert(descriptors),
+                [{"image_id": r.image_id, "method": method, "data": r.data} for r in fitting],
+            )
 
 
 def _insert(
@@ -181,6 +206,8 @@ def _replace(
 ) -> None:
     if not rows:
         return
+    for part in parts(ids):  # what was made from the old content
+        connection.execute(delete(descriptors).where(descriptors.c.image_id.in_(part)))
     connection.execute(
         update(images).where(images.c.id == bindparam("the_id")),
         [{"the_id": i, **_image(source, row)} for i, row in zip(ids, rows, strict=True)],
