@@ -122,10 +122,8 @@ class Retriever:
             judged = min(rerank.depth, len(hits))
             compared = self.gallery.project(vector[None])[0]
             image = QueryImage(own_id, compared, lambda: _read(query, self.gallery))
-            hits = [
-                replace(hit, rank=rank)
-                for rank, hit in enumerate(rerank.rerank(image, hits)[:k], 1)
-            ]
+            reranked = rerank.rerank(image, hits)[:k]
+            hits = [replace(hit, rank=rank) for rank, hit in enumerate(reranked, 1)]
             timings["rerank"] = 1000 * (time.perf_counter() - began)
         timings["total"] = 1000 * (time.perf_counter() - started)
         return SearchResult(_name(query), tuple(hits), timings, judged)

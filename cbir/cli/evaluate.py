@@ -120,11 +120,13 @@ def evaluate(
 
 def _reranked(retriever: Retriever, method: str, depth: int | None) -> Search:
     """A search whose first candidates are reranked; all others follow in their plain order."""
+    from cbir.evaluation.reranked import reranked_search
     from cbir.reranking import open_reranker
     from cbir.reranking.registry import DEPTH
 
-    reranker = open_reranker(method, retriever.gallery, depth=depth or DEPTH)
-    return lambda query, k: retriever.search(query, k=k, exact=True, rerank=reranker)
+    return reranked_search(
+        retriever, open_reranker(method, retriever.gallery, depth=depth or DEPTH)
+    )
 
 
 def _ground_truth(

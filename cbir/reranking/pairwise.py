@@ -25,7 +25,7 @@ class Evidence:
     """What a comparison says for a pair; never against it."""
 
     strength: float
-    """From 0, no more than chance, to 1; added to the cosine similarity."""
+    """From 0, no more than chance; added to the cosine similarity."""
     inliers: int | None = None
 
 

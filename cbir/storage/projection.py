@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from cbir.config import Whitening
 from cbir.storage.vectors import Vectors, normalised
@@ -70,12 +71,22 @@ def fit(vectors: Vectors, whitening: Whitening) -> Projection:
     mean = vectors.mean(axis=0)
     if whitening.power == 0 and whitening.dims is None:
         return Projection(mean, None)
-    centred = (vectors - mean).astype(np.float64)
-    variances, columns = np.linalg.eigh(centred.T @ centred / len(centred))
-    variances, columns = np.maximum(variances[::-1], 0), columns[:, ::-1]
+    variances, columns = _principal_directions((vectors - mean).astype(np.float64))
     # Beyond the rank of the sample there is nothing but rounding.
     rank = max(1, int((variances > 1e-9 * variances[0]).sum()))
     kept = min(rank, len(vectors) - 1, whitening.dims or rank)
     pulled = (1 - whitening.shrink) * variances + whitening.shrink * variances[:rank].mean()
     scaled = columns[:, :kept] / pulled[:kept] ** (whitening.power / 2)
     return Projection(mean, np.ascontiguousarray(scaled.T, dtype=np.float32))
+
+
+def _principal_directions(
+    centred: npt.NDArray[np.float64],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Variances (r,), the largest first, and their directions as columns (D, r) of (N, D)."""
+    count, dim = centred.shape
+    if count < dim:  # the sample spans less than the space: its own size decides the work
+        _, scales, rows = np.linalg.svd(centred, full_matrices=False)
+        return scales**2 / count, rows.T
+    variances, columns = np.linalg.eigh(centred.T @ centred / count)
+    return np.maximum(variances[::-1], 0), columns[:, ::-1]
