@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 CBIR = Path(sys.executable).with_name("cbir")
 
@@ -30,11 +31,9 @@ def main() -> None:
     if len(sys.argv) < 2:
         sys.exit("usage: scripts/benchmark_quality DATA [SET...]")
     data = Path(sys.argv[1])
-    sets = [path.parent for path in sorted(data.glob("*/labels.csv"))]
+    names = sys.argv[2:] or sorted(path.parent.name for path in data.glob("*/labels.csv"))
     print(f"{'set':<10} {'use':<24} {'mAP':<22} {'P@1':<22} {'P@10':<22} ms a query", flush=True)
-    for folder in sets:
-        if len(sys.argv) > 2 and folder.name not in sys.argv[2:]:
-            continue
+    for folder in (data / name for name in names):
         for use, (index, whiten, search) in USES.items():
             with tempfile.TemporaryDirectory() as gallery:
                 run("index", folder / "labels.csv", "-g", gallery, *index)
@@ -52,13 +51,13 @@ def run(command: str, *arguments: str | Path) -> str:
     return done.stdout
 
 
-def show(name: str, use: str, judged: dict[str, dict[str, dict[str, float]]]) -> None:
+def show(name: str, use: str, judged: dict[str, Any]) -> None:
     cells = []
     for metric in ("mAP", "P@1", "P@10"):
         value = judged["metrics"][metric]
         cells.append(f"{value['value']:.3f} ({value['low']:.3f}-{value['high']:.3f})")
     print(f"{name:<10} {use:<24} {cells[0]:<22} {cells[1]:<22} {cells[2]:<22} "
-          f"{judged['latency']['p50']:.0f}", flush=True)  # fmt: skip
+          f"{judged['latency']['p50_ms']:.0f}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
 import typer
 
@@ -62,6 +62,10 @@ def index(
     image_column: Annotated[
         str, typer.Option(help="Column of a manifest that names the file.", metavar="COLUMN")
     ] = "path",
+    descriptors: Annotated[
+        Optional[Literal["sift", "orb", "grey"]],  # noqa: UP045
+        typer.Option(help="Prepare --rerank, too; grey is what ssim compares."),
+    ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try unreadable images again at once.")
     ] = False,
@@ -98,6 +102,8 @@ def index(
         except KeyboardInterrupt:
             typer.echo("interrupted; what was committed stays, run it again to go on", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
+        if descriptors is not None:
+            _describe(opened, descriptors)
         if json:
             print_json(asdict(report) | {"gallery": str(gallery), "images": opened.count()})
         else:
@@ -158,6 +164,16 @@ def _open_or_create(path: Path, asked: _Asked, kind: IndexKindOption) -> Gallery
             f"'cbir rebuild --index {kind} --gallery {path}' changes it"
         )
     return gallery
+
+
+def _describe(gallery: Gallery, method: str) -> None:
+    """Make what a reranker needs of each image ahead of the first search that wants it."""
+    from cbir.cli.console import progress_line
+    from cbir.reranking import ensure_descriptors
+
+    missing = len(gallery.catalog.without_descriptors(method))
+    with progress_line("describing", missing) as progress:
+        ensure_descriptors(gallery, method, progress=progress)
 
 
 def _print_report(report: IndexReport, gallery: Gallery) -> None:

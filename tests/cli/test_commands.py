@@ -83,6 +83,14 @@ def test_index_refuses_options_that_are_not_the_gallery_s(colours: Path, shop: P
     assert "'cbir rebuild --index hnsw" in other.err
 
 
+def test_index_prepares_reranking(colours: Path, shop: Path) -> None:
+    run = cbir("index", colours, "-g", shop, "--descriptors", "grey")
+    assert run.code == 0
+    with Gallery.open(shop) as gallery:
+        assert gallery.catalog.without_descriptors("grey") == []
+        assert len(gallery.catalog.without_descriptors("sift")) == 4
+
+
 def test_search_prints_a_table(colours: Path, shop: Path) -> None:
     run = cbir("search", colours / "red.png", "-k", "2", "-g", shop)
     assert run.code == 0
