@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from cbir.cli.options import DEFAULT_GALLERY, JsonOption
+from cbir.cli.options import (
+    DEFAULT_GALLERY,
+    BackboneOption,
+    JsonOption,
+    PoolingOption,
+    WeightsOption,
+)
 
 if TYPE_CHECKING:
     from cbir.embedding import Embedder
@@ -38,18 +44,9 @@ def compare(
             "--gallery", "-g", help="Gallery of id:N, whose backbone embeds.", metavar="DIR"
         ),
     ] = None,
-    backbone: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Network that embeds; 'cbir models' lists them.", metavar="NAME"),
-    ] = None,
-    weights: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Its weights: a name or a checkpoint file.", metavar="NAME|FILE"),
-    ] = None,
-    pooling: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="avg, max, gem, flatten or cls.", metavar="POOLING"),
-    ] = None,
+    backbone: BackboneOption = None,
+    weights: WeightsOption = None,
+    pooling: PoolingOption = None,
     plot: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Draw both with their verified matches: .png or .jpg.", metavar="FILE"),

@@ -10,12 +10,15 @@ import typer
 
 from cbir.cli.options import (
     DEFAULT_GALLERY,
+    BackboneOption,
     DeviceOption,
     GalleryOption,
     IndexKindOption,
     JsonOption,
+    PoolingOption,
     PrecisionOption,
     RuntimeOption,
+    WeightsOption,
 )
 
 if TYPE_CHECKING:
@@ -36,18 +39,9 @@ def register(app: typer.Typer) -> None:
 def index(
     source: Annotated[str, typer.Argument(help="A folder of images, or a CSV with a path column.")],
     gallery: GalleryOption = DEFAULT_GALLERY,
-    backbone: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Network of a new gallery; 'cbir models' lists them.", metavar="NAME"),
-    ] = None,
-    weights: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Its weights: a name or a checkpoint file.", metavar="NAME|FILE"),
-    ] = None,
-    pooling: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="avg, max, gem, flatten or cls.", metavar="POOLING"),
-    ] = None,
+    backbone: BackboneOption = None,
+    weights: WeightsOption = None,
+    pooling: PoolingOption = None,
     input_size: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(help="Side of the network's input; larger sees more.", metavar="PIXELS"),

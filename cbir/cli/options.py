@@ -22,6 +22,18 @@ RuntimeOption = Annotated[
 PrecisionOption = Annotated[
     Literal["auto", "fp32", "bf16", "fp16"], typer.Option(help="Numbers the network computes in.")
 ]
+BackboneOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Network that embeds; 'cbir models' lists them.", metavar="NAME"),
+]
+WeightsOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Its weights: a name or a checkpoint file.", metavar="NAME|FILE"),
+]
+PoolingOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="avg, max, gem, flatten or cls.", metavar="POOLING"),
+]
 IndexKindOption = Annotated[
     Optional[Literal["auto", "flat", "hnsw", "ivf"]],  # noqa: UP045  Python 3.10 evaluates it
     typer.Option("--index", help="Kind of vector index; auto chooses by size."),
@@ -29,10 +41,13 @@ IndexKindOption = Annotated[
 
 __all__ = [
     "DEFAULT_GALLERY",
+    "BackboneOption",
     "DeviceOption",
     "GalleryOption",
     "IndexKindOption",
     "JsonOption",
+    "PoolingOption",
     "PrecisionOption",
     "RuntimeOption",
+    "WeightsOption",
 ]

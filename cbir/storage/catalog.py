@@ -9,11 +9,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from sqlalchemy import URL, Connection, Engine, delete, func, insert, inspect, select, update
+from sqlalchemy import URL, Engine, delete, func, insert, inspect, select, update
 
 from cbir.config import GalleryConfig
 from cbir.errors import GalleryExistsError, GalleryNotFoundError
@@ -32,9 +31,9 @@ from cbir.storage.schema import (
     projections,
     sources,
     state,
-    tombstones,
 )
-from cbir.storage.vectors import Ids, Vectors, decode
+from cbir.storage.snapshot import Snapshot
+from cbir.storage.vectors import Vectors, decode
 from cbir.storage.writes import ROWS_PER_STATEMENT, parts
 from cbir.types import FailedImage, ImageRecord
 
@@ -295,47 +294,6 @@ class Catalog:
         with writing(self._engine) as connection:
             connection.execute(update(state).values(config=config.to_json()))
         self.config = config
-
-
-class Snapshot:
-    """The catalogue as of one generation, as a vector index reads it."""
-
-    def __init__(self, connection: Connection, dim: int) -> None:
-        self._connection = connection
-        self._dim = dim
-        self.generation: int = connection.execute(select(state.c.generation)).scalar_one()
-
-    @cached_property
-    def count(self) -> int:
-        """How many images there are."""
-        query = select(func.count()).select_from(embeddings)
-        return int(self._connection.execute(query).scalar_one())
-
-    @cached_property
-    def projection(self) -> tuple[str, Projection | None]:
-        """How embeddings are compared: the digest of a projection (empty for none), and it."""
-        row = self._connection.execute(select(projections)).first()
-        if row is None:
-            return "", None
-        return row.digest, Projection.from_bytes(row.data, self._dim)
-
-    def removed_since(self, generation: int) -> list[int]:
-        """Ids of the images removed after `generation`."""
-        query = select(tombstones.c.image_id).where(tombstones.c.generation > generation)
-        return list(self._connection.execute(query).scalars())
-
-    def changed_since(self, generation: int, *, page: int = 8192) -> Iterator[tuple[Ids, Vectors]]:
-        """Images added or embedded anew after `generation`: pages of ids (N,), vectors (N, D)."""
-        query = select(embeddings.c.image_id, embeddings.c.vector)
-        if generation > 0:
-            query = query.where(embeddings.c.generation > generation)
-        # In the order of ids: a full read then walks the table as it lies on disk.
-        result = self._connection.execution_options(yield_per=page).execute(
-            query.order_by(embeddings.c.image_id)
-        )
-        for rows in result.partitions():
-            ids = np.array([row.image_id for row in rows], dtype=np.int64)
-            yield ids, decode([row.vector for row in rows], self._dim)
 
 
 _RECORD = select(

@@ -13,10 +13,11 @@ import numpy as np
 
 from cbir.config import IndexKind, available_cores
 from cbir.storage import index_file
-from cbir.storage.catalog import Catalog, Snapshot
+from cbir.storage.catalog import Catalog
 from cbir.storage.faiss_kinds import build, can_forget, search, stored_ids
 from cbir.storage.index_file import IndexHeader
 from cbir.storage.projection import Projection
+from cbir.storage.snapshot import Snapshot
 from cbir.storage.vectors import BuiltKind, Ids, Vectors, kind_for
 from cbir.types import Candidates
 

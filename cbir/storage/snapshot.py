@@ -1,0 +1,54 @@
+"""The catalogue as a vector index reads it when it catches up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+from sqlalchemy import Connection, func, select
+
+from cbir.storage.projection import Projection
+from cbir.storage.schema import embeddings, projections, state, tombstones
+from cbir.storage.vectors import Ids, Vectors, decode
+
+
+class Snapshot:
+    """The catalogue as of one generation, as a vector index reads it."""
+
+    def __init__(self, connection: Connection, dim: int) -> None:
+        self._connection = connection
+        self._dim = dim
+        self.generation: int = connection.execute(select(state.c.generation)).scalar_one()
+
+    @cached_property
+    def count(self) -> int:
+        """How many images there are."""
+        query = select(func.count()).select_from(embeddings)
+        return int(self._connection.execute(query).scalar_one())
+
+    @cached_property
+    def projection(self) -> tuple[str, Projection | None]:
+        """How embeddings are compared: the digest of a projection (empty for none), and it."""
+        row = self._connection.execute(select(projections)).first()
+        if row is None:
+            return "", None
+        return row.digest, Projection.from_bytes(row.data, self._dim)
+
+    def removed_since(self, generation: int) -> list[int]:
+        """Ids of the images removed after `generation`."""
+        query = select(tombstones.c.image_id).where(tombstones.c.generation > generation)
+        return list(self._connection.execute(query).scalars())
+
+    def changed_since(self, generation: int, *, page: int = 8192) -> Iterator[tuple[Ids, Vectors]]:
+        """Images added or embedded anew after `generation`: pages of ids (N,), vectors (N, D)."""
+        query = select(embeddings.c.image_id, embeddings.c.vector)
+        if generation > 0:
+            query = query.where(embeddings.c.generation > generation)
+        # In the order of ids: a full read then walks the table as it lies on disk.
+        result = self._connection.execution_options(yield_per=page).execute(
+            query.order_by(embeddings.c.image_id)
+        )
+        for rows in result.partitions():
+            ids = np.array([row.image_id for row in rows], dtype=np.int64)
+            yield ids, decode([row.vector for row in rows], self._dim)
