@@ -48,6 +48,10 @@ class OpenVinoRuntime:
             "ENABLE_CPU_PINNING": False,  # decoding threads and other processes want cores too
         }
         self._model = _compile(core, network, config)
+        # OpenVINO's Python binding sets up statics in its first inference. Two threads that come
+        # there first wait for each other's lock for ever: so this thread goes first, alone.
+        side = spec.preprocessing.crop
+        self.embed([np.zeros((side, side, 3), np.uint8)])
 
     def embed(self, images: Sequence[Pixels]) -> Vectors:
         """N × uint8 (crop, crop, 3) → (N, D) float32, L2 = 1."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -194,3 +195,21 @@ def test_torch_on_the_cpu_can_run_in_bf16(lite0: Embedder, photos: list[Pixels])
     half = load_embedder(lite0.spec, device="cpu", runtime="torch", precision="bf16")
     cosines = (half.embed(photos[:4]) * lite0.embed(photos[:4])).sum(axis=1)
     assert cosines.min() >= 0.99
+
+
+def test_the_first_inference_is_over_when_the_network_is_open(
+    lite0: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cbir.embedding.openvino_runtime import OpenVinoRuntime
+
+    # Two threads that infer first, at the same time, can block each other for ever.
+    seen: list[int] = []
+    embed = OpenVinoRuntime.embed
+
+    def counted(self: OpenVinoRuntime, images: Sequence[Pixels]) -> Vectors:
+        seen.append(threading.get_ident())
+        return embed(self, images)
+
+    monkeypatch.setattr(OpenVinoRuntime, "embed", counted)
+    load_embedder(lite0.spec)
+    assert seen == [threading.get_ident()]
