@@ -28,7 +28,7 @@ __all__ = [
 
 View = Literal["crop", "whole"]
 Interpolation = Literal["bilinear", "bicubic"]
-Pooling = Literal["avg", "max", "gem", "flatten", "cls", "none"]
+Pooling = Literal["avg", "max", "gem", "rmac", "flatten", "cls", "none"]
 IndexKind = Literal["auto", "flat", "hnsw", "ivf"]
 
 DEFAULT_GALLERY = Path("index_data/default")

@@ -32,7 +32,7 @@ WeightsOption = Annotated[
 ]
 PoolingOption = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(help="avg, max, gem, flatten or cls.", metavar="POOLING"),
+    typer.Option(help="avg, max, gem, rmac, flatten or cls.", metavar="POOLING"),
 ]
 IndexKindOption = Annotated[
     Optional[Literal["auto", "flat", "hnsw", "ivf"]],  # noqa: UP045  Python 3.10 evaluates it

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from cbir.config import Pooling
 
-__all__ = ["AvgPooling", "GemPooling", "MaxPooling", "pooling_module"]
+__all__ = ["AvgPooling", "GemPooling", "MaxPooling", "RmacPooling", "pooling_module"]
 
 
 class AvgPooling(nn.Module):
@@ -41,6 +42,34 @@ class GemPooling(nn.Module):
         return x.clamp(min=self.eps).pow(self.p).mean(dim=(2, 3)).pow(1.0 / self.p)
 
 
+class RmacPooling(nn.Module):
+    """Regional maxima (R-MAC, Tolias et al. 2016), (N, C, s, s) → (N, C).
+
+    Square regions of side 2 · s / (l + 1) at the levels l = 1, 2, 3, l × l of them spread evenly:
+    14 in all. The maximum over each region, scaled to unit norm, and the sum of these. (The
+    paper whitens the regions before the sum; cbir whitens embeddings, if so asked.)
+    """
+
+    LEVELS = (1, 2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        total = torch.zeros_like(x[:, :, 0, 0])
+        for top, left, side in rmac_regions(x.shape[-1]):
+            region = x[:, :, top : top + side, left : left + side].amax(dim=(2, 3))
+            total = total + region / region.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        return total
+
+
+def rmac_regions(size: int) -> list[tuple[int, int, int]]:
+    """The regions of a map of `size` × `size` positions: (top, left, side), no one twice."""
+    regions = []
+    for level in RmacPooling.LEVELS:
+        side = max(1, -(-2 * size // (level + 1)))
+        starts = [round(i * (size - side) / max(1, level - 1)) for i in range(level)]
+        regions += [(top, left, side) for top in starts for left in starts]
+    return list(dict.fromkeys(regions))
+
+
 def pooling_module(pooling: Pooling) -> nn.Module:
     """The module of a pooling, float32 in and out.
 
@@ -51,6 +80,7 @@ def pooling_module(pooling: Pooling) -> nn.Module:
         "avg": AvgPooling,
         "max": MaxPooling,
         "gem": GemPooling,
+        "rmac": RmacPooling,
         "flatten": nn.Flatten,
         "cls": nn.Identity,
     }

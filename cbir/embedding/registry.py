@@ -45,7 +45,7 @@ def _efficientnet_lite(number: int, crop: int, file: str, install: str) -> Backb
         family="efficientnet_lite",
         channels=1280,
         preprocessing=preprocessing,
-        poolings=("avg", "max", "gem", "flatten"),
+        poolings=("avg", "max", "gem", "rmac", "flatten"),
         weights=(weights,),
         licence=weights.licence,
         source="Tan and Le 2019; github.com/ml-illustrated/EfficientNet-Lite-PyTorch",

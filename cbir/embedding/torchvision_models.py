@@ -159,7 +159,7 @@ def torchvision_backbones() -> Iterator[Backbone]:
             family="vit" if is_vit else "torchvision",
             channels=int(variants[0][1]),
             preprocessing=weights[0].preprocessing,
-            poolings=("cls",) if is_vit else ("avg", "max", "gem", "flatten"),
+            poolings=("cls",) if is_vit else ("avg", "max", "gem", "rmac", "flatten"),
             weights=weights,
             licence=weights[0].licence,
             source=f"docs.pytorch.org/vision/stable/models, {name}",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cbir.embedding.pooling import GemPooling, pooling_module
+from cbir.embedding.pooling import GemPooling, pooling_module, rmac_regions
 
 MAP = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]], [[0.0, 0.0], [0.0, -8.0]]]])
 """One image, two channels, 2 × 2 positions."""
@@ -32,6 +32,28 @@ def test_gem_lies_between_avg_and_max() -> None:
 def test_gem_refuses_a_power_that_is_not_positive(p: float) -> None:
     with pytest.raises(ValueError, match="greater than 0"):
         GemPooling(p=p)
+
+
+def test_rmac_looks_at_fourteen_regions_of_a_large_map() -> None:
+    regions = rmac_regions(7)
+    assert len(regions) == 14
+    assert regions[0] == (0, 0, 7)
+    assert {side for _, _, side in regions} == {7, 5, 4}
+    assert all(top + side <= 7 and left + side <= 7 for top, left, side in regions)
+    assert rmac_regions(1) == [(0, 0, 1)]
+
+
+def test_rmac_sums_the_normalised_maxima_of_regions() -> None:
+    vector = pooling_module("rmac")(MAP.abs())[0]
+    expected = torch.zeros(2)
+    for top, left, side in rmac_regions(2):
+        region = MAP.abs()[0, :, top : top + side, left : left + side].amax(dim=(1, 2))
+        expected += region / region.norm()
+    torch.testing.assert_close(vector, expected)
+
+
+def test_rmac_of_nothing_is_nothing() -> None:
+    assert pooling_module("rmac")(torch.zeros(1, 3, 4, 4)).tolist() == [[0, 0, 0]]
 
 
 def test_flatten_keeps_positions_channels_first() -> None:
