@@ -26,7 +26,7 @@ __all__ = [
     "weights_dirs",
 ]
 
-View = Literal["crop", "whole"]
+View = Literal["crop", "whole", "zoom"]
 Interpolation = Literal["bilinear", "bicubic"]
 Pooling = Literal["avg", "max", "gem", "rmac", "flatten", "cls", "none"]
 IndexKind = Literal["auto", "flat", "hnsw", "ivf"]
@@ -66,7 +66,8 @@ class EmbeddingSpec:
     preprocessing: Preprocessing
     views: tuple[View, ...] = ("crop",)
     """What the network sees of an image; the embeddings of several views are averaged. `crop` is
-    the centre square, `whole` everything, squeezed into a square."""
+    the centre square, `whole` everything, squeezed into a square, `zoom` the middle of the centre
+    square, √2 times as large: a second scale."""
     flip: bool = False
     """Whether each view is seen mirrored, too."""
 

@@ -127,7 +127,8 @@ def decode(data: bytes, preprocessing: Preprocessing) -> DecodedImage:
 def decode_views(data: bytes, preprocessing: Preprocessing, views: Sequence[View]) -> DecodedImage:
     """Several views of one image, decoded once: pixels (V, crop, crop, 3); otherwise as `decode`.
 
-    `crop` is the centre square; `whole` is everything, squeezed into the square.
+    `crop` is the centre square; `whole` is everything, squeezed into the square; `zoom` is the
+    middle of the centre square, √2 times as large.
     """
     resize, crop = preprocessing.resize, preprocessing.crop
     resample = _RESAMPLING[preprocessing.interpolation]
@@ -138,7 +139,11 @@ def decode_views(data: bytes, preprocessing: Preprocessing, views: Sequence[View
         scale = resize / min(width, height)
         left, right = _centre(round(width * scale), crop, x_end, orientation in _RUNS_LEFT)
         top, bottom = _centre(round(height * scale), crop, y_end, orientation in _RUNS_UP)
-        boxes = {"crop": (left, top, right, bottom), "whole": (0, 0, x_end, y_end)}
+        boxes = {
+            "crop": (left, top, right, bottom),
+            "whole": (0, 0, x_end, y_end),
+            "zoom": _middle(left, top, right, bottom),
+        }
         stored = resamplable(image)
         squares = [stored.resize((crop, crop), resample, boxes[view]) for view in views]
         pixels = np.stack([np.asarray(_finish(s, image, orientation), np.uint8) for s in squares])
@@ -258,6 +263,15 @@ def _centre(scaled: int, crop: int, end: float, reverse: bool) -> tuple[float, f
     """
     start = (scaled - crop + int(reverse)) // 2
     return max(0.0, start * end / scaled), min(end, (start + crop) * end / scaled)
+
+
+def _middle(
+    left: float, top: float, right: float, bottom: float
+) -> tuple[float, float, float, float]:
+    """The middle half of a box, by area."""
+    cut = (1 - 0.5**0.5) / 2
+    dx, dy = cut * (right - left), cut * (bottom - top)
+    return left + dx, top + dy, right - dx, bottom - dy
 
 
 def _fit(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:

@@ -24,6 +24,15 @@ def test_views_are_decoded_at_once() -> None:
     assert np.abs(views[1].astype(int) - whole).max() <= 2
 
 
+def test_zoom_is_the_middle_of_the_crop_enlarged() -> None:
+    spec, _ = resolve_spec("tiny_image")
+    image = picture(64, 64)
+    zoomed = decode_views(encode(image), spec.preprocessing, ("zoom",)).pixels[0]
+    edge = 64 * (1 - 0.5**0.5) / 2
+    expected = image.resize((32, 32), 3, (edge, edge, 64 - edge, 64 - edge))
+    assert np.abs(zoomed.astype(int) - np.asarray(expected)).max() <= 1
+
+
 def test_an_embedding_is_the_mean_of_its_views() -> None:
     spec, _ = resolve_spec("tiny_image", views=("crop", "whole"), flip=True)
     embedder = load_embedder(spec)
@@ -76,6 +85,7 @@ def test_the_command_remembers_the_views(folder: Path, tmp_path: Path) -> None:
     assert cbir(*args, "--backbone", "tiny_image", "--whole", "--flip").code == 0
     assert cbir(*args).out.startswith("added 0   unchanged 6")
     assert cbir(*args, "--whole").code == 0
+    assert cbir(*args, "--zoom").code == 1
     assert "crop + whole, mirrored, too" in cbir("info", "-g", tmp_path / "g").out
     plain = tmp_path / "plain"
     assert cbir("index", folder, "-g", plain, "--backbone", "tiny_image").code == 0

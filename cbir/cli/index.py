@@ -22,7 +22,7 @@ from cbir.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from cbir.config import EmbeddingSpec, GalleryConfig
+    from cbir.config import EmbeddingSpec, GalleryConfig, View
     from cbir.gallery import Gallery
     from cbir.types import IndexReport
 
@@ -48,6 +48,9 @@ def index(
     ] = None,
     whole: Annotated[
         bool, typer.Option("--whole", help="See the whole image beside its centre: twice the work.")
+    ] = False,
+    zoom: Annotated[
+        bool, typer.Option("--zoom", help="See its middle larger, too: as much work again.")
     ] = False,
     flip: Annotated[
         bool, typer.Option("--flip", help="See it mirrored, too: twice the work.")
@@ -79,7 +82,7 @@ def index(
     from cbir.sources import open_source
 
     images = open_source(source, image_column=image_column)
-    asked = _Asked(backbone, weights, pooling, input_size, whole, flip)
+    asked = _Asked(backbone, weights, pooling, input_size, whole, zoom, flip)
     with _open_or_create(gallery, asked, kind) as opened:
         embedder = opened.embedder(
             device=device, runtime=runtime, precision=precision, streams=available_cores()
@@ -115,6 +118,7 @@ class _Asked:
     pooling: str | None
     input_size: int | None
     whole: bool
+    zoom: bool
     flip: bool
 
     def spec(self, own: GalleryConfig | None) -> tuple[EmbeddingSpec, str | None]:
@@ -126,16 +130,16 @@ class _Asked:
         name = self.backbone or (DEFAULT_BACKBONE if same is None else same.spec.backbone)
         crop = None if same is None else same.spec.preprocessing.crop
         usual = find_backbone(name).preprocessing.crop
+        views: tuple[View, ...] = ("crop",) if same is None else same.spec.views
+        if self.whole or self.zoom:
+            asked: dict[View, bool] = {"crop": True, "whole": self.whole, "zoom": self.zoom}
+            views = tuple(view for view, wanted in asked.items() if wanted)
         return resolve_spec(
             name,
             pooling=self.pooling or (None if same is None else same.spec.pooling),
             weights=self.weights or (None if same is None else same.weights_from),
             input_size=self.input_size or (None if crop == usual else crop),
-            views=("crop", "whole")
-            if self.whole
-            else ("crop",)
-            if same is None
-            else same.spec.views,
+            views=views,
             flip=self.flip or (same is not None and same.spec.flip),
         )
 

@@ -70,7 +70,8 @@ class Trial:
     def commands(self, source: str) -> list[str]:
         """The command lines that make a gallery of this setting."""
         flags = [f"--backbone {self.spec.backbone}"]
-        flags += ["--whole"] * ("whole" in self.spec.views) + ["--flip"] * self.spec.flip
+        flags += [f"--{view}" for view in self.spec.views if view != "crop"]
+        flags += ["--flip"] * self.spec.flip
         lines = [f"cbir index {source} {' '.join(flags)}"]
         if self.whitening is not None:
             power, shrink = self.whitening.power, self.whitening.shrink
