@@ -76,3 +76,22 @@ def test_an_empty_result_says_so(gallery: Gallery, tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CbirError, match="cannot be written: No such file or directory"):
         write_contact_sheet(tmp_path / "no" / "s.html", [])
+
+
+def test_verified_matches_are_drawn(tmp_path: Path, gallery: Gallery) -> None:
+    from cbir.reranking import open_reranker
+
+    skimage = pytest.importorskip("skimage")
+    photographs = Path(skimage.__file__).parent / "data"
+    (tmp_path / "photos").mkdir()
+    for name in ("chelsea.png", "coffee.png"):
+        (tmp_path / "photos" / name).write_bytes((photographs / name).read_bytes())
+    index_images(tmp_path / "photos", gallery)
+    retriever = Retriever(gallery)
+    query = photographs / "chelsea.png"
+    result = retriever.search(query, rerank=open_reranker("sift", gallery))
+    write_contact_sheet(tmp_path / "s.html", [Sheet(result, query.read_bytes())])
+    text = (tmp_path / "s.html").read_text()
+    assert text.count('alt="verified matches"') == 1
+    assert "why they match" in text
+    assert Page(text).open == []

@@ -14,7 +14,7 @@ from cbir.similarity.keypoints import LocalFeatures, Method, extract
 from cbir.similarity.matching import Matches, match
 from cbir.similarity.pixel import mse, ssim
 from cbir.similarity.plot import draw_matches, save_plot
-from cbir.similarity.verification import Verification, verify
+from cbir.similarity.verification import Verification, places_of, verify
 
 __all__ = [
     "Comparison",
@@ -35,6 +35,7 @@ __all__ = [
     "intersection",
     "match",
     "mse",
+    "places_of",
     "rgb_histogram",
     "save_plot",
     "ssim",

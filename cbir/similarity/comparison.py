@@ -21,7 +21,7 @@ from cbir.similarity.histogram import chi_square, hsv_histogram, intersection, r
 from cbir.similarity.keypoints import Method, extract
 from cbir.similarity.matching import match
 from cbir.similarity.pixel import mse, ssim
-from cbir.similarity.verification import CHANCE_INLIERS, verify
+from cbir.similarity.verification import CHANCE_INLIERS, places_of, verify
 
 __all__ = ["Comparison", "Embed", "Measure", "Picture", "compare"]
 
@@ -170,11 +170,5 @@ def _keypoints(a: Pixels, b: Pixels, method: Method) -> tuple[Measure, npt.NDArr
         "inlier_ratio": found.inlier_ratio,
         "spread": found.spread,
     }
-    places = np.hstack(
-        [
-            x.keypoints[found.matches[:, 0], :2] / (x.width, x.height),
-            y.keypoints[found.matches[:, 1], :2] / (y.width, y.height),
-        ]
-    )
     measure = Measure(f"{method}_inliers", found.inliers, "higher", meaning, details)
-    return measure, places.astype(np.float32)
+    return measure, places_of(x, y, found)

@@ -12,7 +12,7 @@ from cbir.similarity.keypoints import LocalFeatures
 from cbir.similarity.matching import Matches
 from cbir.similarity.opencv import opencv
 
-__all__ = ["CHANCE_INLIERS", "Model", "Verification", "verify"]
+__all__ = ["CHANCE_INLIERS", "Model", "Verification", "places_of", "verify"]
 
 Model = Literal["homography", "affine"]
 Points = npt.NDArray[np.float32]
@@ -87,6 +87,13 @@ def verify(
         _hull(source[inside]) / (a.width * a.height), _hull(target[inside]) / (b.width * b.height)
     )
     return Verification(len(matches), int(inside.sum()), fitted, matches[inside], spread)
+
+
+def places_of(a: LocalFeatures, b: LocalFeatures, found: Verification) -> Points:
+    """Where the verified matches lie: (M, 4), x and y in a, then in b, as shares of the sides."""
+    first = a.keypoints[found.matches[:, 0], :2] / (a.width, a.height)
+    second = b.keypoints[found.matches[:, 1], :2] / (b.width, b.height)
+    return np.hstack([first, second]).astype(np.float32)
 
 
 def _distinct(a: LocalFeatures, b: LocalFeatures, matches: Matches) -> Matches:
