@@ -20,7 +20,7 @@ USES: dict[str, tuple[list[str], list[str] | None, list[str]]] = {
     "same kind": (["--backbone", "efficientnet_lite1", "--whole", "--flip"], [], []),
     "same object": ([], [], ["--rerank", "sift"]),
     "both": (
-        ["--backbone", "efficientnet_lite1", "--whole", "--flip"],
+        ["--backbone", "efficientnet_lite2", "--whole", "--flip"],
         [],
         ["--rerank", "sift"],
     ),
