@@ -10,7 +10,6 @@ committed in the order of the source, which makes a run repeatable.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +25,7 @@ from cbir.errors import ImageError
 from cbir.gallery import Gallery
 from cbir.images import DecodedImage, decode_views
 from cbir.sources import Source, SourceImage, open_source
+from cbir.sources.stored import content_hash
 from cbir.storage.rows import Batch, FailureRow, FileState, ImageRow, KnownImage, TouchedRow
 from cbir.types import FailedImage, IndexReport
 
@@ -135,8 +135,8 @@ def _settle(pending: Sequence[_Pending], embedder: Embedder) -> list[_Outcome]:
             # Not the content's fault, and a time stamp would not tell when it is mended.
             outcomes.append(_failed(item.image.uri, str(error), None))
             continue
-        content_hash = hashlib.blake2b(data, digest_size=16).digest()
-        if item.known is not None and item.known.content_hash == content_hash:
+        digest = content_hash(data)
+        if item.known is not None and item.known.content_hash == digest:
             outcomes.append(_same_content(item.image, item.known, state))
             continue
         try:
@@ -145,15 +145,15 @@ def _settle(pending: Sequence[_Pending], embedder: Embedder) -> list[_Outcome]:
             outcomes.append(_failed(item.image.uri, str(error), state))
             continue
         outcomes.append(None)
-        decoded.append((position, content_hash, image))
+        decoded.append((position, digest, image))
     embeddings = embed_views(embedder, [image.pixels for _, _, image in decoded])
-    for (position, content_hash, image), embedding in zip(decoded, embeddings, strict=True):
+    for (position, digest, image), embedding in zip(decoded, embeddings, strict=True):
         item = pending[position]
         row = ImageRow(
             uri=item.image.uri,
             name=item.image.name,
             state=FileState(item.image.size, item.image.mtime_ns),
-            content_hash=content_hash,
+            content_hash=digest,
             width=image.width,
             height=image.height,
             metadata=item.image.metadata,

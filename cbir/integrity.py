@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
-from cbir.sources.stored import file_state, read_uri
+from cbir.sources.stored import content_hash, file_state, read_uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +40,7 @@ def verify_gallery(gallery: Gallery, *, content: bool = False) -> VerifyReport:
     for record, known in gallery.catalog.scan():
         try:
             if content:
-                digest = hashlib.blake2b(read_uri(record.uri), digest_size=16).digest()
-                same = digest == known.content_hash
+                same = content_hash(read_uri(record.uri)) == known.content_hash
             else:
                 same = file_state(record.uri) == (known.state.size, known.state.mtime_ns)
         except ImageError:

@@ -8,7 +8,7 @@ from terminal import cbir
 
 from cbir import Gallery, Retriever, index_images, load_embedder, resolve_spec
 from cbir.config import EmbeddingSpec
-from cbir.embedding import embed_views
+from cbir.embedding import embed_views, find_backbone
 from cbir.embedding.vectors import unit_rows
 from cbir.errors import BackboneError
 from cbir.images import decode, decode_views
@@ -72,6 +72,15 @@ def test_a_larger_input_is_another_space() -> None:
     spec, _ = resolve_spec(input_size=320)
     assert (spec.preprocessing.crop, spec.preprocessing.resize) == (320, 366)
     assert spec.network_fingerprint != resolve_spec()[0].network_fingerprint
+
+
+def test_the_size_a_network_has_anyway_may_be_named() -> None:
+    assert resolve_spec("tiny_image", input_size=32) == resolve_spec("tiny_image")
+    vit = find_backbone("vit_b_16")
+    large = next(w for w in vit.weights if w.preprocessing.crop == 384)
+    assert vit.resized(large, 384) == large
+    with pytest.raises(BackboneError, match="knows one input size, 384"):
+        vit.resized(large, 224)
 
 
 @pytest.mark.parametrize(("backbone", "size"), [("tiny_image", 64), ("efficientnet_lite0", 9)])

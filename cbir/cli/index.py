@@ -124,12 +124,10 @@ class _Asked:
     def spec(self, own: GalleryConfig | None) -> tuple[EmbeddingSpec, str | None]:
         """The space asked for; what is not said is as in `own`, of the same backbone."""
         from cbir.config import DEFAULT_BACKBONE
-        from cbir.embedding import find_backbone, resolve_spec
+        from cbir.embedding import resolve_spec
 
         same = own if own is not None and self.backbone in (None, own.spec.backbone) else None
         name = self.backbone or (DEFAULT_BACKBONE if same is None else same.spec.backbone)
-        crop = None if same is None else same.spec.preprocessing.crop
-        usual = find_backbone(name).preprocessing.crop
         views: tuple[View, ...] = ("crop",) if same is None else same.spec.views
         if self.whole or self.zoom:
             asked: dict[View, bool] = {"crop": True, "whole": self.whole, "zoom": self.zoom}
@@ -138,7 +136,7 @@ class _Asked:
             name,
             pooling=self.pooling or (None if same is None else same.spec.pooling),
             weights=self.weights or (None if same is None else same.weights_from),
-            input_size=self.input_size or (None if crop == usual else crop),
+            input_size=self.input_size or (None if same is None else same.spec.preprocessing.crop),
             views=views,
             flip=self.flip or (same is not None and same.spec.flip),
         )

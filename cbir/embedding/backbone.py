@@ -68,7 +68,9 @@ class Backbone:
         return self.channels
 
     def resized(self, weights: WeightsFile, input_size: int) -> WeightsFile:
-        """The same weights for inputs of another side, in pixels. Raises BackboneError."""
+        """The same weights for inputs of that side, in pixels. Raises BackboneError."""
+        if input_size == weights.preprocessing.crop:
+            return weights
         if self.family == "vit":
             raise BackboneError(
                 f"{self.name} knows one input size, {weights.preprocessing.crop}; leave "

@@ -64,7 +64,7 @@ def resolve_spec(
     if not found.weights:
         if weights is not None:
             raise BackboneError(f"{found.name} has no weights to choose; leave {weights!r} out")
-        if input_size is not None:
+        if input_size not in (None, found.preprocessing.crop):
             raise BackboneError(f"{found.name} has one input size; leave {input_size} out")
         spec = EmbeddingSpec(found.name, "none", chosen, found.channels, found.preprocessing)
         return replace(spec, views=tuple(views), flip=flip), None

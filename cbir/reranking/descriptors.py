@@ -7,7 +7,6 @@ embedding, too, still stands for the old content.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +23,7 @@ from cbir.images import open_rgb
 from cbir.similarity import LocalFeatures, Pixels, extract, to_grey
 from cbir.similarity.keypoints import EXTRACTION_SIDE
 from cbir.similarity.opencv import opencv
-from cbir.sources.stored import read_uri
+from cbir.sources.stored import content_hash, read_uri
 from cbir.storage.rows import DescriptorRow
 from cbir.types import FailedImage, ImageRecord
 
@@ -180,12 +179,12 @@ def _make(gallery: Gallery, kind: Descriptor[Any], ids: Sequence[int]) -> Iterat
             )
 
 
-def _row(kind: Descriptor[Any], image: ImageRecord, content_hash: bytes) -> DescriptorRow | str:
+def _row(kind: Descriptor[Any], image: ImageRecord, indexed: bytes) -> DescriptorRow | str:
     """The descriptor of one image, or why there is none."""
     try:
         data = read_uri(image.uri)
-        if hashlib.blake2b(data, digest_size=16).digest() != content_hash:
+        if content_hash(data) != indexed:
             return "changed since it was indexed; 'cbir index' brings the gallery up to it"
-        return DescriptorRow(image.id, content_hash, kind.encode(kind.describe(data)))
+        return DescriptorRow(image.id, indexed, kind.encode(kind.describe(data)))
     except ImageError as error:
         return f"cannot be read: {str(error).removeprefix('cannot be read: ')}"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 
 from cbir.errors import ImageError
 from cbir.sources.paths import read_file, uri_to_path
 
-__all__ = ["file_state", "read_uri"]
+__all__ = ["content_hash", "file_state", "read_uri"]
 
 
 def read_uri(uri: str) -> bytes:
     """The encoded image at a URI. Raises ImageError when it cannot be read."""
     return read_file(uri_to_path(uri))
+
+
+def content_hash(data: bytes) -> bytes:
+    """The 16 bytes by which a gallery tells whether an encoded image is as it was (BLAKE2b)."""
+    return hashlib.blake2b(data, digest_size=16).digest()
 
 
 def file_state(uri: str) -> tuple[int, int]:
