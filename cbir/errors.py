@@ -12,6 +12,7 @@ CbirError
 ├── BackboneError           no such backbone, or an option it does not have
 │   └── WeightsError            its weights are missing, damaged or of another network
 ├── NotFoundError           no such image in the gallery
+├── FilterError             a condition on metadata that means nothing in this gallery
 └── MissingExtraError       an optional dependency is not installed
 
 A message names the thing, the reason and the next step, in that order.
@@ -64,6 +65,10 @@ class WeightsError(BackboneError):
 
 class NotFoundError(CbirError):
     """There is no such image in the gallery."""
+
+
+class FilterError(CbirError):
+    """A condition on metadata is malformed, or means nothing in this gallery."""
 
 
 class MissingExtraError(CbirError):

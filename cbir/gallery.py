@@ -26,6 +26,7 @@ from cbir.storage.projection import fit
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from cbir.filters import Filter
     from cbir.storage.faiss_index import FaissIndex
     from cbir.storage.rows import Batch
     from cbir.storage.vectors import Vectors
@@ -114,19 +115,23 @@ class Gallery:
                 "use the gallery's own, or index into another gallery"
             )
 
-    def count(self) -> int:
-        """How many images there are."""
-        return self.catalog.count()
+    def count(self, where: Filter | None = None) -> int:
+        """How many images there are, or match a filter. Raises FilterError."""
+        return self.catalog.count() if where is None else self.catalog.count_matching(where)
 
-    def search(self, queries: Vectors, k: int, *, exact: bool = False) -> Candidates:
+    def search(
+        self, queries: Vectors, k: int, *, where: Filter | None = None, exact: bool = False
+    ) -> Candidates:
         """The k nearest images of each query: (Q, D) unit vectors → ids and similarities (Q, k).
 
-        What any process has committed before the call is seen.
+        What any process has committed before the call is seen. With `where`, only images that
+        match are found, and always k of them where there are so many. Raises FilterError.
         """
         if queries.ndim != 2 or queries.shape[1] != self.spec.dim:
             raise ValueError(f"queries of shape {queries.shape}, not (Q, {self.spec.dim})")
         index = self.vectors()
-        return index.search(index.project(queries), k, exact=exact)
+        among = None if where is None else self.catalog.matching(where)
+        return index.search(index.project(queries), k, among=among, exact=exact)
 
     def project(self, embeddings: Vectors) -> Vectors:
         """Embeddings (N, D) as the gallery compares them (N, d): centred and whitened, if so."""
@@ -205,12 +210,14 @@ class Gallery:
         return record
 
     def find(self, reference: str) -> ImageRecord:
-        """One image by `id:N`, by the path of its file or by its URI. Raises NotFoundError."""
+        """One image by `id:N`, the path of its file, its URI or its key. Raises NotFoundError."""
         if reference.startswith("id:") and reference[3:].isdecimal():
             return self.image(int(reference[3:]))
         record = self.catalog.find(path_to_uri(reference)) or self.catalog.find(reference)
         if record is None:
-            raise NotFoundError(f"{reference} is not in {self.path}; give id:N, a file or a URI")
+            raise NotFoundError(
+                f"{reference} is not in {self.path}; give id:N, a file, a URI or a key"
+            )
         return record
 
     def embedding(self, image_id: int) -> Vectors:

@@ -24,6 +24,7 @@ from cbir.embedding import Embedder, embed_views
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
 from cbir.images import DecodedImage, decode_views
+from cbir.metadata import plain
 from cbir.sources import Source, SourceImage, open_source
 from cbir.sources.stored import content_hash
 from cbir.storage.rows import Batch, FailureRow, FileState, ImageRow, KnownImage, TouchedRow
@@ -103,20 +104,24 @@ def _compare(
     page: Sequence[SourceImage | FailedImage], gallery: Gallery, *, retry_failed: bool
 ) -> tuple[list[_Outcome], list[_Pending]]:
     """Split a page of the source into what is settled already and what must be read."""
-    uris = [entry.uri for entry in page]
-    known = gallery.catalog.known(uris)
-    failures = {} if retry_failed else gallery.catalog.known_failures(uris)
+    keys = [entry.key or entry.uri for entry in page]
+    known = gallery.catalog.known(keys)
+    failures = {} if retry_failed else gallery.catalog.known_failures(keys)
     settled: list[_Outcome] = []
     pending: list[_Pending] = []
-    for entry in page:
+    for key, entry in zip(keys, page, strict=True):
         if isinstance(entry, FailedImage):
-            settled.append(_failed(entry.uri, entry.reason, None))
+            settled.append(_failed(entry, entry.reason, None))
             continue
         state = FileState(entry.size, entry.mtime_ns)
-        failure, image = failures.get(entry.uri), known.get(entry.uri)
-        if failure is not None and failure.state == state:
-            settled.append(_Outcome("failed", failure=FailedImage(failure.uri, failure.reason)))
-        elif image is not None and image.state == state and entry.mtime_ns is not None:
+        failure, image = failures.get(key), known.get(key)
+        if failure is not None and failure.state == state and failure.uri == entry.uri:
+            settled.append(_Outcome("failed", failure=_failure(entry, failure.reason)))
+        elif (
+            image is not None
+            and (image.state, image.uri) == (state, entry.uri)
+            and entry.mtime_ns is not None
+        ):
             settled.append(_same_content(entry, image, state))
         else:
             pending.append(_Pending(entry, image))
@@ -133,7 +138,7 @@ def _settle(pending: Sequence[_Pending], embedder: Embedder) -> list[_Outcome]:
             data = item.image.read()
         except ImageError as error:
             # Not the content's fault, and a time stamp would not tell when it is mended.
-            outcomes.append(_failed(item.image.uri, str(error), None))
+            outcomes.append(_failed(item.image, str(error), None))
             continue
         digest = content_hash(data)
         if item.known is not None and item.known.content_hash == digest:
@@ -142,7 +147,7 @@ def _settle(pending: Sequence[_Pending], embedder: Embedder) -> list[_Outcome]:
         try:
             image = decode_views(data, embedder.spec.preprocessing, embedder.spec.views)
         except ImageError as error:
-            outcomes.append(_failed(item.image.uri, str(error), state))
+            outcomes.append(_failed(item.image, str(error), state))
             continue
         outcomes.append(None)
         decoded.append((position, digest, image))
@@ -150,6 +155,7 @@ def _settle(pending: Sequence[_Pending], embedder: Embedder) -> list[_Outcome]:
     for (position, digest, image), embedding in zip(decoded, embeddings, strict=True):
         item = pending[position]
         row = ImageRow(
+            key=item.image.identity,
             uri=item.image.uri,
             name=item.image.name,
             state=FileState(item.image.size, item.image.mtime_ns),
@@ -165,15 +171,24 @@ def _settle(pending: Sequence[_Pending], embedder: Embedder) -> list[_Outcome]:
 
 def _same_content(image: SourceImage, known: KnownImage, state: FileState) -> _Outcome:
     """An image whose pixels are as they were: at most its row needs a touch."""
-    described_the_same = image.metadata == known.metadata and image.name == known.name
+    described_the_same = (plain(image.metadata), image.name, image.uri) == (
+        known.metadata,
+        known.name,
+        known.uri,
+    )
     if described_the_same and state == known.state:
         return _Outcome("unchanged")
-    row = TouchedRow(known.id, image.uri, image.name, state, image.metadata)
+    row = TouchedRow(known.id, image.identity, image.uri, image.name, state, image.metadata)
     return _Outcome("unchanged" if described_the_same else "updated", row)
 
 
-def _failed(uri: str, reason: str, state: FileState | None) -> _Outcome:
-    return _Outcome("failed", FailureRow(uri, reason, state), FailedImage(uri, reason))
+def _failed(image: SourceImage | FailedImage, reason: str, state: FileState | None) -> _Outcome:
+    failure = _failure(image, reason)
+    return _Outcome("failed", FailureRow(failure.key, failure.uri, reason, state), failure)
+
+
+def _failure(image: SourceImage | FailedImage, reason: str) -> FailedImage:
+    return FailedImage(image.uri, reason, image.key or image.uri)
 
 
 class _Workers:
@@ -235,9 +250,9 @@ class _Ledger:
     def close(self) -> None:
         """Commit the rest, and forget failures that the source no longer has."""
         self._commit()
-        still = {failure.uri for failure in self.failed}
+        still = {failure.key for failure in self.failed}
         listed = self._gallery.catalog.failures(source=self._source)
-        gone = [failure.uri for failure in listed if failure.uri not in still]
+        gone = [failure.key for failure in listed if failure.key not in still]
         if gone:
             self._gallery.catalog.forget_failures(gone)
 

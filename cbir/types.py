@@ -27,7 +27,7 @@ class ImageRecord:
 
     id: int
     uri: str
-    """Absolute path, or `file://` URL where the path is not UTF-8 text; unique in a gallery."""
+    """Absolute path, a `file://` URL where the path is not UTF-8 text, or another URL."""
     name: str
     """The short name for people: the path relative to its source's root."""
     width: int
@@ -36,6 +36,9 @@ class ImageRecord:
     size: int
     """Bytes of the encoded file."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Text, numbers, booleans and lists; dates as ISO 8601 text."""
+    key: str = ""
+    """Identifies the image within its gallery: its URI, or a value that its manifest names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,8 @@ class FailedImage:
 
     uri: str
     reason: str
+    key: str = ""
+    """Its key where that is not its URI."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ def batch(start: int, end: int, vectors: np.ndarray) -> Batch:
     return Batch(
         images=[
             ImageRow(
+                key=uri(i),
                 uri=uri(i),
                 name=f"{i}.jpg",
                 state=FileState(10_000 + i, i),

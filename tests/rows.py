@@ -31,6 +31,7 @@ def row(
     uri: str, embedding: npt.NDArray[np.float32], *, metadata: Mapping[str, Any] | None = None
 ) -> ImageRow:
     return ImageRow(
+        key=uri,
         uri=uri,
         name=PurePosixPath(uri).name,
         state=FileState(100, 1),

@@ -12,7 +12,7 @@ PACKAGE = Path(cbir.__file__).parent
 # Lowest first; what stands on one line may not import one another.
 LAYERS = [
     ["errors"],
-    ["types", "config", "colour"],
+    ["types", "config", "colour", "metadata"],
     ["images", "filters"],
     ["sources", "embedding", "similarity", "storage"],
     ["gallery"],

@@ -163,9 +163,9 @@ def _make(gallery: Gallery, kind: Descriptor[Any], ids: Sequence[int]) -> Iterat
         for start in range(0, len(ids), IMAGES_PER_COMMIT):
             part = ids[start : start + IMAGES_PER_COMMIT]
             records = list(gallery.catalog.records(part).values())
-            known = gallery.catalog.known([record.uri for record in records])
-            there = [record for record in records if record.uri in known]
-            hashes = [known[record.uri].content_hash for record in there]
+            known = gallery.catalog.known([record.key for record in records])
+            there = [record for record in records if record.key in known]
+            hashes = [known[record.key].content_hash for record in there]
             outcomes = list(pool.map(partial(_row, kind), there, hashes))
             yield _Part(
                 asked=len(part),

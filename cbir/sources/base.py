@@ -17,14 +17,22 @@ class SourceImage:
     """An image that may be indexed; nothing of it has been read yet."""
 
     uri: str
-    """Absolute path, or `file://` URL where the path is not UTF-8 text; unique in a source."""
+    """Absolute path, a `file://` URL where the path is not UTF-8 text, or another URL."""
     name: str
     """For people: the path relative to the source's root."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Text, numbers, booleans, dates (`datetime.date`), and lists of texts or numbers."""
     size: int | None = None
     """Bytes, as of the listing."""
     mtime_ns: int | None = None
     """When it was last changed, in nanoseconds since 1970, as of the listing."""
+    key: str = ""
+    """Identifies the image within its gallery; empty: its URI does."""
+
+    @property
+    def identity(self) -> str:
+        """What identifies the image within its gallery."""
+        return self.key or self.uri
 
     def read(self) -> bytes:
         """The encoded image. Raises ImageError."""

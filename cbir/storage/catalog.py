@@ -16,8 +16,13 @@ from sqlalchemy import URL, Engine, delete, func, insert, inspect, select, updat
 
 from cbir.config import GalleryConfig
 from cbir.errors import GalleryExistsError, GalleryNotFoundError
+from cbir.filters import Filter
+from cbir.metadata import Fields
 from cbir.storage import writes
+from cbir.storage.conditions import condition
 from cbir.storage.engine import connect, reading, writing
+from cbir.storage.field_values import known_fields
+from cbir.storage.migrations import migrate
 from cbir.storage.projection import Projection
 from cbir.storage.rows import Batch, DescriptorRow, FailureRow, FileState, KnownImage
 from cbir.storage.schema import (
@@ -27,13 +32,12 @@ from cbir.storage.schema import (
     failures,
     images,
     metadata,
-    migrate,
     projections,
     sources,
     state,
 )
 from cbir.storage.snapshot import Snapshot
-from cbir.storage.vectors import Vectors, decode
+from cbir.storage.vectors import Ids, Vectors, decode
 from cbir.storage.writes import ROWS_PER_STATEMENT, parts
 from cbir.types import FailedImage, ImageRecord
 
@@ -102,40 +106,52 @@ class Catalog:
         with reading(self._engine) as connection:
             return int(connection.execute(select(state.c.generation)).scalar_one())
 
-    def known(self, uris: Sequence[str]) -> dict[str, KnownImage]:
-        """What is remembered of these images, by URI; those never seen are absent."""
-        columns = (
-            images.c.uri,
-            images.c.id,
-            images.c.name,
-            images.c.size,
-            images.c.mtime_ns,
-            images.c.content_hash,
-            images.c.metadata,
-        )
+    def count_matching(self, where: Filter) -> int:
+        """How many images match a filter. Raises FilterError."""
+        with reading(self._engine) as connection:
+            matching = condition(where, known_fields(connection))
+            return connection.execute(select(func.count(images.c.id)).where(matching)).scalar_one()
+
+    def matching(self, where: Filter) -> Ids:
+        """Ids of the images that match a filter, ascending: (N,). Raises FilterError."""
+        with reading(self._engine) as connection:
+            matching = condition(where, known_fields(connection))
+            ids = connection.execute(select(images.c.id).where(matching).order_by(images.c.id))
+            return np.array(ids.scalars().all(), dtype=np.int64)
+
+    def fields(self) -> Fields:
+        """The fields of the images' metadata, in the order of their names, with their types."""
+        with reading(self._engine) as connection:
+            return known_fields(connection)
+
+    def known(self, keys: Sequence[str]) -> dict[str, KnownImage]:
+        """What is remembered of these images, by key; those never seen are absent."""
         with reading(self._engine) as connection:
             return {
-                row.uri: _known(row)
-                for part in parts(uris)
-                for row in connection.execute(select(*columns).where(images.c.uri.in_(part)))
+                row.key: _known(row)
+                for part in parts(keys)
+                for row in connection.execute(_KNOWN.where(images.c.key.in_(part)))
             }
 
-    def known_failures(self, uris: Sequence[str]) -> dict[str, FailureRow]:
-        """The failures among these URIs."""
+    def known_failures(self, keys: Sequence[str]) -> dict[str, FailureRow]:
+        """The failures among these keys."""
         with reading(self._engine) as connection:
             return {
-                row.uri: _failure(row)
-                for part in parts(uris)
-                for row in connection.execute(select(failures).where(failures.c.uri.in_(part)))
+                row.key: _failure(row)
+                for part in parts(keys)
+                for row in connection.execute(select(failures).where(failures.c.key.in_(part)))
             }
 
     def failures(self, *, source: str | None = None) -> list[FailedImage]:
-        """Images that could not be read at the last attempt, by URI; of one source if given."""
-        query = select(failures.c.uri, failures.c.reason).order_by(failures.c.uri)
+        """Images that could not be read at the last attempt, by key; of one source if given."""
+        query = select(failures).order_by(failures.c.key)
         if source is not None:
             query = query.join(sources).where(sources.c.uri == source)
         with reading(self._engine) as connection:
-            return [FailedImage(row.uri, row.reason) for row in connection.execute(query)]
+            return [
+                FailedImage(row.uri or row.key, row.reason, row.key)
+                for row in connection.execute(query)
+            ]
 
     def records(self, ids: Iterable[int]) -> dict[int, ImageRecord]:
         """The images with these ids, by id; those that are gone are absent."""
@@ -147,9 +163,14 @@ class Catalog:
             }
 
     def find(self, uri: str) -> ImageRecord | None:
-        """The image with this URI."""
+        """The image with this key or, failing that, the first one with this URI."""
         with reading(self._engine) as connection:
-            row = connection.execute(_RECORD.where(images.c.uri == uri)).first()
+            row = (
+                connection.execute(_RECORD.where(images.c.key == uri)).first()
+                or connection.execute(
+                    _RECORD.where(images.c.uri == uri).order_by(images.c.id)
+                ).first()
+            )
         return None if row is None else _record(row)
 
     def scan(self) -> Iterator[tuple[ImageRecord, KnownImage]]:
@@ -270,10 +291,10 @@ class Catalog:
         with writing(self._engine) as connection:
             return writes.remove_images(connection, ids)
 
-    def forget_failures(self, uris: Sequence[str]) -> int:
+    def forget_failures(self, keys: Sequence[str]) -> int:
         """Forget failures, for example of files that are gone. Returns how many there were."""
         with writing(self._engine) as connection:
-            return writes.forget_failures(connection, uris)
+            return writes.forget_failures(connection, keys)
 
     def set_projection(self, config: GalleryConfig, projection: Projection | None) -> None:
         """Write down how embeddings are compared from now on, and what was fitted for it.
@@ -298,6 +319,7 @@ class Catalog:
 
 _RECORD = select(
     images.c.id,
+    images.c.key,
     images.c.uri,
     images.c.name,
     images.c.width,
@@ -305,19 +327,44 @@ _RECORD = select(
     images.c.size,
     images.c.metadata,
 )
+_KNOWN = select(
+    images.c.id,
+    images.c.key,
+    images.c.uri,
+    images.c.name,
+    images.c.size,
+    images.c.mtime_ns,
+    images.c.content_hash,
+    images.c.metadata,
+)
 _SCAN = _RECORD.add_columns(images.c.mtime_ns, images.c.content_hash)
 
 
 def _record(row: Any) -> ImageRecord:
-    return ImageRecord(row.id, row.uri, row.name, row.width, row.height, row.size, row.metadata)
+    return ImageRecord(
+        id=row.id,
+        uri=row.uri or row.key,
+        name=row.name,
+        width=row.width,
+        height=row.height,
+        size=row.size,
+        metadata=row.metadata,
+        key=row.key,
+    )
 
 
 def _failure(row: Any) -> FailureRow:
     known = None if row.mtime_ns is None else FileState(row.size, row.mtime_ns)
-    return FailureRow(row.uri, row.reason, known)
+    return FailureRow(row.key, row.uri or row.key, row.reason, known)
 
 
 def _known(row: Any) -> KnownImage:
     return KnownImage(
-        row.id, row.name, FileState(row.size, row.mtime_ns), row.content_hash, row.metadata
+        id=row.id,
+        key=row.key,
+        uri=row.uri or row.key,
+        name=row.name,
+        state=FileState(row.size, row.mtime_ns),
+        content_hash=row.content_hash,
+        metadata=row.metadata,
     )

@@ -76,15 +76,20 @@ class FaissIndex:
         """Embeddings as the network gives them (N, D) → as this index compares them (N, d)."""
         return embeddings if self._projection is None else self._projection.apply(embeddings)
 
-    def search(self, queries: Vectors, k: int, *, exact: bool = False) -> Candidates:
-        """(Q, d) projected vectors → the k nearest of each, equal ones by ascending id."""
-        found = min(k, self.count())
+    def search(
+        self, queries: Vectors, k: int, *, among: Ids | None = None, exact: bool = False
+    ) -> Candidates:
+        """(Q, d) projected vectors → the k nearest of each, equal ones by ascending id.
+
+        Among few images every one is compared; among many the index leaves out all others.
+        """
+        found = min(k, self.count() if among is None else len(among), self.count())
         ids = np.full((len(queries), k), -1, dtype=np.int64)
         similarities = np.full((len(queries), k), -np.inf, dtype=np.float32)
         if found > 0:
             queries = np.ascontiguousarray(queries, dtype=np.float32)
             with self._lock:
-                scores, rows = search(self._index, queries, found, exact=exact)
+                scores, rows = search(self._index, queries, found, among=among, exact=exact)
             scores = np.where(rows >= 0, scores, -np.inf)
             order = np.lexsort((rows, -scores), axis=1)
             ids[:, :found] = np.take_along_axis(rows, order, axis=1)

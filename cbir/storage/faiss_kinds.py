@@ -16,6 +16,11 @@ import numpy as np
 
 from cbir.storage.vectors import BuiltKind, Ids, Vectors
 
+FEW_IMAGES = 2000
+FEW_PART = 50
+"""Up to so many images, or such a part of all, are compared one by one when a filter allows no
+others: gathering them costs less than scanning past the rest."""
+
 HNSW_NEIGHBOURS = 32
 HNSW_EF_CONSTRUCTION = 80
 HNSW_EF_SEARCH = 128
@@ -59,8 +64,17 @@ def can_forget(kind: BuiltKind) -> bool:
     return kind != "hnsw"
 
 
-def search(index: Any, queries: Vectors, k: int, *, exact: bool) -> tuple[Vectors, Ids]:
-    """(Q, D) → similarities (Q, k) and ids (Q, k), -1 where there are fewer."""
+def search(
+    index: Any, queries: Vectors, k: int, *, among: Ids | None = None, exact: bool = False
+) -> tuple[Vectors, Ids]:
+    """(Q, D) → similarities (Q, k) and ids (Q, k), -1 where there are fewer.
+
+    `among`, ascending, are the only ids that may be found; the search is exact then.
+    """
+    if among is not None:
+        few = len(among) <= max(FEW_IMAGES, index.ntotal // FEW_PART)
+        scan = _scan_few if few else _scan_selected
+        return scan(index, queries, k, among)
     inner = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexIDMap2) else index
     if exact and isinstance(inner, faiss.IndexHNSW):
         similarities, rows = inner.storage.search(queries, k)
@@ -75,6 +89,35 @@ def search(index: Any, queries: Vectors, k: int, *, exact: bool) -> tuple[Vector
         params = faiss.SearchParametersIVF(nprobe=probes)
     similarities, ids = index.search(queries, k, params=params)
     return similarities, ids
+
+
+def _scan_few(index: Any, queries: Vectors, k: int, among: Ids) -> tuple[Vectors, Ids]:
+    there = np.intersect1d(among, stored_ids(index), assume_unique=True)
+    similarities = np.full((len(queries), k), -np.inf, dtype=np.float32)
+    ids = np.full((len(queries), k), -1, dtype=np.int64)
+    if len(there):
+        found = queries @ index.reconstruct_batch(there).T
+        best = np.argsort(-found, axis=1, kind="stable")[:, :k]
+        similarities[:, : best.shape[1]] = np.take_along_axis(found, best, axis=1)
+        ids[:, : best.shape[1]] = there[best]
+    return similarities, ids
+
+
+def _scan_selected(index: Any, queries: Vectors, k: int, among: Ids) -> tuple[Vectors, Ids]:
+    if isinstance(index, faiss.IndexIVF):
+        selector = faiss.IDSelectorBatch(among)
+        params = faiss.SearchParametersIVF(sel=selector, nprobe=index.nlist)
+        similarities, ids = index.search(queries, k, params=params)
+        return similarities, ids
+    # A graph loses its way among images that do not count: its vectors are scanned instead.
+    inner = faiss.downcast_index(index.index)
+    storage = inner.storage if isinstance(inner, faiss.IndexHNSW) else inner
+    stored = stored_ids(index)
+    bits = np.packbits(np.isin(stored, among), bitorder="little")
+    selector = faiss.IDSelectorBitmap(len(stored), faiss.swig_ptr(bits))
+    params = faiss.SearchParameters(sel=selector)
+    similarities, rows = storage.search(queries, k, params=params)
+    return similarities, np.where(rows >= 0, stored[rows], -1)
 
 
 def stored_ids(index: Any) -> Ids:

@@ -22,6 +22,8 @@ class KnownImage:
     """What the catalogue remembers of an image, as far as an indexing run needs it."""
 
     id: int
+    key: str
+    uri: str
     name: str
     state: FileState
     content_hash: bytes
@@ -30,8 +32,10 @@ class KnownImage:
 
 @dataclass(frozen=True, slots=True)
 class ImageRow:
-    """An image to be written: a new one, or a new version of the one with the same URI."""
+    """An image to be written: a new one, or a new version of the one with the same key."""
 
+    key: str
+    """Identifies the image within its gallery: its URI, unless a source says otherwise."""
     uri: str
     name: str
     state: FileState
@@ -45,9 +49,10 @@ class ImageRow:
 
 @dataclass(frozen=True, slots=True)
 class TouchedRow:
-    """An image whose content is as it was, with another time stamp, name or metadata."""
+    """An image whose content is as it was, with another place, time stamp, name or metadata."""
 
     id: int
+    key: str
     uri: str
     name: str
     state: FileState
@@ -58,6 +63,7 @@ class TouchedRow:
 class FailureRow:
     """An image that could not be read; a state of None means: try again at every run."""
 
+    key: str
     uri: str
     reason: str
     state: FileState | None

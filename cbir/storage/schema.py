@@ -1,15 +1,12 @@
-"""The catalogue's tables, and how a catalogue of an older version becomes one of this version."""
+"""The catalogue's tables."""
 
 from __future__ import annotations
-
-import logging
-from collections.abc import Callable, Mapping
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
-    Connection,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -18,18 +15,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    select,
-    update,
+    UniqueConstraint,
 )
 
-from cbir.errors import GalleryVersionError
-
-log = logging.getLogger(__name__)
-
-SCHEMA_VERSION = 1
-
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {}
-"""Version n → what turns a catalogue of version n into one of version n + 1."""
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -58,7 +47,8 @@ images = Table(
     "images",
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=False),
-    Column("uri", Text, nullable=False, unique=True),
+    Column("key", Text, nullable=False, unique=True, comment="identity; mostly the URI itself"),
+    Column("uri", Text, comment="where the image is; null: at its key"),
     Column("name", Text, nullable=False),
     Column("source_id", Integer, ForeignKey("sources.id"), nullable=False),
     Column("size", BigInteger, nullable=False),
@@ -67,6 +57,28 @@ images = Table(
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
     Column("metadata", JSON, nullable=False),
+)
+Index("images_by_uri", images.c.uri, sqlite_where=images.c.uri.is_not(None))
+
+# The metadata once more, one row per value, so that a filter is a range of an index.
+fields = Table(
+    "fields",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("type", String(8), nullable=False, comment="text, number, boolean, date or list"),
+    UniqueConstraint("name", "type"),
+)
+
+field_values = Table(
+    "field_values",
+    metadata,
+    Column("image_id", _Id, ForeignKey("images.id"), nullable=False),
+    Column("field_id", Integer, ForeignKey("fields.id"), nullable=False),
+    Column("number", Double, comment="numbers, and booleans as 0 and 1; also in lists"),
+    Column("text", Text, comment="texts, and dates in ISO 8601; also in lists"),
+    Index("field_values_by_value", "field_id", "number", "text", "image_id"),
+    Index("field_values_by_image", "image_id"),
 )
 
 # Apart from `images`, so that a scan of names and sizes does not page through vectors.
@@ -77,6 +89,34 @@ embeddings = Table(
     Column("generation", _Id, nullable=False),
     Column("vector", LargeBinary, nullable=False, comment="(D,) float16, little-endian"),
     Index("embeddings_by_generation", "generation"),
+)
+
+# Parts of images with embeddings of their own, where a gallery has them: the search for a detail.
+regions = Table(
+    "regions",
+    metadata,
+    Column("image_id", _Id, ForeignKey("images.id"), primary_key=True, autoincrement=False),
+    Column("region", Integer, primary_key=True, comment="from 1, in the order of the gallery's"),
+    Column("generation", _Id, nullable=False),
+    Column("vector", LargeBinary, nullable=False, comment="(D,) float16, little-endian"),
+    Index("regions_by_generation", "generation"),
+)
+
+# Pairs that somebody said are no duplicates of one another; the smaller id first.
+dismissals = Table(
+    "dismissals",
+    metadata,
+    Column("first_id", _Id, ForeignKey("images.id"), primary_key=True, autoincrement=False),
+    Column("second_id", _Id, ForeignKey("images.id"), primary_key=True, autoincrement=False),
+)
+
+# What was measured on the gallery and is measured again when it has changed enough.
+statistics = Table(
+    "statistics",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("generation", _Id, nullable=False, comment="as of which it was measured"),
+    Column("data", JSON, nullable=False),
 )
 
 # Of no use without the image, and made anew from it: they carry no generation.
@@ -106,26 +146,10 @@ tombstones = Table(
 failures = Table(
     "failures",
     metadata,
-    Column("uri", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("uri", Text, comment="null: as the key"),
     Column("source_id", Integer, ForeignKey("sources.id"), nullable=False),
     Column("reason", Text, nullable=False),
     Column("size", BigInteger),
     Column("mtime_ns", BigInteger, comment="null: try again at every run"),
 )
-
-
-def migrate(connection: Connection) -> None:
-    """Bring a catalogue up to `SCHEMA_VERSION`, inside the caller's transaction.
-
-    Raises GalleryVersionError when a newer cbir wrote it.
-    """
-    found = connection.execute(select(state.c.schema_version)).scalar_one()
-    if found > SCHEMA_VERSION:
-        raise GalleryVersionError(
-            f"gallery of version {found}, this cbir reads up to version {SCHEMA_VERSION}; "
-            "update cbir to open it"
-        )
-    for version in range(found, SCHEMA_VERSION):
-        log.info("migrating the catalogue from version %d to %d", version, version + 1)
-        MIGRATIONS[version](connection)
-        connection.execute(update(state).values(schema_version=version + 1))

@@ -33,8 +33,14 @@ class VectorIndex(Protocol):
         """Embeddings as the network gives them (N, D) → as this index compares them (N, d)."""
         ...
 
-    def search(self, queries: Vectors, k: int, *, exact: bool = False) -> Candidates:
-        """(Q, d) projected vectors → the k nearest of each; `exact` scans every vector."""
+    def search(
+        self, queries: Vectors, k: int, *, among: Ids | None = None, exact: bool = False
+    ) -> Candidates:
+        """(Q, d) projected vectors → the k nearest of each; `exact` scans every vector.
+
+        `among` (N,), ascending, are the only images that may be found; all k of them are found
+        where there are so many. Ids that the index does not hold are none of its own.
+        """
         ...
 
     def ids(self) -> Ids:

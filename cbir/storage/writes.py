@@ -9,12 +9,16 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from cbir.metadata import plain
+from cbir.storage.field_values import delete_values, insert_values
 from cbir.storage.rows import DescriptorRow, FailureRow, ImageRow, TouchedRow
 from cbir.storage.schema import (
     descriptors,
+    dismissals,
     embeddings,
     failures,
     images,
+    regions,
     sources,
     state,
     tombstones,
@@ -56,7 +60,7 @@ def source_id(connection: Connection, uri: str) -> int:
 
 
 def write_images(connection: Connection, source: int, rows: Sequence[ImageRow]) -> None:
-    """Insert new images, replace those whose URI is known; their failures are forgotten."""
+    """Insert new images, replace those whose key is known; their failures are forgotten."""
     if not rows:
         return
     generation, next_id = next_generation(connection, new_images=len(rows))
@@ -66,9 +70,9 @@ def write_images(connection: Connection, source: int, rows: Sequence[ImageRow]) 
         with connection.begin_nested():
             _insert(connection, source, generation, next_id, rows, vectors)
     except IntegrityError:
-        known = _ids(connection, [row.uri for row in rows])
-        fresh = [i for i, row in enumerate(rows) if row.uri not in known]
-        stale = [i for i, row in enumerate(rows) if row.uri in known]
+        known = _ids(connection, [row.key for row in rows])
+        fresh = [i for i, row in enumerate(rows) if row.key not in known]
+        stale = [i for i, row in enumerate(rows) if row.key in known]
         _insert(
             connection,
             source,
@@ -81,11 +85,11 @@ def write_images(connection: Connection, source: int, rows: Sequence[ImageRow]) 
             connection,
             source,
             generation,
-            [known[rows[i].uri] for i in stale],
+            [known[rows[i].key] for i in stale],
             [rows[i] for i in stale],
             [vectors[i] for i in stale],
         )
-    forget_failures(connection, [row.uri for row in rows])
+    forget_failures(connection, [row.key for row in rows])
 
 
 def write_touched(connection: Connection, source: int, rows: Sequence[TouchedRow]) -> None:
@@ -97,28 +101,32 @@ def write_touched(connection: Connection, source: int, rows: Sequence[TouchedRow
         [
             {
                 "the_id": row.id,
-                "name": row.name,
+                **_place(row),
                 "source_id": source,
                 "size": row.state.size,
                 "mtime_ns": row.state.mtime_ns,
-                "metadata": dict(row.metadata),
+                "metadata": plain(row.metadata),
             }
             for row in rows
         ],
     )
-    forget_failures(connection, [row.uri for row in rows])
+    for part in parts(rows):
+        delete_values(connection, [row.id for row in part])
+    insert_values(connection, [(row.id, row.metadata) for row in rows])
+    forget_failures(connection, [row.key for row in rows])
 
 
 def write_failures(connection: Connection, source: int, rows: Sequence[FailureRow]) -> None:
-    """Remember what could not be read, replacing what was known of the same URI."""
+    """Remember what could not be read, replacing what was known of the same key."""
     if not rows:
         return
-    forget_failures(connection, [row.uri for row in rows])
+    forget_failures(connection, [row.key for row in rows])
     connection.execute(
         insert(failures),
         [
             {
-                "uri": row.uri,
+                "key": row.key,
+                "uri": None if row.uri == row.key else row.uri,
                 "source_id": source,
                 "reason": row.reason,
                 "size": row.state and row.state.size,
@@ -129,13 +137,13 @@ def write_failures(connection: Connection, source: int, rows: Sequence[FailureRo
     )
 
 
-def forget_failures(connection: Connection, uris: Sequence[str]) -> int:
-    """Delete the failures of these URIs. Returns how many there were."""
-    if connection.execute(select(failures.c.uri).limit(1)).first() is None:
+def forget_failures(connection: Connection, keys: Sequence[str]) -> int:
+    """Delete the failures of these keys. Returns how many there were."""
+    if connection.execute(select(failures.c.key).limit(1)).first() is None:
         return 0
     return sum(
-        connection.execute(delete(failures).where(failures.c.uri.in_(part))).rowcount
-        for part in parts(uris)
+        connection.execute(delete(failures).where(failures.c.key.in_(part))).rowcount
+        for part in parts(keys)
     )
 
 
@@ -147,8 +155,11 @@ def remove_images(connection: Connection, ids: Sequence[int]) -> int:
         there = connection.execute(select(images.c.id).where(images.c.id.in_(part)))
         found = there.scalars().all()
         if found:
-            connection.execute(delete(descriptors).where(descriptors.c.image_id.in_(found)))
-            connection.execute(delete(embeddings).where(embeddings.c.image_id.in_(found)))
+            for table in (descriptors, regions, embeddings):
+                connection.execute(delete(table).where(table.c.image_id.in_(found)))
+            for column in (dismissals.c.first_id, dismissals.c.second_id):
+                connection.execute(delete(dismissals).where(column.in_(found)))
+            delete_values(connection, found)
             connection.execute(delete(images).where(images.c.id.in_(found)))
             graves = [{"image_id": i, "generation": generation} for i in found]
             connection.execute(insert(tombstones), graves)
@@ -187,6 +198,7 @@ def _insert(
         insert(images),
         [{"id": i, **_image(source, row)} for i, row in zip(ids, rows, strict=True)],
     )
+    insert_values(connection, [(i, row.metadata) for i, row in zip(ids, rows, strict=True)])
     connection.execute(
         insert(embeddings),
         [
@@ -207,11 +219,14 @@ def _replace(
     if not rows:
         return
     for part in parts(ids):  # what was made from the old content
-        connection.execute(delete(descriptors).where(descriptors.c.image_id.in_(part)))
+        for table in (descriptors, regions):
+            connection.execute(delete(table).where(table.c.image_id.in_(part)))
+        delete_values(connection, part)
     connection.execute(
         update(images).where(images.c.id == bindparam("the_id")),
         [{"the_id": i, **_image(source, row)} for i, row in zip(ids, rows, strict=True)],
     )
+    insert_values(connection, [(i, row.metadata) for i, row in zip(ids, rows, strict=True)])
     connection.execute(
         update(embeddings).where(embeddings.c.image_id == bindparam("the_id")),
         [
@@ -221,25 +236,29 @@ def _replace(
     )
 
 
-def _ids(connection: Connection, uris: Sequence[str]) -> dict[str, int]:
+def _ids(connection: Connection, keys: Sequence[str]) -> dict[str, int]:
     return {
-        row.uri: row.id
-        for part in parts(uris)
+        row.key: row.id
+        for part in parts(keys)
         for row in connection.execute(
-            select(images.c.uri, images.c.id).where(images.c.uri.in_(part))
+            select(images.c.key, images.c.id).where(images.c.key.in_(part))
         )
     }
 
 
+def _place(row: ImageRow | TouchedRow) -> dict[str, Any]:
+    uri = None if row.uri == row.key else row.uri
+    return {"key": row.key, "uri": uri, "name": row.name}
+
+
 def _image(source: int, row: ImageRow) -> dict[str, Any]:
     return {
-        "uri": row.uri,
-        "name": row.name,
+        **_place(row),
         "source_id": source,
         "size": row.state.size,
         "mtime_ns": row.state.mtime_ns,
         "content_hash": row.content_hash,
         "width": row.width,
         "height": row.height,
-        "metadata": dict(row.metadata),
+        "metadata": plain(row.metadata),
     }

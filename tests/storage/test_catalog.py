@@ -7,7 +7,7 @@ from rows import batch, config, row, unit
 from sqlalchemy import text
 
 from cbir.errors import GalleryError, GalleryExistsError, GalleryNotFoundError, GalleryVersionError
-from cbir.storage import schema
+from cbir.storage import migrations
 from cbir.storage.catalog import Catalog
 from cbir.storage.rows import Batch, FailureRow, FileState, TouchedRow
 
@@ -75,7 +75,7 @@ def test_changes_are_seen_since_a_generation(catalog: Catalog) -> None:
 
 def test_a_touch_changes_the_row_and_not_the_generation(catalog: Catalog) -> None:
     catalog.write(SOURCE, batch(row("/a", unit(1))))
-    touched = TouchedRow(1, "/a", "new name", FileState(9, 9), {"colour": "red"})
+    touched = TouchedRow(1, "/a", "/a", "new name", FileState(9, 9), {"colour": "red"})
     catalog.write(SOURCE, Batch(touched=[touched]))
     assert catalog.generation() == 1
     known = catalog.known(["/a"])["/a"]
@@ -96,7 +96,7 @@ def test_ids_are_never_used_twice(catalog: Catalog) -> None:
 
 
 def test_a_failure_is_kept_until_the_image_is_read(catalog: Catalog) -> None:
-    failure = FailureRow("/a", "truncated", FileState(3, 4))
+    failure = FailureRow("/a", "/a", "truncated", FileState(3, 4))
     catalog.write(SOURCE, Batch(failures=[failure]))
     catalog.write(SOURCE, Batch(failures=[failure]))
     assert catalog.known_failures(["/a", "/b"]) == {"/a": failure}
@@ -157,11 +157,11 @@ def test_a_catalogue_of_an_older_version_is_migrated(
     catalog: Catalog, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog.write(SOURCE, batch(row("/a", unit(1))))
-    newer = schema.SCHEMA_VERSION + 1
+    newer = migrations.SCHEMA_VERSION + 1
     step = text("ALTER TABLE images ADD COLUMN note TEXT DEFAULT 'migrated'")
-    steps = {schema.SCHEMA_VERSION: lambda connection: connection.execute(step)}
-    monkeypatch.setattr(schema, "MIGRATIONS", steps)
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", newer)
+    steps = {migrations.SCHEMA_VERSION: lambda connection: connection.execute(step)}
+    monkeypatch.setattr(migrations, "MIGRATIONS", steps)
+    monkeypatch.setattr(migrations, "SCHEMA_VERSION", newer)
     monkeypatch.setattr("cbir.storage.catalog.SCHEMA_VERSION", newer)
     Catalog.open(url).close()
     with catalog._engine.connect() as connection:
@@ -176,9 +176,9 @@ def test_a_migration_that_fails_leaves_the_old_version(
     def fails(connection: object) -> None:
         raise RuntimeError("half way")
 
-    monkeypatch.setattr(schema, "MIGRATIONS", {schema.SCHEMA_VERSION: fails})
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", schema.SCHEMA_VERSION + 1)
-    monkeypatch.setattr("cbir.storage.catalog.SCHEMA_VERSION", schema.SCHEMA_VERSION)
+    monkeypatch.setattr(migrations, "MIGRATIONS", {migrations.SCHEMA_VERSION: fails})
+    monkeypatch.setattr(migrations, "SCHEMA_VERSION", migrations.SCHEMA_VERSION + 1)
+    monkeypatch.setattr("cbir.storage.catalog.SCHEMA_VERSION", migrations.SCHEMA_VERSION)
     with pytest.raises(RuntimeError, match="half way"):
         Catalog.open(url)
     monkeypatch.undo()

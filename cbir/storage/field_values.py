@@ -1,0 +1,63 @@
+"""Metadata as rows of an index: what the filters ask, written beside every image."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection, delete, insert, select
+
+from cbir.metadata import Fields, FieldType, field_types, plain_value, type_of
+from cbir.storage.schema import field_values, fields
+
+Described: TypeAlias = Sequence[tuple[int, Mapping[str, Any]]]
+"""Images' ids with their metadata, dates still being dates."""
+
+
+def insert_values(connection: Connection, described: Described) -> None:
+    """Write down every value of these images' metadata; new fields get a row of their own."""
+    used = field_types(metadata for _, metadata in described)
+    if not used:
+        return
+    ids = _field_ids(connection)
+    if new := sorted(used - ids.keys()):
+        connection.execute(insert(fields), [{"name": name, "type": kind} for name, kind in new])
+        ids = _field_ids(connection)
+    rows = [row for image, metadata in described for row in _rows(image, metadata, ids)]
+    if rows:
+        connection.execute(insert(field_values), rows)
+
+
+def delete_values(connection: Connection, images: Sequence[int]) -> None:
+    """Forget the values of these images, of at most as many as fit one statement."""
+    connection.execute(delete(field_values).where(field_values.c.image_id.in_(images)))
+
+
+def known_fields(connection: Connection) -> Fields:
+    """Every field some image has or had, with the types of its values."""
+    found: dict[str, set[FieldType]] = defaultdict(set)
+    for row in connection.execute(select(fields.c.name, fields.c.type).order_by(fields.c.name)):
+        found[row.name].add(row.type)
+    return {name: frozenset(types) for name, types in found.items()}
+
+
+def _field_ids(connection: Connection) -> dict[tuple[str, FieldType], int]:
+    return {(row.name, row.type): row.id for row in connection.execute(select(fields))}
+
+
+def _rows(
+    image: int, metadata: Mapping[str, Any], ids: Mapping[tuple[str, FieldType], int]
+) -> Iterator[dict[str, Any]]:
+    for name, value in metadata.items():
+        plain = plain_value(value)
+        for item in plain if isinstance(plain, list) else [plain]:
+            if item is None:
+                continue
+            is_text = isinstance(item, str)
+            yield {
+                "image_id": image,
+                "field_id": ids[name, type_of(value)],
+                "number": None if is_text else float(item),
+                "text": item if is_text else None,
+            }
