@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, delete, insert, select
 
 from cbir.metadata import Fields, FieldType, field_types, plain_value, type_of
+from cbir.storage.bulk import insert_rows
 from cbir.storage.schema import field_values, fields
 
 Described: TypeAlias = Sequence[tuple[int, Mapping[str, Any]]]
@@ -25,8 +26,7 @@ def insert_values(connection: Connection, described: Described) -> None:
         connection.execute(insert(fields), [{"name": name, "type": kind} for name, kind in new])
         ids = _field_ids(connection)
     rows = [row for image, metadata in described for row in _rows(image, metadata, ids)]
-    if rows:
-        connection.execute(insert(field_values), rows)
+    insert_rows(connection, field_values, rows)
 
 
 def delete_values(connection: Connection, images: Sequence[int]) -> None:
@@ -48,16 +48,14 @@ def _field_ids(connection: Connection) -> dict[tuple[str, FieldType], int]:
 
 def _rows(
     image: int, metadata: Mapping[str, Any], ids: Mapping[tuple[str, FieldType], int]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[tuple[int, int, float | None, str | None]]:
     for name, value in metadata.items():
         plain = plain_value(value)
-        for item in plain if isinstance(plain, list) else [plain]:
-            if item is None:
-                continue
-            is_text = isinstance(item, str)
-            yield {
-                "image_id": image,
-                "field_id": ids[name, type_of(value)],
-                "number": None if is_text else float(item),
-                "text": item if is_text else None,
-            }
+        if plain is None:
+            continue
+        field = ids[name, type_of(value)]
+        for item in plain if isinstance(plain, list) else (plain,):
+            if isinstance(item, str):
+                yield image, field, None, item
+            else:
+                yield image, field, float(item), None

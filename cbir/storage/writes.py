@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cbir.metadata import plain
+from cbir.storage.bulk import insert_rows
 from cbir.storage.field_values import delete_values, insert_values
 from cbir.storage.rows import DescriptorRow, FailureRow, ImageRow, TouchedRow
 from cbir.storage.schema import (
@@ -194,17 +195,16 @@ def _insert(
     if not rows:
         return
     ids = range(first_id, first_id + len(rows))
-    connection.execute(
-        insert(images),
-        [{"id": i, **_image(source, row)} for i, row in zip(ids, rows, strict=True)],
+    insert_rows(
+        connection,
+        images,
+        [(i, *_image(source, row).values()) for i, row in zip(ids, rows, strict=True)],
     )
     insert_values(connection, [(i, row.metadata) for i, row in zip(ids, rows, strict=True)])
-    connection.execute(
-        insert(embeddings),
-        [
-            {"image_id": i, "generation": generation, "vector": vector}
-            for i, vector in zip(ids, vectors, strict=True)
-        ],
+    insert_rows(
+        connection,
+        embeddings,
+        [(i, generation, vector) for i, vector in zip(ids, vectors, strict=True)],
     )
 
 
@@ -252,6 +252,7 @@ def _place(row: ImageRow | TouchedRow) -> dict[str, Any]:
 
 
 def _image(source: int, row: ImageRow) -> dict[str, Any]:
+    """The columns of `images` behind the id, in their order."""
     return {
         **_place(row),
         "source_id": source,
