@@ -18,8 +18,7 @@ from cbir.config import GalleryConfig
 from cbir.errors import GalleryExistsError, GalleryNotFoundError
 from cbir.filters import Filter
 from cbir.metadata import Fields
-from cbir.storage import writes
-from cbir.storage.conditions import condition
+from cbir.storage import conditions, writes
 from cbir.storage.engine import connect, reading, writing
 from cbir.storage.field_values import known_fields
 from cbir.storage.migrations import migrate
@@ -109,15 +108,12 @@ class Catalog:
     def count_matching(self, where: Filter) -> int:
         """How many images match a filter. Raises FilterError."""
         with reading(self._engine) as connection:
-            matching = condition(where, known_fields(connection))
-            return connection.execute(select(func.count(images.c.id)).where(matching)).scalar_one()
+            return len(conditions.matching(connection, where))
 
     def matching(self, where: Filter) -> Ids:
         """Ids of the images that match a filter, ascending: (N,). Raises FilterError."""
         with reading(self._engine) as connection:
-            matching = condition(where, known_fields(connection))
-            ids = connection.execute(select(images.c.id).where(matching).order_by(images.c.id))
-            return np.array(ids.scalars().all(), dtype=np.int64)
+            return conditions.matching(connection, where)
 
     def fields(self) -> Fields:
         """The fields of the images' metadata, in the order of their names, with their types."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -18,13 +19,14 @@ Described: TypeAlias = Sequence[tuple[int, Mapping[str, Any]]]
 
 def insert_values(connection: Connection, described: Described) -> None:
     """Write down every value of these images' metadata; new fields get a row of their own."""
+    described = [(image, _storable(metadata)) for image, metadata in described]
     used = field_types(metadata for _, metadata in described)
     if not used:
         return
-    ids = _field_ids(connection)
+    ids = field_ids(connection)
     if new := sorted(used - ids.keys()):
         connection.execute(insert(fields), [{"name": name, "type": kind} for name, kind in new])
-        ids = _field_ids(connection)
+        ids = field_ids(connection)
     rows = [row for image, metadata in described for row in _rows(image, metadata, ids)]
     insert_rows(connection, field_values, rows)
 
@@ -42,8 +44,14 @@ def known_fields(connection: Connection) -> Fields:
     return {name: frozenset(types) for name, types in found.items()}
 
 
-def _field_ids(connection: Connection) -> dict[tuple[str, FieldType], int]:
+def field_ids(connection: Connection) -> dict[tuple[str, FieldType], int]:
+    """The id of every field's values of one type."""
     return {(row.name, row.type): row.id for row in connection.execute(select(fields))}
+
+
+def _storable(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Metadata whose names are UTF-8 text; JSON may hold others."""
+    return {_utf8(name): value for name, value in metadata.items()}
 
 
 def _rows(
@@ -55,7 +63,19 @@ def _rows(
             continue
         field = ids[name, type_of(value)]
         for item in plain if isinstance(plain, list) else (plain,):
-            if isinstance(item, str):
-                yield image, field, None, item
+            if isinstance(item, (bool, int, float)):
+                yield image, field, _number(item), None
             else:
-                yield image, field, float(item), None
+                yield image, field, None, _utf8(str(item))
+
+
+def _number(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # JSON knows whole numbers of any length
+        return math.copysign(math.inf, value)
+
+
+def _utf8(text: str) -> str:
+    """Text as a database column can hold it."""
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
