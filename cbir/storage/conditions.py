@@ -148,35 +148,38 @@ def _conditions(where: Compare, kinds: _Kinds) -> list[ColumnElement[bool]]:
     for value in values:
         if isinstance(value, str) and not _encodable(value):
             raise FilterError(f"{where.field!r} is compared with {value!r}, which is not text")
-    sign = "=" if where.operator == "in" else where.operator
     unread = set(range(len(values)))
     statements: list[ColumnElement[bool]] = []
     for kind, field_id in kinds.items():
-        compared = {i: _compared(kind, sign, value) for i, value in enumerate(values)}
-        readable = {i: one for i, one in compared.items() if one is not None}
-        unread -= readable.keys()
         if where.operator == "in":
-            each = _any_of(kind, [values[i] for i in readable], list(readable.values()))
-        elif sign == "!=" and not readable:  # a value of another type is another value
-            each = [true()]
+            readable, asked = _any_of(kind, values)
         else:
-            each = list(readable.values())
-        statements += [and_(field_values.c.field_id == field_id, one) for one in each]
+            compared = _compared(kind, where.operator, values[0])
+            # A value of another type is another value.
+            other = [true()] if where.operator == "!=" else []
+            readable, asked = ({0}, [compared]) if compared is not None else (set(), other)
+        unread -= readable
+        statements += [and_(field_values.c.field_id == field_id, one) for one in asked]
     if unread:
         raise FilterError(_mismatch(where, kinds, values[min(unread)]))
     return statements
 
 
 def _any_of(
-    kind: FieldType, values: Sequence[Value], equal: Sequence[ColumnElement[bool]]
-) -> list[ColumnElement[bool]]:
-    """Equality with any of many values, in as many conditions as it takes."""
+    kind: FieldType, values: Sequence[Value]
+) -> tuple[set[int], Sequence[ColumnElement[bool]]]:
+    """Which of many values can be read as one of a type, and what equals any of those."""
     if kind == "number":
-        numbers = [_number(value) for value in values]
-        return [field_values.c.number.in_(part) for part in _parts(numbers, VALUES_PER_STATEMENT)]
+        numbers = {i: n for i, value in enumerate(values) if (n := _number(value)) is not None}
+        parts = _parts(list(numbers.values()), VALUES_PER_STATEMENT)
+        return set(numbers), [field_values.c.number.in_(part) for part in parts]
     if kind == "text":
-        return [_text(field_values.c.text.in_(p)) for p in _parts(values, VALUES_PER_STATEMENT)]
-    return [or_(*part) for part in _parts(equal, DATES_PER_STATEMENT)]
+        texts = {i: value for i, value in enumerate(values) if isinstance(value, str)}
+        split = _parts(list(texts.values()), VALUES_PER_STATEMENT)
+        return set(texts), [_text(field_values.c.text.in_(part)) for part in split]
+    each = {i: _compared(kind, "=", value) for i, value in enumerate(values)}
+    equal = {i: one for i, one in each.items() if one is not None}
+    return set(equal), [or_(*part) for part in _parts(list(equal.values()), DATES_PER_STATEMENT)]
 
 
 def _parts(values: Sequence[T], size: int) -> list[Sequence[T]]:
