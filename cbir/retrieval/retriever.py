@@ -165,7 +165,9 @@ class Retriever:
         self, wanted: Sequence[Query], towards: Vectors, crop: Crop | None
     ) -> list[QueryImage]:
         """The wanted images for a reranker; one of the gallery is known to it if it is whole."""
-        compared = np.broadcast_to(self.gallery.project(towards), (len(wanted), -1))
+        compared = self.gallery.project(towards)
+        if len(compared) < len(wanted):  # one for all of them: their mean
+            compared = compared.repeat(len(wanted), axis=0)
         return [
             QueryImage(
                 one if isinstance(one, int) and crop is None else None,

@@ -17,10 +17,10 @@ from sqlalchemy import URL, Engine, delete, func, insert, inspect, select, updat
 from cbir.config import GalleryConfig
 from cbir.errors import GalleryExistsError, GalleryNotFoundError
 from cbir.filters import Filter
-from cbir.metadata import Fields
+from cbir.metadata import Fields, FieldSummary
 from cbir.storage import conditions, writes
 from cbir.storage.engine import connect, reading, writing
-from cbir.storage.field_values import known_fields
+from cbir.storage.field_values import field_summaries, known_fields
 from cbir.storage.migrations import migrate
 from cbir.storage.projection import Projection
 from cbir.storage.rows import Batch, DescriptorRow, FailureRow, FileState, KnownImage
@@ -119,6 +119,11 @@ class Catalog:
         """The fields of the images' metadata, in the order of their names, with their types."""
         with reading(self._engine) as connection:
             return known_fields(connection)
+
+    def field_summaries(self) -> list[FieldSummary]:
+        """What the fields of the metadata hold: how many values, and a few of them."""
+        with reading(self._engine) as connection:
+            return field_summaries(connection)
 
     def known(self, keys: Sequence[str]) -> dict[str, KnownImage]:
         """What is remembered of these images, by key; those never seen are absent."""

@@ -7,11 +7,16 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
-from cbir.metadata import Fields, FieldType, field_types, plain_value, type_of
+from cbir.metadata import Fields, FieldSummary, FieldType, field_types, plain_value, type_of
 from cbir.storage.bulk import insert_rows
 from cbir.storage.schema import field_values, fields
+
+EXAMPLES = 3
+"""Shown of a field whose values have no range."""
+
+_ENDS = (func.min, func.max)
 
 Described: TypeAlias = Sequence[tuple[int, Mapping[str, Any]]]
 """Images' ids with their metadata, dates still being dates."""
@@ -42,6 +47,39 @@ def known_fields(connection: Connection) -> Fields:
     for row in connection.execute(select(fields.c.name, fields.c.type).order_by(fields.c.name)):
         found[row.name].add(row.type)
     return {name: frozenset(types) for name, types in found.items()}
+
+
+def field_summaries(connection: Connection) -> list[FieldSummary]:
+    """What every field holds, by name; those that no image has any more are left out."""
+    summaries = []
+    for (name, kind), field_id in sorted(field_ids(connection).items()):
+        of_field = field_values.c.field_id == field_id
+        count = connection.execute(select(func.count()).where(of_field)).scalar_one()
+        if count:
+            examples = tuple(_examples(connection, kind, of_field))
+            summaries.append(FieldSummary(name, kind, count, examples))
+    return summaries
+
+
+def _examples(
+    connection: Connection, kind: FieldType, of_field: ColumnElement[bool]
+) -> Iterator[str | float]:
+    """A few values, each found at one place of the index, however many there are."""
+    number, text = field_values.c.number, field_values.c.text
+    texts = of_field & number.is_(None)
+    if kind in ("number", "date"):
+        column, among = (number, of_field) if kind == "number" else (text, texts)
+        ends = [connection.execute(select(f(column)).where(among)).scalar() for f in _ENDS]
+        yield from dict.fromkeys(end for end in ends if end is not None)
+        return
+    for column, among in ((number, of_field), (text, texts)):
+        beyond = among
+        for _ in range(EXAMPLES):
+            least = connection.execute(select(func.min(column)).where(beyond)).scalar()
+            if least is None:
+                break
+            yield least
+            beyond = among & (column > least)
 
 
 def field_ids(connection: Connection) -> dict[tuple[str, FieldType], int]:
