@@ -17,11 +17,10 @@ from sqlalchemy import URL, Engine, delete, func, insert, inspect, select, updat
 from cbir.config import GalleryConfig
 from cbir.errors import GalleryExistsError, GalleryNotFoundError
 from cbir.filters import Filter
-from cbir.metadata import Fields
-from cbir.storage import writes
-from cbir.storage.conditions import condition
+from cbir.metadata import Fields, FieldSummary
+from cbir.storage import conditions, writes
 from cbir.storage.engine import connect, reading, writing
-from cbir.storage.field_values import known_fields
+from cbir.storage.field_values import field_summaries, known_fields
 from cbir.storage.migrations import migrate
 from cbir.storage.projection import Projection
 from cbir.storage.rows import Batch, DescriptorRow, FailureRow, FileState, KnownImage
@@ -109,20 +108,22 @@ class Catalog:
     def count_matching(self, where: Filter) -> int:
         """How many images match a filter. Raises FilterError."""
         with reading(self._engine) as connection:
-            matching = condition(where, known_fields(connection))
-            return connection.execute(select(func.count(images.c.id)).where(matching)).scalar_one()
+            return len(conditions.matching(connection, where))
 
     def matching(self, where: Filter) -> Ids:
         """Ids of the images that match a filter, ascending: (N,). Raises FilterError."""
         with reading(self._engine) as connection:
-            matching = condition(where, known_fields(connection))
-            ids = connection.execute(select(images.c.id).where(matching).order_by(images.c.id))
-            return np.array(ids.scalars().all(), dtype=np.int64)
+            return conditions.matching(connection, where)
 
     def fields(self) -> Fields:
         """The fields of the images' metadata, in the order of their names, with their types."""
         with reading(self._engine) as connection:
             return known_fields(connection)
+
+    def field_summaries(self) -> list[FieldSummary]:
+        """What the fields of the metadata hold: how many values, and a few of them."""
+        with reading(self._engine) as connection:
+            return field_summaries(connection)
 
     def known(self, keys: Sequence[str]) -> dict[str, KnownImage]:
         """What is remembered of these images, by key; those never seen are absent."""

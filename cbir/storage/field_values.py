@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
-from cbir.metadata import Fields, FieldType, field_types, plain_value, type_of
+from cbir.metadata import Fields, FieldSummary, FieldType, field_types, plain_value, type_of
 from cbir.storage.bulk import insert_rows
 from cbir.storage.schema import field_values, fields
+
+EXAMPLES = 3
+"""Shown of a field whose values have no range."""
+
+_ENDS = (func.min, func.max)
 
 Described: TypeAlias = Sequence[tuple[int, Mapping[str, Any]]]
 """Images' ids with their metadata, dates still being dates."""
@@ -18,13 +24,14 @@ Described: TypeAlias = Sequence[tuple[int, Mapping[str, Any]]]
 
 def insert_values(connection: Connection, described: Described) -> None:
     """Write down every value of these images' metadata; new fields get a row of their own."""
+    described = [(image, _storable(metadata)) for image, metadata in described]
     used = field_types(metadata for _, metadata in described)
     if not used:
         return
-    ids = _field_ids(connection)
+    ids = field_ids(connection)
     if new := sorted(used - ids.keys()):
         connection.execute(insert(fields), [{"name": name, "type": kind} for name, kind in new])
-        ids = _field_ids(connection)
+        ids = field_ids(connection)
     rows = [row for image, metadata in described for row in _rows(image, metadata, ids)]
     insert_rows(connection, field_values, rows)
 
@@ -42,8 +49,47 @@ def known_fields(connection: Connection) -> Fields:
     return {name: frozenset(types) for name, types in found.items()}
 
 
-def _field_ids(connection: Connection) -> dict[tuple[str, FieldType], int]:
+def field_summaries(connection: Connection) -> list[FieldSummary]:
+    """What every field holds, by name; those that no image has any more are left out."""
+    summaries = []
+    for (name, kind), field_id in sorted(field_ids(connection).items()):
+        of_field = field_values.c.field_id == field_id
+        count = connection.execute(select(func.count()).where(of_field)).scalar_one()
+        if count:
+            examples = tuple(_examples(connection, kind, of_field))
+            summaries.append(FieldSummary(name, kind, count, examples))
+    return summaries
+
+
+def _examples(
+    connection: Connection, kind: FieldType, of_field: ColumnElement[bool]
+) -> Iterator[str | float]:
+    """A few values, each found at one place of the index, however many there are."""
+    number, text = field_values.c.number, field_values.c.text
+    texts = of_field & number.is_(None)
+    if kind in ("number", "date"):
+        column, among = (number, of_field) if kind == "number" else (text, texts)
+        ends = [connection.execute(select(f(column)).where(among)).scalar() for f in _ENDS]
+        yield from dict.fromkeys(end for end in ends if end is not None)
+        return
+    for column, among in ((number, of_field), (text, texts)):
+        beyond = among
+        for _ in range(EXAMPLES):
+            least = connection.execute(select(func.min(column)).where(beyond)).scalar()
+            if least is None:
+                break
+            yield least
+            beyond = among & (column > least)
+
+
+def field_ids(connection: Connection) -> dict[tuple[str, FieldType], int]:
+    """The id of every field's values of one type."""
     return {(row.name, row.type): row.id for row in connection.execute(select(fields))}
+
+
+def _storable(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Metadata whose names are UTF-8 text; JSON may hold others."""
+    return {_utf8(name): value for name, value in metadata.items()}
 
 
 def _rows(
@@ -55,7 +101,19 @@ def _rows(
             continue
         field = ids[name, type_of(value)]
         for item in plain if isinstance(plain, list) else (plain,):
-            if isinstance(item, str):
-                yield image, field, None, item
+            if isinstance(item, (bool, int, float)):
+                yield image, field, _number(item), None
             else:
-                yield image, field, float(item), None
+                yield image, field, None, _utf8(str(item))
+
+
+def _number(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # JSON knows whole numbers of any length
+        return math.copysign(math.inf, value)
+
+
+def _utf8(text: str) -> str:
+    """Text as a database column can hold it."""
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
