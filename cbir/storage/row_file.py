@@ -68,14 +68,32 @@ class RowFile:
         """A checksum for every `BLOCK_BYTES` of what has been flushed; the last may be partial."""
         return self._sums
 
+    @property
+    def flushed_bytes(self) -> int:
+        """How many bytes of the file are its rows."""
+        return len(self._mapped) * self._row_bytes
+
     def append(self, vectors: Vectors) -> None:
         """Add rows (N, D); they are in memory until the next `flush`."""
         self._tail.append(vectors.astype(np.float16))
         self._tail_rows += len(vectors)
 
+    def copy(self, path: Path) -> RowFile:
+        """The same rows in a new file. Raises OSError."""
+        other = RowFile(path, self.dim)
+        for start in range(0, len(self._mapped), SCAN_ROWS):
+            other._tail.append(self._mapped[start : start + SCAN_ROWS])
+            other._tail_rows += len(other._tail[-1])
+            other.spill()
+        other._tail += self._tail
+        other._tail_rows += self._tail_rows
+        return other
+
     def flush(self) -> None:
         """Write what is in memory behind the rows of the file, synced. Raises OSError."""
         before = len(self._mapped)
+        if self._tail_rows == 0 and self.path.exists():
+            return
         with self.path.open("r+b" if self.path.exists() else "w+b") as file:
             # Behind our rows there may be some of a process that was killed before they counted.
             file.truncate(before * self._row_bytes)
@@ -93,8 +111,13 @@ class RowFile:
         self._sums = np.concatenate([self._sums[:whole], np.array(fresh, np.uint32)])
         self._release()
 
+    def rename(self, path: Path) -> None:
+        """Give the file another name. Raises OSError."""
+        self.path.replace(path)
+        self.path = path
+
     def spill(self) -> None:
-        """Write what is in memory without syncing, to keep memory bounded during a build."""
+        """Write what is in memory if that is much, so that it stays bounded during a build."""
         if self._tail_rows * self._row_bytes >= 64 * BLOCK_BYTES:
             self.flush()
 
