@@ -76,7 +76,7 @@ class Recommender:
         """Read a gallery into memory: 4 bytes per image and dimension, and a third on top.
 
         Among many images a first pass in few dimensions finds the candidates; how many dimensions
-        is measured so that 0.999 of the nearest are among them. `exact` compares all of them.
+        is measured so that 0.99 of the nearest are among them. `exact` compares all of them.
         """
         with gallery.catalog.snapshot() as snapshot:
             items = load_items(snapshot, rules)
@@ -116,7 +116,7 @@ class Recommender:
 
     @property
     def _candidates(self) -> int:
-        return max(96, 4 * self._rules.depth)
+        return max(128, 6 * self._rules.depth)
 
     def _recommend(self, rows: Rows, section: slice) -> tuple[Rows, Vectors, Vectors]:
         """Recommended rows (B, k), -1 for none, their similarities and scores."""
@@ -197,8 +197,7 @@ class Recommender:
         else:
             found, first = top(leading.vectors[rows] @ leading.vectors[section].T, ask)
             found += section.start
-            bound = first.min(axis=1) + leading.rest[rows] * leading.rest[section].max()
-            ended = bound < floor
+            ended = first.min(axis=1) < floor
             alike = np.empty(found.shape, dtype=np.float32)
             for i, row in enumerate(rows):
                 alike[i] = self._vectors[found[i]] @ self._vectors[row]

@@ -178,7 +178,8 @@ class _Parts:
     def read(self, number: int) -> Block | None:
         """A block, or None where it is not finished."""
         try:
-            with np.load(self._folder / _name(number)) as data:
+            # Opened here: of a damaged file, numpy would leave its own open.
+            with (self._folder / _name(number)).open("rb") as file, np.load(file) as data:
                 return Block(data["items"], data["ids"], data["similarities"], data["scores"])
         except FileNotFoundError:
             return None

@@ -16,11 +16,11 @@ Rows = npt.NDArray[np.int64]
 STRIDE = 32
 SAMPLE = 4096
 PROBES = 256
-DIMENSIONS = (64, 128, 256, 512)
+DIMENSIONS = (64, 96, 128, 192, 256, 384, 512)
 WORTH = 2
 """Fewer directions must be at most one in so many for a first pass to save time."""
-RECALL = 0.999
-BLOCK_BYTES = 96_000_000
+RECALL = 0.99
+BLOCK_BYTES = 48_000_000
 """Of similarities held at once, by each thread."""
 
 
@@ -28,25 +28,25 @@ BLOCK_BYTES = 96_000_000
 class Leading:
     """Vectors in the few directions that hold most of them: a first pass over many.
 
-    With x = Wᵀ(W x) + x', W (d, D) orthonormal: x·y = Wx·Wy + x'·y', and |x'·y'| ≤ |x'| |y'|.
+    With x = Wᵀ(W x) + x', W (d, D) orthonormal, x·y = Wx·Wy + x'·y' ≤ Wx·Wy + |x'| |y'| (Cauchy
+    and Schwarz): a product of d + 1 dimensions that is never less than that of D. Measured, it
+    orders candidates far better than Wx·Wy does.
     """
 
     vectors: Vectors
-    """(N, d)."""
-    rest: Vectors
-    """(N,): |x'|."""
+    """(N, d + 1): Wx and |x'|."""
     recall: float
     """Of the nearest found among the candidates of the first pass, on a sample."""
 
     @property
     def dim(self) -> int:
-        return int(self.vectors.shape[1])
+        return int(self.vectors.shape[1]) - 1
 
 
 def leading_directions(vectors: Vectors, k: int, candidates: int) -> Leading | None:
     """The fewest directions whose `candidates` best hold the k nearest; None where none save time.
 
-    "Hold" is recall 0.999 or more, measured on vectors drawn from these.
+    "Hold" is recall 0.99 or more, measured on vectors drawn from these.
     """
     count, dim = vectors.shape
     rng = np.random.default_rng(0)
@@ -56,12 +56,14 @@ def leading_directions(vectors: Vectors, k: int, candidates: int) -> Leading | N
     probes = np.sort(rng.choice(count, min(count, PROBES), replace=False))
     exact, _ = nearest(vectors[probes], vectors, k)
     for d in (d for d in DIMENSIONS if WORTH * d <= dim):
-        reduced = vectors @ np.ascontiguousarray(directions[:, :d])
-        found, _ = nearest(reduced[probes], reduced, candidates)
+        leading = np.empty((count, d + 1), dtype=np.float32)
+        np.matmul(vectors, np.ascontiguousarray(directions[:, :d]), out=leading[:, :d])
+        held = np.einsum("nd,nd->n", leading[:, :d], leading[:, :d])
+        leading[:, d] = np.sqrt(np.maximum(0, 1 - held))
+        found, _ = nearest(leading[probes], leading, candidates)
         recall = np.mean([np.isin(e, f).mean() for e, f in zip(exact, found, strict=True)])
         if recall >= RECALL:
-            rest = np.sqrt(np.maximum(0, 1 - np.einsum("nd,nd->n", reduced, reduced)))
-            return Leading(reduced, rest.astype(np.float32), float(recall))
+            return Leading(leading, float(recall))
     return None
 
 
