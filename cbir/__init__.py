@@ -20,10 +20,12 @@ _HOMES = {
     "Gallery": "cbir.gallery",
     "Hit": "cbir.types",
     "ImageRecord": "cbir.types",
+    "IndexPlan": "cbir.types",
     "IndexReport": "cbir.types",
     "Retriever": "cbir.retrieval",
     "SearchResult": "cbir.types",
     "index_images": "cbir.indexing",
+    "plan_images": "cbir.indexing",
     "load_embedder": "cbir.embedding",
     "resolve_spec": "cbir.embedding",
     "verify_gallery": "cbir.integrity",
@@ -36,11 +38,13 @@ __all__ = [
     "Gallery",
     "Hit",
     "ImageRecord",
+    "IndexPlan",
     "IndexReport",
     "Retriever",
     "SearchResult",
     "index_images",
     "load_embedder",
+    "plan_images",
     "resolve_spec",
     "verify_gallery",
     "write_contact_sheet",
@@ -51,11 +55,11 @@ if TYPE_CHECKING:
     from cbir.embedding import load_embedder, resolve_spec
     from cbir.errors import CbirError
     from cbir.gallery import Gallery
-    from cbir.indexing import index_images
+    from cbir.indexing import index_images, plan_images
     from cbir.integrity import verify_gallery
     from cbir.pages.contact_sheet import write_contact_sheet
     from cbir.retrieval import Retriever
-    from cbir.types import Hit, ImageRecord, IndexReport, SearchResult
+    from cbir.types import Hit, ImageRecord, IndexPlan, IndexReport, SearchResult
 
 
 def __getattr__(name: str) -> Any:

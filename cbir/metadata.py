@@ -7,13 +7,14 @@ does; that a field holds dates is remembered beside it.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timezone
 from numbers import Integral, Real
 from typing import Any, Literal
 
-__all__ = ["FieldType", "Fields", "field_types", "plain", "plain_value", "type_of"]
+__all__ = ["FieldType", "Fields", "as_json", "field_types", "plain", "plain_value", "type_of"]
 
 FieldType = Literal["text", "number", "boolean", "date", "list"]
 Fields = Mapping[str, frozenset[FieldType]]
@@ -70,6 +71,11 @@ def plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Metadata as JSON keeps it; fields that say nothing are left out."""
     values = ((name, plain_value(value)) for name, value in metadata.items())
     return {name: value for name, value in values if value is not None}
+
+
+def as_json(metadata: Mapping[str, Any]) -> str:
+    """Metadata as the JSON text that the catalogue keeps."""
+    return json.dumps(plain(metadata)) if metadata else "{}"
 
 
 def field_types(rows: Iterable[Mapping[str, Any]]) -> set[tuple[str, FieldType]]:
