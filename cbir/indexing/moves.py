@@ -10,7 +10,7 @@ from cbir.indexing.known import Known, Listing, Mask, below
 from cbir.indexing.settle import Outcome, Pending, Twin
 from cbir.sources import uri_to_path
 from cbir.storage.catalog import Catalog
-from cbir.storage.rows import FileState, TouchedRow
+from cbir.storage.rows import TouchedRow
 
 PAGE = 1000
 
@@ -27,12 +27,12 @@ class Moves:
         self._known = known
         self._waiting: list[Twin] = []
         self._gone: Mask = ~listing.holds(known.keys)
+        new = len(listing) - (len(known) - int(self._gone.sum()))
         self._keep_unreadable(listing)
         self._taken: Mask = np.zeros(len(known), np.bool_)
         self._overwritten: list[int] = []
         lost = int(self._gone.sum())
-        still = len(known) - lost
-        self.possible = still + min(lost, len(listing) - still)
+        self.possible = len(known) - lost + min(lost, new)
         """How many of the images may be found again at best, going by the listing alone."""
 
     def _keep_unreadable(self, listing: Listing) -> None:
@@ -95,13 +95,13 @@ class Moves:
 
     def _move(self, twin: Twin, place: int) -> Outcome:
         self._taken[place] = True
-        image, state = twin.image, FileState(twin.image.size, twin.image.mtime_ns)
+        image = twin.image
         row = TouchedRow(
             int(self._known.ids[place]),
             image.identity,
             image.uri,
             image.name,
-            state,
+            twin.state,
             image.metadata,
         )
         return Outcome("moved", image.name, row)

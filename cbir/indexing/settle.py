@@ -36,6 +36,7 @@ class Twin:
     image: SourceImage
     known: KnownImage | None
     content_hash: bytes
+    state: FileState
 
 
 Verdict = Literal["added", "updated", "touched", "unchanged", "moved", "failed"]
@@ -87,7 +88,7 @@ def compare(
 def settle(pending: Sequence[Pending], embedder: Embedder, is_twin: IsTwin) -> list[Outcome | Twin]:
     """Read, decode and embed a chunk; runs in a worker thread. Outcomes are in its order."""
     outcomes: list[Outcome | Twin | None] = []
-    decoded: list[tuple[int, bytes, DecodedImage]] = []
+    decoded: list[tuple[int, bytes, FileState, DecodedImage]] = []
     for position, item in enumerate(pending):
         content = _read(item, is_twin)
         if not isinstance(content, tuple):
@@ -97,18 +98,18 @@ def settle(pending: Sequence[Pending], embedder: Embedder, is_twin: IsTwin) -> l
         try:
             image = decode_views(data, embedder.spec.preprocessing, embedder.spec.views)
         except ImageError as error:
-            outcomes.append(_failed(item.image, str(error), _state(item.image)))
+            outcomes.append(_failed(item.image, str(error), _state(item.image, data)))
             continue
         outcomes.append(None)
-        decoded.append((position, digest, image))
-    embeddings = embed_views(embedder, [image.pixels for _, _, image in decoded])
-    for (position, digest, image), embedding in zip(decoded, embeddings, strict=True):
+        decoded.append((position, digest, _state(item.image, data), image))
+    embeddings = embed_views(embedder, [image.pixels for *_, image in decoded])
+    for (position, digest, state, image), embedding in zip(decoded, embeddings, strict=True):
         item = pending[position]
         row = ImageRow(
             key=item.image.identity,
             uri=item.image.uri,
             name=item.image.name,
-            state=_state(item.image),
+            state=state,
             content_hash=digest,
             width=image.width,
             height=image.height,
@@ -144,9 +145,9 @@ def _read(item: Pending, is_twin: IsTwin) -> tuple[bytes, bytes] | Outcome | Twi
         return _failed(item.image, str(error), None)
     digest = content_hash(data)
     if item.known is not None and item.known.content_hash == digest:
-        return _same_content(item.image, item.known, _state(item.image))
+        return _same_content(item.image, item.known, _state(item.image, data))
     if not item.compared and is_twin(item, digest):
-        return Twin(item.image, item.known, digest)
+        return Twin(item.image, item.known, digest, _state(item.image, data))
     return data, digest
 
 
@@ -154,8 +155,9 @@ def _verdict(item: Pending) -> Verdict:
     return "added" if item.known is None else "updated"
 
 
-def _state(image: SourceImage) -> FileState:
-    return FileState(image.size, image.mtime_ns)
+def _state(image: SourceImage, data: bytes) -> FileState:
+    # Not every listing knows sizes.
+    return FileState(len(data) if image.size is None else image.size, image.mtime_ns)
 
 
 def _same_content(image: SourceImage, known: KnownImage, state: FileState) -> Outcome:
