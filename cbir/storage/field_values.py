@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, delete, insert, select
 
-from cbir.metadata import Fields, FieldType, field_types, plain_value, type_of
+from cbir.metadata import Fields, FieldType, plain_value, type_of_class
 from cbir.storage.bulk import insert_rows
 from cbir.storage.schema import field_values, fields
 
@@ -18,14 +18,20 @@ Described: TypeAlias = Sequence[tuple[int, Mapping[str, Any]]]
 
 def insert_values(connection: Connection, described: Described) -> None:
     """Write down every value of these images' metadata; new fields get a row of their own."""
-    used = field_types(metadata for _, metadata in described)
-    if not used:
-        return
-    ids = _field_ids(connection)
-    if new := sorted(used - ids.keys()):
-        connection.execute(insert(fields), [{"name": name, "type": kind} for name, kind in new])
-        ids = _field_ids(connection)
-    rows = [row for image, metadata in described for row in _rows(image, metadata, ids)]
+    field_ids = _FieldIds(connection)
+    rows: list[tuple[int, int, int, float | None, str | None]] = []
+    for image, metadata in described:
+        for name, value in metadata.items():
+            plain = plain_value(value)
+            if plain is None:
+                continue
+            field = field_ids[name, value.__class__]
+            if plain.__class__ is str:
+                rows.append((image, field, 0, None, plain))
+            elif plain.__class__ is list:
+                rows += [(image, field, place, *_columns(item)) for place, item in enumerate(plain)]
+            else:
+                rows.append((image, field, 0, *_columns(plain)))
     insert_rows(connection, field_values, rows)
 
 
@@ -42,20 +48,27 @@ def known_fields(connection: Connection) -> Fields:
     return {name: frozenset(types) for name, types in found.items()}
 
 
-def _field_ids(connection: Connection) -> dict[tuple[str, FieldType], int]:
-    return {(row.name, row.type): row.id for row in connection.execute(select(fields))}
+class _FieldIds(dict[tuple[str, type], int]):
+    """Field and class of a value → id of the field of that type, which is made if it is new."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__()
+        self._connection = connection
+        self._stored: dict[tuple[str, str], int] | None = None
+
+    def __missing__(self, used: tuple[str, type]) -> int:
+        if self._stored is None:
+            rows = self._connection.execute(select(fields))
+            self._stored = {(row.name, row.type): row.id for row in rows}
+        name, kind = used[0], type_of_class(used[1])
+        if (name, kind) not in self._stored:
+            new = insert(fields).values(name=name, type=kind)
+            key = self._connection.execute(new).inserted_primary_key
+            assert key is not None
+            self._stored[name, kind] = int(key[0])
+        self[used] = self._stored[name, kind]
+        return self[used]
 
 
-def _rows(
-    image: int, metadata: Mapping[str, Any], ids: Mapping[tuple[str, FieldType], int]
-) -> Iterator[tuple[int, int, float | None, str | None]]:
-    for name, value in metadata.items():
-        plain = plain_value(value)
-        if plain is None:
-            continue
-        field = ids[name, type_of(value)]
-        for item in plain if isinstance(plain, list) else (plain,):
-            if isinstance(item, str):
-                yield image, field, None, item
-            else:
-                yield image, field, float(item), None
+def _columns(item: Any) -> tuple[float | None, str | None]:
+    return (None, item) if isinstance(item, str) else (float(item), None)

@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from cbir.metadata import plain
+from cbir.metadata import as_json, plain
 from cbir.storage.bulk import insert_rows
 from cbir.storage.field_values import delete_values, insert_values
 from cbir.storage.rows import DescriptorRow, FailureRow, ImageRow, TouchedRow
@@ -218,7 +218,22 @@ def _insert(
     insert_rows(
         connection,
         images,
-        [(i, *_image(source, row).values()) for i, row in zip(ids, rows, strict=True)],
+        [
+            (
+                i,
+                row.key,
+                None if row.uri == row.key else row.uri,
+                row.name,
+                source,
+                row.state.size,
+                row.state.mtime_ns,
+                row.content_hash,
+                row.width,
+                row.height,
+                as_json(row.metadata),
+            )
+            for i, row in zip(ids, rows, strict=True)
+        ],
     )
     insert_values(connection, [(i, row.metadata) for i, row in zip(ids, rows, strict=True)])
     insert_rows(
@@ -272,7 +287,6 @@ def _place(row: ImageRow | TouchedRow) -> dict[str, Any]:
 
 
 def _image(source: int, row: ImageRow) -> dict[str, Any]:
-    """The columns of `images` behind the id, in their order."""
     return {
         **_place(row),
         "source_id": source,
