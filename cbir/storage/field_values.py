@@ -13,8 +13,8 @@ from cbir.metadata import Fields, FieldSummary, FieldType, field_types, plain_va
 from cbir.storage.bulk import insert_rows
 from cbir.storage.schema import field_values, fields
 
-EXAMPLES = 3
-"""Shown of a field whose values have no range."""
+EXAMPLES = 4
+"""Of a field whose values have no range."""
 
 _ENDS = (func.min, func.max)
 
