@@ -111,7 +111,7 @@ def _number(value: float) -> float:
     try:
         return float(value)
     except OverflowError:  # JSON knows whole numbers of any length
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def _utf8(text: str) -> str:

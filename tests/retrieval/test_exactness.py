@@ -1,6 +1,8 @@
 """Searches against a scan by hand: what a filter admits, how deep, in groups and page by page."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -114,6 +116,28 @@ def test_pages_are_the_long_answer(stock: Stock) -> None:
     assert [h.rank for h in stock.retriever.search(QUERY, k=2, offset=5).hits] == [6, 7]
 
 
+def test_pages_of_an_index_that_overlooks_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cbir.storage.faiss_kinds.HNSW_EF_SEARCH", 10)
+    with Gallery.create(tmp_path / "g", spec(96), index="hnsw") as gallery:
+        gallery.write("/s", batch(*(row(f"/{i}", unit(i, 96)) for i in range(4_000))))
+        retriever = Retriever(gallery)
+        overlooked = 0
+        for query in range(1, 21):
+            whole = ids_of(retriever.search(query, k=300))
+            exact = ids_of(retriever.search(query, k=300, exact=True))
+            pages = [
+                image_id
+                for offset in range(0, 300, 30)
+                for image_id in ids_of(retriever.search(query, k=30, offset=offset))
+            ]
+            assert pages == whole
+            assert len(set(pages)) == 300
+            overlooked += whole != exact
+        assert overlooked
+
+
 def test_pages_reach_every_image_once(stock: Stock) -> None:
     reached = stock.pages(7_000, 3)
     assert len(reached) == COUNT - 1
@@ -169,8 +193,6 @@ class Backwards:
     depth = 30
 
     def rerank(self, query: QueryImage, hits: Sequence[Hit]) -> list[Hit]:
-        from dataclasses import replace
-
         head = [
             replace(hit, rerank=RerankScore(self.method, -hit.similarity))
             for hit in hits[: self.depth]
@@ -193,8 +215,8 @@ def test_an_unknown_field_is_an_error_that_names_the_known(stock: Stock) -> None
 
 
 @pytest.mark.parametrize("kind", ["flat", "hnsw"])
-def test_equal_images_come_by_id_whatever_the_page(tmp_path_factory, kind) -> None:  # type: ignore[no-untyped-def]
-    with Gallery.create(tmp_path_factory.mktemp("equal") / "g", spec(), index=kind) as gallery:
+def test_equal_images_come_by_id_whatever_the_page(tmp_path: Path, kind: IndexKind) -> None:
+    with Gallery.create(tmp_path / "g", spec(), index=kind) as gallery:
         gallery.write("/s", batch(*(row(f"/{i}", unit(0)) for i in range(150))))
         gallery.write("/s", batch(*(row(f"/other{i}", unit(i)) for i in range(1, 60))))
         gallery.vectors()
