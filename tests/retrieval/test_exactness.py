@@ -121,10 +121,10 @@ def test_pages_of_an_index_that_overlooks_much(
 ) -> None:
     monkeypatch.setattr("cbir.storage.faiss_kinds.HNSW_EF_SEARCH", 10)
     with Gallery.create(tmp_path / "g", spec(96), index="hnsw") as gallery:
-        gallery.write("/s", batch(*(row(f"/{i}", unit(i, 96)) for i in range(4_000))))
+        gallery.write("/s", batch(*(row(f"/{i}", unit(i, 96)) for i in range(2_500))))
         retriever = Retriever(gallery)
         overlooked = 0
-        for query in range(1, 21):
+        for query in range(1, 8):
             whole = ids_of(retriever.search(query, k=300))
             exact = ids_of(retriever.search(query, k=300, exact=True))
             pages = [
