@@ -7,7 +7,7 @@ vector index can ask what changed since the generation it has seen.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from cbir.filters import Filter
 from cbir.metadata import Fields, FieldSummary
 from cbir.storage import conditions, writes
 from cbir.storage.engine import connect, reading, writing
-from cbir.storage.field_values import field_summaries, known_fields
+from cbir.storage.field_values import field_summaries, known_fields, values_of
 from cbir.storage.migrations import migrate
 from cbir.storage.projection import Projection
 from cbir.storage.rows import Batch, DescriptorRow, FailureRow, FileState, KnownImage
@@ -124,6 +124,15 @@ class Catalog:
         """What the fields of the metadata hold: how many values, and a few of them."""
         with reading(self._engine) as connection:
             return field_summaries(connection)
+
+    def values(self, field: str, ids: Sequence[int]) -> Mapping[int, Hashable]:
+        """The value that a field has in each of these images; lists and nothing are left out.
+
+        Values are there to be compared with one another: equal ones have the same type, too.
+        Others than those asked for may come along.
+        """
+        with reading(self._engine) as connection:
+            return values_of(connection, field, ids)
 
     def known(self, keys: Sequence[str]) -> dict[str, KnownImage]:
         """What is remembered of these images, by key; those never seen are absent."""

@@ -7,11 +7,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Text, cast, delete, func, insert, select
 
 from cbir.metadata import Fields, FieldSummary, FieldType, field_types, plain_value, type_of
 from cbir.storage.bulk import insert_rows
 from cbir.storage.schema import field_values, fields
+
+Single: TypeAlias = "tuple[int, float | None, str | None]"
+"""A value that is no list: the id of its field, and a number or a text."""
+
+ROWS_PER_STATEMENT = 1000
+MANY_IMAGES = 20_000
+"""From here on, reading a field of all images costs less than of these."""
 
 EXAMPLES = 4
 """Of a field whose values have no range."""
@@ -47,6 +54,32 @@ def known_fields(connection: Connection) -> Fields:
     for row in connection.execute(select(fields.c.name, fields.c.type).order_by(fields.c.name)):
         found[row.name].add(row.type)
     return {name: frozenset(types) for name, types in found.items()}
+
+
+def values_of(connection: Connection, field: str, images: Sequence[int]) -> dict[int, Single]:
+    """The value that a field has in each of these images; lists and nothing are left out."""
+    known = field_ids(connection)
+    kinds = [n for (name, kind), n in known.items() if name == field and kind != "list"]
+    columns = field_values.c.field_id, field_values.c.number, field_values.c.text
+    if len(images) <= MANY_IMAGES:
+        one = field_values.c.image_id
+        return {
+            row.image_id: (row.field_id, row.number, row.text)
+            for start in range(0, len(images), ROWS_PER_STATEMENT)
+            for row in connection.execute(
+                select(one, *columns).where(
+                    one.in_(images[start : start + ROWS_PER_STATEMENT]),
+                    columns[0].in_(kinds),
+                )
+            )
+        }
+    # Of very many images, all that have one value come as one text: a tenth of the time.
+    listed = func.aggregate_strings(cast(field_values.c.image_id, Text), ",").label("ids")
+    groups = select(*columns, listed).where(columns[0].in_(kinds)).group_by(*columns)
+    found: dict[int, Single] = {}
+    for row in connection.execute(groups):
+        found.update(dict.fromkeys(map(int, row.ids.split(",")), tuple(row)[:3]))
+    return found
 
 
 def field_summaries(connection: Connection) -> list[FieldSummary]:
