@@ -29,6 +29,7 @@ def grouped(
 ) -> Iterator[tuple[Ids, Vectors]]:
     """The blocks with at most so many images of one value in a field, and all without one."""
     groups: Counter[object] = Counter()
+    distinct: int | None = None
     for ids, similarities in blocks:
         values = catalog.values(field, ids.tolist())
         kept = []
@@ -39,6 +40,10 @@ def grouped(
                     continue
             kept.append(place)
         yield ids[kept], similarities[kept]
+        if distinct is None:
+            distinct = catalog.distinct(field)
+        if sum(count >= most for count in groups.values()) == distinct:
+            return  # nobody else can be admitted, however deep one looks
 
 
 def look_up(catalog: Catalog, blocks: Iterable[tuple[Ids, Vectors]], needed: int) -> list[Hit]:

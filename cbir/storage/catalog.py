@@ -20,7 +20,12 @@ from cbir.filters import Filter
 from cbir.metadata import Fields, FieldSummary
 from cbir.storage import conditions, writes
 from cbir.storage.engine import connect, reading, writing
-from cbir.storage.field_values import field_summaries, known_fields, values_of
+from cbir.storage.field_values import (
+    distinct_values,
+    field_summaries,
+    known_fields,
+    values_of,
+)
 from cbir.storage.migrations import migrate
 from cbir.storage.projection import Projection
 from cbir.storage.rows import Batch, DescriptorRow, FailureRow, FileState, KnownImage
@@ -133,6 +138,11 @@ class Catalog:
         """
         with reading(self._engine) as connection:
             return values_of(connection, field, ids)
+
+    def distinct(self, field: str) -> int:
+        """How many different values a field has; -1 when some image has none, or a list."""
+        with reading(self._engine) as connection:
+            return distinct_values(connection, field)
 
     def known(self, keys: Sequence[str]) -> dict[str, KnownImage]:
         """What is remembered of these images, by key; those never seen are absent."""

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Text, cast, delete, func, inse
 
 from cbir.metadata import Fields, FieldSummary, FieldType, field_types, plain_value, type_of
 from cbir.storage.bulk import insert_rows
-from cbir.storage.schema import field_values, fields
+from cbir.storage.schema import field_values, fields, images
 
 Single: TypeAlias = "tuple[int, float | None, str | None]"
 """A value that is no list: the id of its field, and a number or a text."""
@@ -23,6 +23,7 @@ MANY_IMAGES = 20_000
 EXAMPLES = 4
 """Of a field whose values have no range."""
 
+_COUNT = select(func.count()).select_from(images)
 _ENDS = (func.min, func.max)
 
 Described: TypeAlias = Sequence[tuple[int, Mapping[str, Any]]]
@@ -43,9 +44,9 @@ def insert_values(connection: Connection, described: Described) -> None:
     insert_rows(connection, field_values, rows)
 
 
-def delete_values(connection: Connection, images: Sequence[int]) -> None:
+def delete_values(connection: Connection, ids: Sequence[int]) -> None:
     """Forget the values of these images, of at most as many as fit one statement."""
-    connection.execute(delete(field_values).where(field_values.c.image_id.in_(images)))
+    connection.execute(delete(field_values).where(field_values.c.image_id.in_(ids)))
 
 
 def known_fields(connection: Connection) -> Fields:
@@ -56,19 +57,18 @@ def known_fields(connection: Connection) -> Fields:
     return {name: frozenset(types) for name, types in found.items()}
 
 
-def values_of(connection: Connection, field: str, images: Sequence[int]) -> dict[int, Single]:
+def values_of(connection: Connection, field: str, ids: Sequence[int]) -> dict[int, Single]:
     """The value that a field has in each of these images; lists and nothing are left out."""
-    known = field_ids(connection)
-    kinds = [n for (name, kind), n in known.items() if name == field and kind != "list"]
+    kinds = _single_kinds(connection, field)
     columns = field_values.c.field_id, field_values.c.number, field_values.c.text
-    if len(images) <= MANY_IMAGES:
+    if len(ids) <= MANY_IMAGES:
         one = field_values.c.image_id
         return {
             row.image_id: (row.field_id, row.number, row.text)
-            for start in range(0, len(images), ROWS_PER_STATEMENT)
+            for start in range(0, len(ids), ROWS_PER_STATEMENT)
             for row in connection.execute(
                 select(one, *columns).where(
-                    one.in_(images[start : start + ROWS_PER_STATEMENT]),
+                    one.in_(ids[start : start + ROWS_PER_STATEMENT]),
                     columns[0].in_(kinds),
                 )
             )
@@ -80,6 +80,23 @@ def values_of(connection: Connection, field: str, images: Sequence[int]) -> dict
     for row in connection.execute(groups):
         found.update(dict.fromkeys(map(int, row.ids.split(",")), tuple(row)[:3]))
     return found
+
+
+def distinct_values(connection: Connection, field: str) -> int:
+    """How many different values a field has; -1 when some image has none, or a list."""
+    columns = field_values.c.field_id, field_values.c.number, field_values.c.text
+    single = columns[0].in_(_single_kinds(connection, field))
+    having = select(func.count()).select_from(field_values).where(single)
+    if connection.execute(having).scalar() != connection.execute(_COUNT).scalar():
+        return -1
+    different = select(*columns).where(single).distinct().subquery()
+    return connection.execute(select(func.count()).select_from(different)).scalar_one()
+
+
+def _single_kinds(connection: Connection, field: str) -> list[int]:
+    """The ids under which a field holds anything but lists."""
+    known = field_ids(connection)
+    return [number for (name, kind), number in known.items() if name == field and kind != "list"]
 
 
 def field_summaries(connection: Connection) -> list[FieldSummary]:
