@@ -16,7 +16,9 @@ __version__ = "0.1.0"
 # Resolved on first use, so that `import cbir` loads neither torch, faiss nor openvino.
 _HOMES = {
     "CbirError": "cbir.errors",
+    "Compare": "cbir.filters",
     "EmbeddingSpec": "cbir.config",
+    "Exists": "cbir.filters",
     "Gallery": "cbir.gallery",
     "Hit": "cbir.types",
     "ImageRecord": "cbir.types",
@@ -27,6 +29,7 @@ _HOMES = {
     "index_images": "cbir.indexing",
     "plan_images": "cbir.indexing",
     "load_embedder": "cbir.embedding",
+    "parse_where": "cbir.filters",
     "resolve_spec": "cbir.embedding",
     "verify_gallery": "cbir.integrity",
     "write_contact_sheet": "cbir.pages.contact_sheet",
@@ -34,7 +37,9 @@ _HOMES = {
 
 __all__ = [
     "CbirError",
+    "Compare",
     "EmbeddingSpec",
+    "Exists",
     "Gallery",
     "Hit",
     "ImageRecord",
@@ -44,6 +49,7 @@ __all__ = [
     "SearchResult",
     "index_images",
     "load_embedder",
+    "parse_where",
     "plan_images",
     "resolve_spec",
     "verify_gallery",
@@ -54,6 +60,7 @@ if TYPE_CHECKING:
     from cbir.config import EmbeddingSpec
     from cbir.embedding import load_embedder, resolve_spec
     from cbir.errors import CbirError
+    from cbir.filters import Compare, Exists, parse_where
     from cbir.gallery import Gallery
     from cbir.indexing import index_images, plan_images
     from cbir.integrity import verify_gallery

@@ -10,15 +10,37 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from numbers import Integral, Real
 from typing import Any, Literal
 
-__all__ = ["FieldType", "Fields", "as_json", "plain", "plain_value", "type_of", "type_of_class"]
+__all__ = [
+    "FieldSummary",
+    "FieldType",
+    "Fields",
+    "as_json",
+    "plain",
+    "plain_value",
+    "type_of",
+    "type_of_class",
+]
 
 FieldType = Literal["text", "number", "boolean", "date", "list"]
 Fields = Mapping[str, frozenset[FieldType]]
 """The fields of a gallery's metadata, each with every type its values have."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSummary:
+    """What one field holds, as far as its values are of one type."""
+
+    name: str
+    type: FieldType
+    count: int
+    """How many values there are: of a list, each of its items."""
+    examples: tuple[str | float, ...]
+    """The least and the greatest of numbers and dates, otherwise the first few in their order."""
 
 
 # Nearly all values are of these; asking the abstract classes takes ten times as long.

@@ -61,7 +61,7 @@ def index_images(
     follower = Follower(opened, gallery.catalog, ledger, retry_failed=retry_failed)
     work = partial(settle, embedder=embedder, is_twin=follower.is_twin)
     if not prune or follower.look(force=force):
-        with Workers(work, embedder.parallelism) as workers:
+        with Workers(work, lambda: embedder.parallelism) as workers:
             follower.read(workers)
             follower.finish(workers, force=force)
         ledger.close()
@@ -101,7 +101,7 @@ def plan_images(
     follower = Follower(opened, catalog, ledger, retry_failed=retry_failed)
     work = partial(examine, is_twin=follower.is_twin)
     if not prune or follower.look(force=force):
-        with Workers(work, available_cores()) as workers:
+        with Workers(work, available_cores) as workers:
             follower.read(workers)
             follower.finish(workers, force=force)
     return ledger.plan(time.perf_counter() - started)

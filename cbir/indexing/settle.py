@@ -186,19 +186,23 @@ def _failure(image: SourceImage | FailedImage, reason: str) -> FailedImage:
 class Workers:
     """Threads that settle chunks; at most a few chunks are under way, so memory stays bounded."""
 
-    def __init__(self, settle: Settle, parallelism: int) -> None:
+    def __init__(self, settle: Settle, parallelism: Callable[[], int]) -> None:
+        """`parallelism` is asked only when there is work: an embedder opens its network for it."""
         self._settle = settle
         self._parallelism = parallelism
+        self._enough = 0
         self._pool: ThreadPoolExecutor | None = None
         self._under_way: deque[Future[Sequence[Outcome | Twin]]] = deque()
 
     def exchange(self, chunk: Sequence[Pending]) -> Sequence[Outcome | Twin]:
         """Hand in a chunk; get the outcomes of the oldest one back once enough are under way."""
-        if self._pool is None:  # started by the first new image: it opens the network
-            self._pool = ThreadPoolExecutor(self._parallelism, "cbir-index")
+        if self._pool is None:
+            threads = self._parallelism()
+            self._enough = 2 * threads
+            self._pool = ThreadPoolExecutor(threads, "cbir-index")
         self._under_way.append(self._pool.submit(self._settle, chunk))
-        enough = len(self._under_way) > 2 * self._parallelism
-        return self._under_way.popleft().result() if enough else []
+        full = len(self._under_way) > self._enough
+        return self._under_way.popleft().result() if full else []
 
     def drain(self) -> Iterator[Sequence[Outcome | Twin]]:
         """The outcomes of all chunks still under way."""

@@ -7,7 +7,7 @@ vector index can ask what changed since the generation it has seen.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,11 +17,15 @@ from sqlalchemy import URL, Engine, Text, cast, delete, func, insert, inspect, s
 from cbir.config import GalleryConfig
 from cbir.errors import GalleryExistsError, GalleryNotFoundError
 from cbir.filters import Filter
-from cbir.metadata import Fields
-from cbir.storage import writes
-from cbir.storage.conditions import condition
+from cbir.metadata import Fields, FieldSummary
+from cbir.storage import conditions, writes
 from cbir.storage.engine import connect, reading, writing
-from cbir.storage.field_values import known_fields
+from cbir.storage.field_values import (
+    distinct_values,
+    field_summaries,
+    known_fields,
+    values_of,
+)
 from cbir.storage.migrations import migrate
 from cbir.storage.projection import Projection
 from cbir.storage.rows import Batch, DescriptorRow, FailureRow, FileState, KnownImage
@@ -112,20 +116,36 @@ class Catalog:
     def count_matching(self, where: Filter) -> int:
         """How many images match a filter. Raises FilterError."""
         with reading(self._engine) as connection:
-            matching = condition(where, known_fields(connection))
-            return connection.execute(select(func.count(images.c.id)).where(matching)).scalar_one()
+            return len(conditions.matching(connection, where))
 
     def matching(self, where: Filter) -> Ids:
         """Ids of the images that match a filter, ascending: (N,). Raises FilterError."""
         with reading(self._engine) as connection:
-            matching = condition(where, known_fields(connection))
-            ids = connection.execute(select(images.c.id).where(matching).order_by(images.c.id))
-            return np.array(ids.scalars().all(), dtype=np.int64)
+            return conditions.matching(connection, where)
 
     def fields(self) -> Fields:
         """The fields of the images' metadata, in the order of their names, with their types."""
         with reading(self._engine) as connection:
             return known_fields(connection)
+
+    def field_summaries(self) -> list[FieldSummary]:
+        """What the fields of the metadata hold: how many values, and a few of them."""
+        with reading(self._engine) as connection:
+            return field_summaries(connection)
+
+    def values(self, field: str, ids: Sequence[int]) -> Mapping[int, Hashable]:
+        """The value that a field has in each of these images; lists and nothing are left out.
+
+        Values are there to be compared with one another: equal ones have the same type, too.
+        Others than those asked for may come along.
+        """
+        with reading(self._engine) as connection:
+            return values_of(connection, field, ids)
+
+    def distinct(self, field: str) -> int:
+        """How many different values a field has; -1 when some image has none, or a list."""
+        with reading(self._engine) as connection:
+            return distinct_values(connection, field)
 
     def known(self, keys: Sequence[str]) -> dict[str, KnownImage]:
         """What is remembered of these images, by key; those never seen are absent."""
