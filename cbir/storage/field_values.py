@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Text, cast, delete, func, insert, select
 
-from cbir.metadata import Fields, FieldSummary, FieldType, field_types, plain_value, type_of
+from cbir.metadata import Fields, FieldSummary, FieldType, plain_value, type_of_class
 from cbir.storage.bulk import insert_rows
 from cbir.storage.schema import field_values, fields, images
 
@@ -32,15 +32,18 @@ Described: TypeAlias = Sequence[tuple[int, Mapping[str, Any]]]
 
 def insert_values(connection: Connection, described: Described) -> None:
     """Write down every value of these images' metadata; new fields get a row of their own."""
-    described = [(image, _storable(metadata)) for image, metadata in described]
-    used = field_types(metadata for _, metadata in described)
-    if not used:
-        return
-    ids = field_ids(connection)
-    if new := sorted(used - ids.keys()):
-        connection.execute(insert(fields), [{"name": name, "type": kind} for name, kind in new])
-        ids = field_ids(connection)
-    rows = [row for image, metadata in described for row in _rows(image, metadata, ids)]
+    ids = _FieldIds(connection)
+    rows: list[tuple[int, int, int, float | None, str | None]] = []
+    for image, metadata in described:
+        for name, value in metadata.items():
+            plain = plain_value(value)
+            if plain is None:
+                continue
+            field = ids[name, value.__class__]
+            if plain.__class__ is list:
+                rows += [(image, field, place, *_columns(item)) for place, item in enumerate(plain)]
+            else:
+                rows.append((image, field, 0, *_columns(plain)))
     insert_rows(connection, field_values, rows)
 
 
@@ -137,24 +140,32 @@ def field_ids(connection: Connection) -> dict[tuple[str, FieldType], int]:
     return {(row.name, row.type): row.id for row in connection.execute(select(fields))}
 
 
-def _storable(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Metadata whose names are UTF-8 text; JSON may hold others."""
-    return {_utf8(name): value for name, value in metadata.items()}
+class _FieldIds(dict[tuple[str, type], int]):
+    """Field and class of a value → id of the field of that type, which is made if it is new."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__()
+        self._connection = connection
+        self._stored: dict[tuple[str, FieldType], int] | None = None
+
+    def __missing__(self, used: tuple[str, type]) -> int:
+        if self._stored is None:
+            self._stored = field_ids(self._connection)
+        name, kind = _utf8(used[0]), type_of_class(used[1])
+        if (name, kind) not in self._stored:
+            new = insert(fields).values(name=name, type=kind)
+            key = self._connection.execute(new).inserted_primary_key
+            assert key is not None
+            self._stored[name, kind] = int(key[0])
+        self[used] = self._stored[name, kind]
+        return self[used]
 
 
-def _rows(
-    image: int, metadata: Mapping[str, Any], ids: Mapping[tuple[str, FieldType], int]
-) -> Iterator[tuple[int, int, float | None, str | None]]:
-    for name, value in metadata.items():
-        plain = plain_value(value)
-        if plain is None:
-            continue
-        field = ids[name, type_of(value)]
-        for item in plain if isinstance(plain, list) else (plain,):
-            if isinstance(item, (bool, int, float)):
-                yield image, field, _number(item), None
-            else:
-                yield image, field, None, _utf8(str(item))
+def _columns(item: Any) -> tuple[float | None, str | None]:
+    """A value, or one of a list, as its number and its text."""
+    if isinstance(item, (bool, int, float)):
+        return _number(item), None
+    return None, _utf8(str(item))
 
 
 def _number(value: float) -> float:
