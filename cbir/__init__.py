@@ -16,15 +16,20 @@ __version__ = "0.1.0"
 # Resolved on first use, so that `import cbir` loads neither torch, faiss nor openvino.
 _HOMES = {
     "CbirError": "cbir.errors",
+    "Compare": "cbir.filters",
     "EmbeddingSpec": "cbir.config",
+    "Exists": "cbir.filters",
     "Gallery": "cbir.gallery",
     "Hit": "cbir.types",
     "ImageRecord": "cbir.types",
+    "IndexPlan": "cbir.types",
     "IndexReport": "cbir.types",
     "Retriever": "cbir.retrieval",
     "SearchResult": "cbir.types",
     "index_images": "cbir.indexing",
+    "plan_images": "cbir.indexing",
     "load_embedder": "cbir.embedding",
+    "parse_where": "cbir.filters",
     "resolve_spec": "cbir.embedding",
     "verify_gallery": "cbir.integrity",
     "write_contact_sheet": "cbir.pages.contact_sheet",
@@ -32,15 +37,20 @@ _HOMES = {
 
 __all__ = [
     "CbirError",
+    "Compare",
     "EmbeddingSpec",
+    "Exists",
     "Gallery",
     "Hit",
     "ImageRecord",
+    "IndexPlan",
     "IndexReport",
     "Retriever",
     "SearchResult",
     "index_images",
     "load_embedder",
+    "parse_where",
+    "plan_images",
     "resolve_spec",
     "verify_gallery",
     "write_contact_sheet",
@@ -50,12 +60,13 @@ if TYPE_CHECKING:
     from cbir.config import EmbeddingSpec
     from cbir.embedding import load_embedder, resolve_spec
     from cbir.errors import CbirError
+    from cbir.filters import Compare, Exists, parse_where
     from cbir.gallery import Gallery
-    from cbir.indexing import index_images
+    from cbir.indexing import index_images, plan_images
     from cbir.integrity import verify_gallery
     from cbir.pages.contact_sheet import write_contact_sheet
     from cbir.retrieval import Retriever
-    from cbir.types import Hit, ImageRecord, IndexReport, SearchResult
+    from cbir.types import Hit, ImageRecord, IndexPlan, IndexReport, SearchResult
 
 
 def __getattr__(name: str) -> Any:

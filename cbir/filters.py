@@ -15,7 +15,7 @@ Not(child=Compare(field='category', operator='in', value=('shoes', 'bags')))))
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal, TypeAlias
@@ -85,11 +85,8 @@ class Not(_Node):
 
 Filter: TypeAlias = Compare | Exists | And | Or | Not
 
-_NAME = r"\s*(?P<field>[^<>=!\s](?:[^<>=!]*[^<>=!\s])?)\s*"
-_SYMBOL = re.compile(_NAME + r"(?P<operator><=|>=|!=|=|<|>)\s*(?P<value>.*?)\s*", re.DOTALL)
-_WORD = re.compile(
-    r"\s*(?P<field>.+?)\s+(?P<operator>not in|in|has|exists)\b\s*(?P<value>.*?)\s*", re.DOTALL
-)
+_OPERATOR = re.compile(r"""<=|>=|!=|==?|<|>|(?<=\s)(?:not\s+in|in|has|exists)(?=[\s"']|$)""")
+_QUOTED = re.compile(r"""\s*(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)')\s*""")
 _HOW = "write as 'category=shoes', 'price<50', 'tags has red', 'size in 38,39' or 'brand exists'"
 
 
@@ -97,34 +94,57 @@ def parse_where(conditions: Iterable[str]) -> And:
     """Conditions as text, all of which must hold. Raises FilterError for what is none.
 
     `field=value`, also with `!= < <= > >=`; `field in a,b,c` and `field not in a,b,c`; `field has
-    value` for lists; `field exists`. A value may stand in quotes.
+    value` for lists; `field exists`. The first operator counts, the rest is the value. A field or
+    a value may stand in quotes, single or double; doubled, the quote stands for itself.
     """
     return And(tuple(_condition(text) for text in conditions))
 
 
 def _condition(text: str) -> Filter:
-    symbol, word = _SYMBOL.fullmatch(text), _WORD.fullmatch(text)
-    # 'note has a<b' is about the list, 'a<x in y' about the text: whichever comes first.
-    if symbol and (word is None or symbol.start("operator") <= word.start("operator")):
-        value = _unquoted(symbol["value"])
-        if not symbol["value"]:
-            raise FilterError(f"{text!r} compares with nothing; {_HOW}")
-        return Compare(symbol["field"], symbol["operator"], value)  # type: ignore[arg-type]
-    if word is None:
+    quoted = _QUOTED.match(text)
+    found = _OPERATOR.search(text, quoted.end() if quoted else 0)
+    if found is None:
         raise FilterError(f"{text!r} is no condition; {_HOW}")
-    field, operator, value = word["field"], word["operator"], word["value"]
+    field, value = text[: found.start()].strip(), text[found.end() :].strip()
+    operator = " ".join(found.group().split())
+    if quoted and not text[quoted.end() : found.start()].strip():
+        field = _unquoted(quoted)
+    if not field:
+        raise FilterError(f"{text!r} names no field; {_HOW}")
     if operator == "exists":
         if value:
             raise FilterError(f"{text!r}: nothing may follow 'exists'; {_HOW}")
         return Exists(field)
     if not value:
         raise FilterError(f"{text!r} compares with nothing; {_HOW}")
-    if operator == "has":
-        return Compare(field, "has", _unquoted(value))
-    among = Compare(field, "in", tuple(_unquoted(part.strip()) for part in value.split(",")))
+    if operator not in ("in", "not in"):
+        return Compare(field, "=" if operator == "==" else operator, _value(value))  # type: ignore[arg-type]
+    among = Compare(field, "in", tuple(_items(text, value)))
     return Not(among) if operator == "not in" else among
 
 
-def _unquoted(value: str) -> str:
-    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-    return value[1:-1] if quoted else value
+def _items(text: str, listed: str) -> Iterator[str]:
+    """The values of a list, a comma between any two that is not within quotes."""
+    start = 0
+    while start <= len(listed):
+        quoted = _QUOTED.match(listed, start)
+        if quoted and listed[quoted.end() : quoted.end() + 1] in ("", ","):
+            end, item = quoted.end(), _unquoted(quoted)
+        else:
+            end = listed.find(",", start)
+            end = len(listed) if end < 0 else end
+            item = listed[start:end].strip()
+            if not item:
+                raise FilterError(f"{text!r} has an empty value in its list; {_HOW}")
+        yield item
+        start = end + 1
+
+
+def _value(text: str) -> str:
+    quoted = _QUOTED.fullmatch(text)
+    return _unquoted(quoted) if quoted else text
+
+
+def _unquoted(quoted: re.Match[str]) -> str:
+    double, single = quoted.groups()
+    return single.replace("''", "'") if double is None else double.replace('""', '"')

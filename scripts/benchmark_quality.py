@@ -17,9 +17,8 @@ CBIR = Path(sys.executable).with_name("cbir")
 # What to index with, how to compare, how to search: one choice per use, not per set.
 USES: dict[str, tuple[list[str], list[str] | None, list[str]]] = {
     "plain": ([], None, []),
-    "same kind": (["--backbone", "efficientnet_lite1", "--whole", "--flip"], [], []),
     "same object": ([], [], ["--rerank", "sift"]),
-    "both": (
+    "same kind": (
         ["--backbone", "efficientnet_lite2", "--whole", "--flip"],
         [],
         ["--rerank", "sift"],

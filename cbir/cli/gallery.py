@@ -10,11 +10,15 @@ import typer
 from cbir.cli.options import DEFAULT_GALLERY, GalleryOption, IndexKindOption, JsonOption
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cbir.config import Whitening
     from cbir.gallery import Gallery
+    from cbir.metadata import FieldSummary
 
 EXIT_PROBLEMS = 1
 PROBLEMS_SHOWN = 10
+EXAMPLES_SHOWN = 3
 
 
 def register(app: typer.Typer) -> None:
@@ -48,6 +52,8 @@ def info(
     with Gallery.open(gallery) as opened:
         failures = opened.catalog.failures()
         if json:
+            from dataclasses import asdict
+
             print_json(
                 {
                     "gallery": str(opened.path),
@@ -59,6 +65,7 @@ def info(
                     **opened.config.to_json()["spec"],
                     "weights_from": opened.config.weights_from,
                     "whitening": opened.config.to_json()["whitening"],
+                    "fields": [asdict(field) for field in opened.catalog.field_summaries()],
                 }
             )
             return
@@ -82,6 +89,32 @@ def info(
         }
         for name, value in lines.items():
             console.print(f"{name:<8} {printable(value)}")
+        _print_fields(opened.catalog.field_summaries())
+
+
+def _print_fields(fields: Sequence[FieldSummary]) -> None:
+    """A line per field of the metadata: what `cbir search --where` may ask."""
+    from cbir.cli.console import print_columns, printable
+
+    if fields:
+        rows = [
+            (printable(f.name), f.type, f"{f.count:,}", printable(_examples(f))) for f in fields
+        ]
+        print_columns(("field", "type", "values", "such as"), rows, align="<<><")
+
+
+def _examples(field: FieldSummary) -> str:
+    """`9 to 49.5`, or `bag, shoes, …`."""
+    if field.type == "boolean":
+        return ", ".join("true" if value else "false" for value in field.examples)
+    shown = [f"{v:g}" if isinstance(v, float) else _short(v) for v in field.examples]
+    if field.type in ("number", "date"):
+        return " to ".join(shown)
+    return ", ".join([*shown[:EXAMPLES_SHOWN], *["…"] * (len(shown) > EXAMPLES_SHOWN)])
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 24 else text[:23] + "…"
 
 
 def remove(

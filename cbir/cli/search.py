@@ -1,10 +1,10 @@
-"""`cbir search`: the images of a gallery that look like a given one."""
+"""`cbir search`: the images of a gallery that look like given ones."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 
@@ -18,7 +18,9 @@ from cbir.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from cbir.retrieval import Query
+    from collections.abc import Sequence
+
+    from cbir.retrieval import Crop, Query, Retriever
     from cbir.types import Hit, SearchResult
 
 VERIFIED_BY = ("sift", "orb")
@@ -30,17 +32,58 @@ def register(app: typer.Typer) -> None:
 
 
 def search(
-    image: Annotated[
-        str,
-        typer.Argument(help="A file, - for standard input, or id:N for an image of the gallery."),
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            help="A file, - for standard input, or id:N for an image of the gallery; several "
+            "are one query together.",
+            metavar="IMAGE...",
+        ),
     ],
     k: Annotated[int, typer.Option("-k", min=1, help="How many images to find.")] = 10,
+    offset: Annotated[
+        int, typer.Option(min=0, help="Leave out the first N: the pages behind.", metavar="N")
+    ] = 0,
     gallery: GalleryOption = DEFAULT_GALLERY,
+    where: Annotated[
+        Optional[list[str]],  # noqa: UP045  typer evaluates the annotation on Python 3.10
+        typer.Option(
+            help="Only images that match: 'category=shoes', 'price<50', 'tags has red', "
+            "'size in 38,39', 'brand exists'. Repeat it: all must hold. 'cbir info' lists fields.",
+            metavar="CONDITION",
+        ),
+    ] = None,
+    unwanted: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--not", help="An image the hits should not resemble.", metavar="IMAGE"),
+    ] = None,
+    combine: Annotated[
+        Literal["mean", "best"],
+        typer.Option(help="Several images: what they share, or whatever is near to one of them."),
+    ] = "mean",
+    crop: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Ask with a region of the image, in pixels, or as fractions: 0,0,0.5,1.",
+            metavar="X,Y,W,H",
+        ),
+    ] = None,
+    min_similarity: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(min=-1.0, max=1.0, help="Only images as similar or more.", metavar="S"),
+    ] = None,
+    group_by: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Of images with one value in FIELD, the best only.", metavar="FIELD"),
+    ] = None,
+    max_per_group: Annotated[
+        int, typer.Option(min=1, help="With --group-by: so many of each.", metavar="N")
+    ] = 1,
     exact: Annotated[
         bool, typer.Option("--exact", help="Compare with every image, whatever the index.")
     ] = False,
     rerank: Annotated[
-        Optional[str],  # noqa: UP045  typer evaluates the annotation on Python 3.10
+        Optional[str],  # noqa: UP045
         typer.Option(
             help="Order the first candidates anew: sift, orb, ssim, aqe or kreciprocal.",
             metavar="METHOD",
@@ -58,11 +101,17 @@ def search(
     precision: PrecisionOption = "auto",
     json: JsonOption = False,
 ) -> None:
-    """Find the images that look most like IMAGE."""
+    """Find the images that look most like IMAGE, or like several of them at once."""
+    from cbir.errors import CbirError
+    from cbir.filters import parse_where
     from cbir.gallery import Gallery
     from cbir.retrieval import Retriever
 
-    query = _query(image)
+    region = None if crop is None else _crop(crop)
+    if region is not None and len(images) > 1:
+        raise CbirError("--crop is a region of one image; search with that image alone")
+    condition = parse_where(where) if where else None
+    wanted, away = _queries(images, unwanted or [])
     with Gallery.open(gallery) as opened:
         reranker = None
         if rerank is not None:
@@ -71,18 +120,51 @@ def search(
             reranker = open_reranker(rerank, opened, depth=depth)
         embedder = opened.embedder(device=device, runtime=runtime, precision=precision)
         retriever = Retriever(opened, embedder=embedder)
-        retriever.warm_up(network=not isinstance(query, int))
-        result = retriever.search(query, k=k, exact=exact, rerank=reranker)
+        stored = region is None and all(isinstance(query, int) for query in wanted + away)
+        retriever.warm_up(network=not stored)
+        result = retriever.search(
+            wanted,
+            k=k,
+            offset=offset,
+            where=condition,
+            unwanted=away,
+            combine=combine,
+            crop=region,
+            min_similarity=min_similarity,
+            group_by=group_by,
+            max_per_group=max_per_group,
+            exact=exact,
+            rerank=reranker,
+        )
         if html is not None:
-            _write_sheet(html, result, retriever.query_image(query))
+            _write_sheet(html, result, retriever, wanted, away, region)
         if json:
             from cbir.cli.console import print_json
 
-            print_json(_as_json(result))
+            asked = {
+                "images": images if len(images) > 1 else None,
+                "combine": combine if len(images) > 1 else None,
+                "not": unwanted or None,
+                "crop": region,
+                "where": where or None,
+                "min_similarity": min_similarity,
+                "group_by": group_by,
+                "max_per_group": max_per_group if group_by else None,
+                "offset": offset or None,
+            }
+            print_json(_as_json(result, asked))
         else:
-            _print_table(result, opened.count(), rerank)
+            _print_table(result, opened.count(condition), rerank, offset=offset)
     if html is not None and not json:
         typer.echo(f"contact sheet: {html}")
+
+
+def _queries(wanted: list[str], unwanted: list[str]) -> tuple[list[Query], list[Query]]:
+    from cbir.errors import CbirError
+
+    if (wanted + unwanted).count("-") > 1:
+        raise CbirError("standard input holds one image; name the others by file or id:N")
+    return [_query(image) for image in wanted], [_query(image) for image in unwanted]
 
 
 def _query(image: str) -> Query:
@@ -98,9 +180,23 @@ def _query(image: str) -> Query:
     return Path(image)
 
 
-def _as_json(result: SearchResult) -> dict[str, Any]:
+def _crop(text: str) -> Crop:
+    from cbir.errors import CbirError
+
+    try:
+        x, y, width, height = (float(part) for part in text.split(","))
+    except ValueError:
+        raise CbirError(
+            f"--crop {text} is no region; give x,y,width,height, as 10,20,300,200"
+        ) from None
+    return x, y, width, height
+
+
+def _as_json(result: SearchResult, asked: dict[str, Any]) -> dict[str, Any]:
+    """The answer, with what was asked for beside the image."""
     return {
         "query": result.query,
+        **{name: value for name, value in asked.items() if value is not None},
         "hits": [
             {
                 "rank": hit.rank,
@@ -124,7 +220,7 @@ def _rerank_as_json(hit: Hit) -> dict[str, Any]:
     return {"rerank": said | ({"note": own.note} if own.note else {})}
 
 
-def _print_table(result: SearchResult, count: int, rerank: str | None) -> None:
+def _print_table(result: SearchResult, count: int, rerank: str | None, *, offset: int) -> None:
     from cbir.cli.console import out, print_columns, printable, similarity_bar
 
     verified = rerank in VERIFIED_BY
@@ -146,7 +242,8 @@ def _print_table(result: SearchResult, count: int, rerank: str | None) -> None:
             align=">><" + ">" * len(evidence) + "><",
         )
     else:
-        out().print("nothing found: the gallery has no other image")
+        beyond = f" beyond the first {offset:,}" if offset else ""
+        out().print(f"nothing found{beyond}: the gallery has no other image that was asked for")
     for hit in result.hits:
         if hit.rerank is not None and hit.rerank.note:
             note = printable(f"{hit.image.name} is where it was: {hit.rerank.note}")
@@ -166,8 +263,23 @@ def _evidence(hit: Hit, *, verified: bool) -> str:
     return str(hit.rerank.inliers or "–") if verified else f"{hit.rerank.score:.3f}"
 
 
-def _write_sheet(path: Path, result: SearchResult, query_image: bytes | None) -> None:
+def _write_sheet(
+    path: Path,
+    result: SearchResult,
+    retriever: Retriever,
+    wanted: Sequence[Query],
+    unwanted: Sequence[Query],
+    crop: Crop | None,
+) -> None:
     from cbir.pages.contact_sheet import Sheet, write_contact_sheet
 
     title = f"{result.query}: the {len(result.hits)} most similar images"
-    write_contact_sheet(path, [Sheet(result, query_image)], title=title)
+    first, *further = (retriever.query_image(query, crop=crop) for query in wanted)
+    away = (retriever.query_image(query) for query in unwanted)
+    sheet = Sheet(
+        result,
+        first,
+        further_images=tuple(image for image in further if image is not None),
+        unwanted_images=tuple(image for image in away if image is not None),
+    )
+    write_contact_sheet(path, [sheet], title=title)

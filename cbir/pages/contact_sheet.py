@@ -35,6 +35,16 @@ class Sheet:
     """A line under the query, for example how well it was answered."""
     relevant: frozenset[int] = frozenset()
     """Ids of hits that are marked as right answers."""
+    further_images: tuple[bytes, ...] = ()
+    """The other images of a query that has several, encoded."""
+    unwanted_images: tuple[bytes, ...] = ()
+    """Encoded images that the query moves away from."""
+
+    @property
+    def wanted_images(self) -> tuple[bytes, ...]:
+        """All images of the query that there are."""
+        first = () if self.query_image is None else (self.query_image,)
+        return first + self.further_images
 
 
 def write_contact_sheet(
@@ -81,11 +91,14 @@ def answer(sheet: Sheet) -> str:
     """A query and its hits as one section of a page."""
     result = sheet.result
     hits = "\n".join(_figure(hit, right=hit.image.id in sheet.relevant) for hit in result.hits)
-    image = "" if sheet.query_image is None else _image(sheet.query_image, alt="the query")
+    images = "".join(_image(image, alt="the query") for image in sheet.wanted_images)
+    if sheet.unwanted_images:
+        unwanted = "".join(_image(image, alt="unwanted") for image in sheet.unwanted_images)
+        images += f'<div class="unwanted"><p class="quiet">not</p>{unwanted}</div>'
     note = f'<p class="quiet">{escape(sheet.note)}</p>' if sheet.note else ""
     found = f'<div class="hits">\n{hits}\n</div>' if hits else '<p class="quiet">nothing found</p>'
     return (
-        f'<section class="answer">\n<div class="query">{image}'
+        f'<section class="answer">\n<div class="query">{images}'
         f'<p class="quiet">{escape(result.query)}</p>{note}</div>\n'
         f"<div>{found}{_proofs(sheet)}</div>\n</section>"
     )
@@ -93,11 +106,11 @@ def answer(sheet: Sheet) -> str:
 
 def _proofs(sheet: Sheet) -> str:
     """The verified matches of the first hits, folded away; nothing where none was verified."""
-    if sheet.query_image is None or all(hit.rerank is None for hit in sheet.result.hits):
+    if not sheet.wanted_images or all(hit.rerank is None for hit in sheet.result.hits):
         return ""
     from cbir.pages.match_plot import match_plot
 
-    plots = [match_plot(sheet.query_image, hit) for hit in sheet.result.hits[:PROOFS_SHOWN]]
+    plots = [match_plot(sheet.wanted_images, hit) for hit in sheet.result.hits[:PROOFS_SHOWN]]
     images = "".join(_embedded(plot, alt="verified matches") for plot in plots if plot)
     return f"<details><summary>why they match</summary>{images}</details>" if images else ""
 

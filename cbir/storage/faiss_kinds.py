@@ -92,15 +92,24 @@ def search(
 
 
 def _scan_few(index: Any, queries: Vectors, k: int, among: Ids) -> tuple[Vectors, Ids]:
-    there = np.intersect1d(among, stored_ids(index), assume_unique=True)
+    there, vectors = _gather(index, among)
     similarities = np.full((len(queries), k), -np.inf, dtype=np.float32)
     ids = np.full((len(queries), k), -1, dtype=np.int64)
     if len(there):
-        found = queries @ index.reconstruct_batch(there).T
+        found = queries @ vectors.T
         best = np.argsort(-found, axis=1, kind="stable")[:, :k]
         similarities[:, : best.shape[1]] = np.take_along_axis(found, best, axis=1)
         ids[:, : best.shape[1]] = there[best]
     return similarities, ids
+
+
+def _gather(index: Any, among: Ids) -> tuple[Ids, Vectors]:
+    """Those of the ids that the index holds, with their vectors."""
+    try:
+        return among, index.reconstruct_batch(among)
+    except RuntimeError:  # some are not in the index, which is rare and dear to find out
+        there = among[np.isin(among, stored_ids(index))]
+        return there, index.reconstruct_batch(there)
 
 
 def _scan_selected(index: Any, queries: Vectors, k: int, among: Ids) -> tuple[Vectors, Ids]:

@@ -64,6 +64,16 @@ def save(folder: Path, header: IndexHeader, data: Bytes) -> None:
             old.unlink(missing_ok=True)
 
 
+def header(folder: Path) -> IndexHeader | None:
+    """What the current JSON file says, if its data file has that size at least; unchecked."""
+    try:
+        found = IndexHeader(**json.loads((folder / NAME).read_text()))
+        complete = (folder / found.file).stat().st_size == found.size
+    except (OSError, ValueError, TypeError):
+        return None
+    return found if complete and found.format == FORMAT else None
+
+
 def load(folder: Path) -> tuple[IndexHeader, Bytes] | None:
     """The current pair, or None when it is missing or damaged."""
     for _ in range(3):  # another process may replace the pair between our two reads

@@ -1,0 +1,210 @@
+"""Answers queries over a gallery."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cbir.embedding import embed_views
+from cbir.errors import FilterError, ImageError, NotFoundError
+from cbir.gallery import Gallery
+from cbir.images import decode_views
+from cbir.retrieval.candidates import ranked
+from cbir.retrieval.hits import grouped, look_up, similar_enough
+from cbir.retrieval.query import (
+    Combine,
+    Crop,
+    Query,
+    as_images,
+    combined,
+    encoded,
+    name_of,
+    name_of_all,
+)
+from cbir.retrieval.reranker import QueryImage, Reranker, rerank_by_all
+from cbir.storage.conditions import unknown_field
+from cbir.types import SearchResult
+
+if TYPE_CHECKING:
+    from cbir.embedding import Embedder
+    from cbir.filters import Filter
+    from cbir.storage.vectors import Vectors
+
+
+SEVERAL_GROUPS = 20
+"""So many times as many candidates are looked at first where hits are grouped."""
+
+
+class Retriever:
+    """Answers queries over one gallery.
+
+    The network is loaded by the first query that needs it: a query by id never does.
+    """
+
+    def __init__(self, gallery: Gallery, *, embedder: Embedder | None = None) -> None:
+        """Raises SpecMismatchError when `embedder` is not of the gallery's spec."""
+        self.gallery = gallery
+        self.embedder = embedder or gallery.embedder()
+        gallery.check_spec(self.embedder.spec, "the embedder")
+
+    def warm_up(self, *, network: bool = True) -> None:
+        """Open the vector index and the network ahead of the first query.
+
+        Without `network` only queries by id are fast from the start.
+        """
+        self.gallery.vectors()
+        if network:
+            crop = self.embedder.spec.preprocessing.crop
+            self.embedder.embed([np.zeros((crop, crop, 3), np.uint8)])
+
+    def search(
+        self,
+        query: Query | Sequence[Query],
+        *,
+        k: int = 10,
+        offset: int = 0,
+        where: Filter | None = None,
+        unwanted: Sequence[Query] = (),
+        combine: Combine = "mean",
+        crop: Crop | None = None,
+        min_similarity: float | None = None,
+        group_by: str | None = None,
+        max_per_group: int = 1,
+        exact: bool = False,
+        rerank: Reranker | None = None,
+    ) -> SearchResult:
+        """The k images most similar to `query`, the best first; fewer where there are no more.
+
+        `query` is one image or a list of them, one query together: their `mean`, or each by
+        itself (`best`: an image is as similar as it is to the nearest of them). `unwanted` images
+        push it away from what they show. Images of the gallery given by id are never hits.
+        `crop` (x, y, width, height) asks with a region of the image, in pixels of the upright
+        image, or in fractions of it where none of the four exceeds 1.
+
+        `where` admits only images that match, `min_similarity` only those as similar or more.
+        With `group_by`, no more than `max_per_group` images have the same value in that field;
+        images without it are all kept. k images come back wherever there are so many.
+
+        `offset` leaves out the first ones: as long as the gallery stays as it is, pages of one
+        query neither repeat nor skip an image. `exact` compares with every image, also where the
+        index is approximate. `rerank` has the first candidates ordered anew, as deep as it goes;
+        behind them the others follow by similarity.
+
+        Raises ImageError when an image cannot be read or the region does not lie within it,
+        NotFoundError when there is no image of that id, FilterError for a field that no image
+        has, ValueError for options that make no sense.
+        """
+        wanted = as_images(query)
+        _check(wanted, k, offset, combine, crop, max_per_group)
+        if group_by is not None:
+            self._check_field(group_by)
+        started = time.perf_counter()
+        vectors = self._embed(wanted, crop)
+        towards = combined(vectors, self._embed(unwanted), combine)
+        embedded = time.perf_counter()
+        needed = offset + k if rerank is None else max(offset + k, rerank.depth)
+        blocks = ranked(
+            self.gallery,
+            towards,
+            first=needed if group_by is None else SEVERAL_GROUPS * needed,
+            without={one for one in (*wanted, *unwanted) if isinstance(one, int)},
+            where=where,
+            exact=exact,
+        )
+        if min_similarity is not None:
+            blocks = similar_enough(blocks, min_similarity)
+        if group_by is not None:
+            blocks = grouped(blocks, self.gallery.catalog, group_by, max_per_group)
+        hits = look_up(self.gallery.catalog, blocks, needed)
+        searched = time.perf_counter()
+        timings = {"embed": 1000 * (embedded - started), "search": 1000 * (searched - embedded)}
+        judged = 0
+        if rerank is not None:
+            judged = min(rerank.depth, len(hits))
+            hits = rerank_by_all(rerank, self._query_images(wanted, towards, crop), hits)
+            timings["rerank"] = 1000 * (time.perf_counter() - searched)
+        page = [replace(hit, rank=rank) for rank, hit in enumerate(hits, 1)][offset : offset + k]
+        timings["total"] = 1000 * (time.perf_counter() - started)
+        return SearchResult(name_of_all(wanted, unwanted, crop=crop), tuple(page), timings, judged)
+
+    def embed(self, query: Query, *, crop: Crop | None = None) -> Vectors:
+        """The embedding of one image or a region of it: (D,) float32, unit norm."""
+        return np.asarray(self._embed([query], crop)[0])
+
+    def query_image(self, query: Query, *, crop: Crop | None = None) -> bytes | None:
+        """The encoded image a query stands for; None when its file can no longer be read."""
+        try:
+            return encoded(query, self.gallery, crop=crop)
+        except ImageError:
+            if isinstance(query, int):
+                return None
+            raise
+
+    def _embed(self, images: Sequence[Query], crop: Crop | None = None) -> Vectors:
+        """(N, D) float32 unit rows; whole images of the gallery have theirs already."""
+        stored = [one for one in images if isinstance(one, int)] if crop is None else []
+        found = self.gallery.catalog.embeddings(stored) if stored else {}
+        if missing := [one for one in stored if one not in found]:
+            raise NotFoundError(f"no image {missing[0]} in {self.gallery.path}")
+        others = [one for one in images if crop is not None or not isinstance(one, int)]
+        fresh = iter(embed_views(self.embedder, [self._views(one, crop) for one in others]))
+        rows = [
+            found[one] if isinstance(one, int) and crop is None else next(fresh) for one in images
+        ]
+        return np.stack(rows) if rows else np.empty((0, self.gallery.spec.dim), np.float32)
+
+    def _views(self, query: Query, crop: Crop | None) -> Any:
+        try:
+            spec = self.embedder.spec
+            data = encoded(query, self.gallery, crop=crop)
+            return decode_views(data, spec.preprocessing, spec.views).pixels
+        except ImageError as error:
+            raise type(error)(f"{name_of(query)}: {error}") from error
+
+    def _query_images(
+        self, wanted: Sequence[Query], towards: Vectors, crop: Crop | None
+    ) -> list[QueryImage]:
+        """The wanted images for a reranker; one of the gallery is known to it if it is whole."""
+        compared = self.gallery.project(towards)
+        if len(compared) < len(wanted):  # one for all of them: their mean
+            compared = compared.repeat(len(wanted), axis=0)
+        return [
+            QueryImage(
+                one if isinstance(one, int) and crop is None else None,
+                vector,
+                partial(encoded, one, self.gallery, crop=crop),
+            )
+            for one, vector in zip(wanted, compared, strict=True)
+        ]
+
+    def _check_field(self, field: str) -> None:
+        """Raise FilterError for a field that no image has, or that holds lists alone."""
+        if field not in (known := self.gallery.catalog.fields()):
+            raise FilterError(unknown_field(field, known))
+        if known[field] == {"list"}:
+            raise FilterError(f"{field!r} holds lists; group by a field of single values")
+
+
+def _check(
+    wanted: Sequence[Query],
+    k: int,
+    offset: int,
+    combine: Combine,
+    crop: Crop | None,
+    max_per_group: int,
+) -> None:
+    if k < 1:
+        raise ValueError(f"k is {k}; ask for at least one image")
+    if offset < 0:
+        raise ValueError(f"offset is {offset}; the first image is at 0")
+    if max_per_group < 1:
+        raise ValueError(f"max_per_group is {max_per_group}; keep at least one image of a group")
+    if combine not in ("mean", "best"):
+        raise ValueError(f"no way to combine {combine!r}; there are mean and best")
+    if crop is not None and len(wanted) > 1:
+        raise ValueError("a crop is a region of one image; crop several before you ask with them")
