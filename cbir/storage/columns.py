@@ -9,9 +9,8 @@ import numpy as np
 from sqlalchemy import ColumnElement, Connection, Select, and_, not_, select
 
 from cbir.errors import FilterError
-from cbir.filters import Exists
 from cbir.metadata import FieldType
-from cbir.storage.conditions import condition
+from cbir.storage.conditions import unknown_field
 from cbir.storage.field_values import known_fields
 from cbir.storage.schema import field_values, fields, images
 from cbir.storage.vectors import Ids
@@ -41,7 +40,8 @@ def contents(connection: Connection) -> Contents:
 def check(connection: Connection, field: str) -> None:
     """Raise FilterError for a field that no image has, and for one that holds lists."""
     known = known_fields(connection)
-    condition(Exists(field), known)  # raises for a field that no image has
+    if field not in known:
+        raise FilterError(unknown_field(field, known))
     if "list" in known[field]:
         raise FilterError(f"{field!r} holds lists; name a field with one value per image")
 

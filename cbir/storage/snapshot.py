@@ -9,11 +9,9 @@ import numpy as np
 from sqlalchemy import Connection, func, select
 
 from cbir.filters import Filter
-from cbir.storage import columns
-from cbir.storage.conditions import condition
-from cbir.storage.field_values import known_fields
+from cbir.storage import columns, conditions
 from cbir.storage.projection import Projection
-from cbir.storage.schema import embeddings, images, projections, state, tombstones
+from cbir.storage.schema import embeddings, projections, state, tombstones
 from cbir.storage.vectors import Ids, Vectors, decode
 
 
@@ -75,6 +73,4 @@ class Snapshot:
 
     def matching(self, where: Filter) -> Ids:
         """Ids of the images that match a filter, ascending: (N,). Raises FilterError."""
-        chosen = condition(where, known_fields(self._connection))
-        ids = self._connection.execute(select(images.c.id).where(chosen).order_by(images.c.id))
-        return np.array(ids.scalars().all(), dtype=np.int64)
+        return conditions.matching(self._connection, where)
