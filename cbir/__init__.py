@@ -22,10 +22,12 @@ _HOMES = {
     "Gallery": "cbir.gallery",
     "Hit": "cbir.types",
     "ImageRecord": "cbir.types",
+    "IndexPlan": "cbir.types",
     "IndexReport": "cbir.types",
     "Retriever": "cbir.retrieval",
     "SearchResult": "cbir.types",
     "index_images": "cbir.indexing",
+    "plan_images": "cbir.indexing",
     "load_embedder": "cbir.embedding",
     "parse_where": "cbir.filters",
     "resolve_spec": "cbir.embedding",
@@ -41,12 +43,14 @@ __all__ = [
     "Gallery",
     "Hit",
     "ImageRecord",
+    "IndexPlan",
     "IndexReport",
     "Retriever",
     "SearchResult",
     "index_images",
     "load_embedder",
     "parse_where",
+    "plan_images",
     "resolve_spec",
     "verify_gallery",
     "write_contact_sheet",
@@ -58,11 +62,11 @@ if TYPE_CHECKING:
     from cbir.errors import CbirError
     from cbir.filters import Compare, Exists, parse_where
     from cbir.gallery import Gallery
-    from cbir.indexing import index_images
+    from cbir.indexing import index_images, plan_images
     from cbir.integrity import verify_gallery
     from cbir.pages.contact_sheet import write_contact_sheet
     from cbir.retrieval import Retriever
-    from cbir.types import Hit, ImageRecord, IndexReport, SearchResult
+    from cbir.types import Hit, ImageRecord, IndexPlan, IndexReport, SearchResult
 
 
 def __getattr__(name: str) -> Any:

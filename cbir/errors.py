@@ -7,6 +7,7 @@ CbirError
 │   ├── GalleryVersionError     written by a newer cbir
 │   └── SpecMismatchError       two sides whose embeddings cannot be compared
 ├── SourceError             what should be indexed cannot be read at all
+│   └── SourceShrunkError       it has lost so many images that none is removed unasked
 ├── ImageError              one image cannot be read; never stops a run
 │   └── ImageTooLargeError
 ├── BackboneError           no such backbone, or an option it does not have
@@ -45,6 +46,10 @@ class SpecMismatchError(GalleryError):
 
 class SourceError(CbirError):
     """A source of images cannot be read at all."""
+
+
+class SourceShrunkError(SourceError):
+    """A source lists fewer than half of the images it is known to have."""
 
 
 class ImageError(CbirError):

@@ -20,6 +20,7 @@ from cbir.errors import (
     SpecMismatchError,
 )
 from cbir.sources.paths import path_to_uri
+from cbir.storage import index_file
 from cbir.storage.catalog import Catalog
 from cbir.storage.projection import fit
 
@@ -165,6 +166,18 @@ class Gallery:
             self._vectors = FaissIndex(self.path / VECTORS, self.spec.dim, self.config.index)
         self._vectors.catch_up(self.catalog, rebuild=rebuild)
         return self._vectors
+
+    def refresh(self) -> None:
+        """Have the file of the vector index level with the catalogue; one that is, is not read."""
+        folder = self.path / VECTORS
+        header = index_file.load_header(folder)
+        level = self.catalog.gallery_id, self.catalog.generation()
+        if (
+            header is None
+            or (header.gallery_id, header.generation) != level
+            or not index_file.complete(folder, header)
+        ):
+            self.vectors()
 
     def embedder(
         self,

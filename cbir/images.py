@@ -32,6 +32,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "SIGNATURE_BYTES",
     "DecodedImage",
+    "check_header",
     "decode",
     "decode_views",
     "open_rgb",
@@ -150,6 +151,12 @@ def decode_views(data: bytes, preprocessing: Preprocessing, views: Sequence[View
     if orientation in _SIDEWAYS:
         width, height = height, width
     return DecodedImage(pixels, width, height)
+
+
+def check_header(data: bytes) -> None:
+    """Raise ImageError if these bytes are no image, too large, or damaged where they begin."""
+    with _opened(data):
+        pass
 
 
 def open_rgb(data: bytes, *, max_side: int | None = None) -> Image.Image:

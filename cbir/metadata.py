@@ -7,14 +7,24 @@ does; that a field holds dates is remembered beside it.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from numbers import Integral, Real
 from typing import Any, Literal
 
-__all__ = ["FieldSummary", "FieldType", "Fields", "field_types", "plain", "plain_value", "type_of"]
+__all__ = [
+    "FieldSummary",
+    "FieldType",
+    "Fields",
+    "as_json",
+    "plain",
+    "plain_value",
+    "type_of",
+    "type_of_class",
+]
 
 FieldType = Literal["text", "number", "boolean", "date", "list"]
 Fields = Mapping[str, frozenset[FieldType]]
@@ -45,25 +55,32 @@ _EXACT: Mapping[type, FieldType] = {
     tuple: "list",
 }
 
+_PLAIN = frozenset({str, bool, int})
+
 
 def type_of(value: Any) -> FieldType:
     """The type of a value as a source gives it."""
-    if (kind := _EXACT.get(type(value))) is not None:
-        return kind
-    if isinstance(value, bool):
+    return type_of_class(type(value))
+
+
+def type_of_class(kind: type) -> FieldType:
+    """The type of the values of a class."""
+    if kind in _EXACT:
+        return _EXACT[kind]
+    if issubclass(kind, bool):
         return "boolean"
-    if isinstance(value, Real):
+    if issubclass(kind, Real):
         return "number"
-    if isinstance(value, date):
+    if issubclass(kind, date):
         return "date"
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+    if issubclass(kind, Sequence) and not issubclass(kind, (str, bytes)):
         return "list"
     return "text"
 
 
 def plain_value(value: Any) -> Any:
     """A value as JSON keeps it; None for one that says nothing (None, NaN, infinity)."""
-    if value is None or isinstance(value, (str, bool)) or type(value) is int:
+    if value is None or value.__class__ in _PLAIN or isinstance(value, str):
         return value
     if isinstance(value, Integral):
         return int(value)
@@ -81,15 +98,12 @@ def plain_value(value: Any) -> Any:
 
 def plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Metadata as JSON keeps it; fields that say nothing are left out."""
+    if all(value.__class__ in _PLAIN for value in metadata.values()):
+        return dict(metadata)
     values = ((name, plain_value(value)) for name, value in metadata.items())
     return {name: value for name, value in values if value is not None}
 
 
-def field_types(rows: Iterable[Mapping[str, Any]]) -> set[tuple[str, FieldType]]:
-    """Every field of these rows with every type its values have."""
-    return {
-        (name, type_of(value))
-        for row in rows
-        for name, value in row.items()
-        if plain_value(value) is not None
-    }
+def as_json(metadata: Mapping[str, Any]) -> str:
+    """Metadata as the JSON text that the catalogue keeps."""
+    return json.dumps(plain(metadata)) if metadata else "{}"

@@ -15,6 +15,7 @@ __all__ = [
     "FailedImage",
     "Hit",
     "ImageRecord",
+    "IndexPlan",
     "IndexReport",
     "RerankScore",
     "SearchResult",
@@ -107,5 +108,26 @@ class IndexReport:
     updated: int = 0
     unchanged: int = 0
     removed: int = 0
+    moved: int = 0
+    """Found at another place of the source; embeddings stay."""
     failed: tuple[FailedImage, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPlan:
+    """What an indexing run would do; images by their names, in the order of the source."""
+
+    add: tuple[str, ...] = ()
+    update: tuple[str, ...] = ()
+    """Other content: to be embedded again."""
+    touch: tuple[str, ...] = ()
+    """Other metadata, or another name or place, of the same content under the same key."""
+    move: tuple[tuple[str, str], ...] = ()
+    """From, to."""
+    remove: tuple[str, ...] = ()
+    fail: tuple[FailedImage, ...] = ()
+    unchanged: int = 0
+    refusal: str = ""
+    """Why the run would end without removing anything; empty when it would not."""
     seconds: float = 0.0

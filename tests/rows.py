@@ -1,6 +1,7 @@
 """Catalogue rows for tests: tiny embeddings that are easy to tell apart."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from cbir.config import EmbeddingSpec, GalleryConfig, IndexKind, Preprocessing
 from cbir.storage.rows import Batch, FileState, ImageRow
+from cbir.types import Hit
 
 DIM = 16
 
@@ -45,3 +47,8 @@ def row(
 
 def batch(*rows: ImageRow) -> Batch:
     return Batch(images=list(rows))
+
+
+def rounded(hits: Sequence[Hit]) -> list[Hit]:
+    """Hits without the last bits of their similarities, which depend on where a vector lies."""
+    return [replace(hit, similarity=round(hit.similarity, 5)) for hit in hits]

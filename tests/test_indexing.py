@@ -190,8 +190,8 @@ def test_progress_counts_every_image(folder: Path, gallery: Gallery) -> None:
 def test_an_error_in_a_worker_ends_the_run_and_keeps_what_was_committed(
     folder: Path, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cbir.indexing.CHUNK", 1)
-    monkeypatch.setattr("cbir.indexing.COMMIT_ROWS", 1)
+    monkeypatch.setattr("cbir.indexing.follow.CHUNK", 1)
+    monkeypatch.setattr("cbir.indexing.ledger.COMMIT_ROWS", 1)
 
     class Failing(CountingEmbedder):
         def embed(self, images: Sequence[np.ndarray]) -> np.ndarray:

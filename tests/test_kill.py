@@ -20,20 +20,25 @@ import sys, time
 import cbir.indexing as indexing
 from cbir import Gallery, index_images, resolve_spec
 from cbir.errors import GalleryNotFoundError
+from cbir.indexing import follow, ledger
+from cbir.storage.catalog import Catalog
 
-indexing.CHUNK, indexing.COMMIT_ROWS = 2, 8
-settle = indexing._settle
-def slowly(pending, embedder):
+follow.CHUNK, ledger.COMMIT_ROWS, ledger.REMOVE_ROWS = 2, 8, 2
+settle, remove = indexing.settle, Catalog.remove
+def slowly(pending, **options):
     time.sleep(0.004)
-    return settle(pending, embedder)
-indexing._settle = slowly
-folder, path = sys.argv[1:]
+    return settle(pending, **options)
+def remove_slowly(catalog, ids, **options):
+    time.sleep(0.004)
+    return remove(catalog, ids, **options)
+indexing.settle, Catalog.remove = slowly, remove_slowly
+folder, path, *prune = sys.argv[1:]
 print("started", flush=True)
 try:
     gallery = Gallery.open(path)
 except GalleryNotFoundError:
     gallery = Gallery.create(path, resolve_spec("tiny_image")[0])
-index_images(folder, gallery)
+index_images(folder, gallery, prune=bool(prune))
 """
 
 
@@ -58,18 +63,7 @@ def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
     rng = random.Random(20)
     killed, counts = 0, []
     while killed < KILLS:
-        process = subprocess.Popen(
-            [sys.executable, str(script), str(folder), str(tmp_path / "killed")],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        assert process.stdout is not None
-        process.stdout.readline()  # the imports are over: what follows is worth interrupting
-        time.sleep(rng.uniform(0.0, 0.12))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        killed += process.returncode == -signal.SIGKILL
-        assert process.returncode in (-signal.SIGKILL, 0)
+        killed += _killed(rng.uniform(0.0, 0.12), script, folder, tmp_path / "killed")
         if (tmp_path / "killed" / "catalog.sqlite").exists():
             counts.append(_committed(tmp_path / "killed"))
     # Nothing committed is ever lost, and the kills came at many points of the work.
@@ -85,6 +79,75 @@ def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
                 str(folder / "bad.png")
             ]
     assert contents(tmp_path / "killed") == contents(tmp_path / "undisturbed")
+
+
+def test_a_prune_run_that_is_killed_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    spec, _ = resolve_spec("tiny_image")
+    for number in range(IMAGES):
+        picture(40, 30, seed=number).save(folder / f"{number:03d}.png")
+    with Gallery.create(tmp_path / "killed", spec) as gallery:
+        index_images(folder, gallery)
+        before = {known.content_hash: record.id for record, known in gallery.catalog.scan()}
+    _stir(folder)
+
+    script = tmp_path / "slow_index.py"
+    script.write_text(SLOW_INDEX)
+    rng = random.Random(21)
+    killed, counts = 0, []
+    while killed < KILLS:
+        killed += _killed(rng.uniform(0.0, 0.4), script, folder, tmp_path / "killed", "prune")
+        counts.append(_committed(tmp_path / "killed"))
+    assert len(set(counts)) > 5
+
+    with Gallery.open(tmp_path / "killed") as gallery:
+        index_images(folder, gallery, prune=True)
+        report = index_images(folder, gallery, prune=True)
+        assert (report.unchanged, report.removed, report.moved) == (IMAGES, 0, 0)
+        by_key = {record.key: known for record, known in gallery.catalog.scan()}
+        # Every image that was only moved is the one it was.
+        for known in by_key.values():
+            assert before.get(known.content_hash, known.id) == known.id
+        assert gallery.vectors().count() == IMAGES
+    with Gallery.create(tmp_path / "undisturbed", spec) as gallery:
+        index_images(folder, gallery)
+    assert _by_key(tmp_path / "killed") == _by_key(tmp_path / "undisturbed")
+
+
+def _stir(folder: Path) -> None:
+    """100 files removed, 100 added, 100 moved, 40 of which exchange their names."""
+    files = sorted(folder.iterdir())
+    for file in files[:100]:
+        file.unlink()
+    for file in files[100:160]:
+        file.rename(folder / f"moved-{file.name}")
+    for one, other in zip(files[160:180], files[180:200], strict=True):
+        one.rename(folder / "between")
+        other.rename(one)
+        (folder / "between").rename(other)
+    for number in range(100):
+        picture(40, 30, seed=1000 + number).save(folder / f"new-{number}.png")
+
+
+def _by_key(path: Path) -> dict[str, tuple[object, ...]]:
+    return {record.key: (known.content_hash, vector) for record, known, vector in contents(path)}
+
+
+def _killed(seconds: float, script: Path, *arguments: str | Path) -> bool:
+    """Run the script and kill it after so long; False when it has ended before."""
+    process = subprocess.Popen(
+        [sys.executable, str(script), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()  # the imports are over: what follows is worth interrupting
+    time.sleep(seconds)
+    process.send_signal(signal.SIGKILL)
+    _, error = process.communicate()
+    assert process.returncode in (-signal.SIGKILL, 0), error.decode()
+    return process.returncode == -signal.SIGKILL
 
 
 def _committed(path: Path) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 EXIT_PROBLEMS = 1
 PROBLEMS_SHOWN = 10
+EXAMPLES_SHOWN = 3
 
 
 def register(app: typer.Typer) -> None:
@@ -109,7 +110,7 @@ def _examples(field: FieldSummary) -> str:
     shown = [f"{v:g}" if isinstance(v, float) else _short(v) for v in field.examples]
     if field.type in ("number", "date"):
         return " to ".join(shown)
-    return ", ".join(shown) + (", …" if field.count > len(shown) else "")
+    return ", ".join([*shown[:EXAMPLES_SHOWN], *["…"] * (len(shown) > EXAMPLES_SHOWN)])
 
 
 def _short(text: str) -> str:

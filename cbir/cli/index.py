@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Optional
@@ -10,6 +11,7 @@ import typer
 
 from cbir.cli.options import (
     DEFAULT_GALLERY,
+    EXIT_SOME_FAILED,
     BackboneOption,
     DeviceOption,
     GalleryOption,
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from cbir.gallery import Gallery
     from cbir.types import IndexReport
 
-EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
 
 FAILURES_SHOWN = 10
@@ -66,6 +67,15 @@ def index(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try unreadable images again at once.")
     ] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Follow SOURCE: moves, and removals at the end.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Prune even if SOURCE has lost more than half.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")
+    ] = False,
     device: DeviceOption = "auto",
     runtime: RuntimeOption = "auto",
     precision: PrecisionOption = "auto",
@@ -77,12 +87,21 @@ def index(
     goes on where it stopped. Exit code 0: all images are in; 3: some could not be read.
     """
     from cbir.cli.console import print_json, progress_line
+    from cbir.cli.plan import show_plan
     from cbir.config import available_cores
     from cbir.indexing import index_images
     from cbir.sources import open_source
 
+    if force and not prune:
+        raise typer.BadParameter("has a meaning with --prune only", param_hint="--force")
     images = open_source(source, image_column=image_column)
     asked = _Asked(backbone, weights, pooling, input_size, whole, zoom, flip)
+    if dry_run:
+        with _open(gallery, asked, kind) or nullcontext() as existing:
+            planned = show_plan(
+                images, existing, prune=prune, force=force, retry_failed=retry_failed, json=json
+            )
+        raise typer.Exit(planned)
     with _open_or_create(gallery, asked, kind) as opened:
         embedder = opened.embedder(
             device=device, runtime=runtime, precision=precision, streams=available_cores()
@@ -93,6 +112,8 @@ def index(
                     images,
                     opened,
                     embedder=embedder,
+                    prune=prune,
+                    force=force,
                     retry_failed=retry_failed,
                     progress=progress,
                 )
@@ -144,14 +165,23 @@ class _Asked:
 
 def _open_or_create(path: Path, asked: _Asked, kind: IndexKindOption) -> Gallery:
     """The gallery at `path`, made if there is none; options must be those it was made with."""
+    from cbir.gallery import Gallery
+
+    if (gallery := _open(path, asked, kind)) is not None:
+        return gallery
+    spec, origin = asked.spec(None)
+    return Gallery.create(path, spec, weights_from=origin, index=kind or "auto")
+
+
+def _open(path: Path, asked: _Asked, kind: IndexKindOption) -> Gallery | None:
+    """The gallery at `path`, if there is one; options must be those it was made with."""
     from cbir.errors import GalleryError, GalleryNotFoundError
     from cbir.gallery import Gallery
 
     try:
         gallery = Gallery.open(path)
     except GalleryNotFoundError:
-        spec, origin = asked.spec(None)
-        return Gallery.create(path, spec, weights_from=origin, index=kind or "auto")
+        return None
     if any(vars(asked).values()):
         gallery.check_spec(asked.spec(gallery.config)[0], "the options given")
     if kind not in (None, gallery.config.index):
@@ -184,6 +214,10 @@ def _print_report(report: IndexReport, gallery: Gallery) -> None:
     counts = [f"added {report.added:,}"]
     if report.updated:
         counts.append(f"updated {report.updated:,}")
+    if report.moved:
+        counts.append(f"moved {report.moved:,}")
+    if report.removed:
+        counts.append(f"removed {report.removed:,}")
     counts.append(f"unchanged {report.unchanged:,}")
     if report.failed:
         which = "" if gallery.path == DEFAULT_GALLERY else f" -g {gallery.path}"

@@ -9,6 +9,8 @@ import typer
 
 from cbir.config import DEFAULT_GALLERY
 
+EXIT_SOME_FAILED = 3
+
 GalleryOption = Annotated[
     Path, typer.Option("--gallery", "-g", help="Folder of the gallery.", metavar="DIR")
 ]
@@ -41,6 +43,7 @@ IndexKindOption = Annotated[
 
 __all__ = [
     "DEFAULT_GALLERY",
+    "EXIT_SOME_FAILED",
     "BackboneOption",
     "DeviceOption",
     "GalleryOption",

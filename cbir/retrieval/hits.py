@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from cbir.types import Hit, ImageRecord
+from cbir.types import Hit
 
 if TYPE_CHECKING:
     from cbir.storage.catalog import Catalog
     from cbir.storage.vectors import Ids, Vectors
-
-LOOKED_UP_AT_ONCE = 500
-"""Records read together where hits are grouped, and nobody knows how many it will take."""
 
 
 def similar_enough(
@@ -28,43 +24,42 @@ def similar_enough(
             return
 
 
-def look_up(
-    catalog: Catalog,
-    blocks: Iterable[tuple[Ids, Vectors]],
-    needed: int,
-    *,
-    group_by: str | None = None,
-    max_per_group: int = 1,
-) -> list[Hit]:
-    """The first `needed` candidates with their records, ranked; at most so many of a group."""
+def grouped(
+    blocks: Iterable[tuple[Ids, Vectors]], catalog: Catalog, field: str, most: int
+) -> Iterator[tuple[Ids, Vectors]]:
+    """The blocks with at most so many images of one value in a field, and all without one."""
+    groups: Counter[object] = Counter()
+    distinct: int | None = None
+    for ids, similarities in blocks:
+        values = catalog.values(field, ids.tolist())
+        kept = []
+        for place, image_id in enumerate(ids.tolist()):
+            if (value := values.get(image_id)) is not None:
+                groups[value] += 1
+                if groups[value] > most:
+                    continue
+            kept.append(place)
+        yield ids[kept], similarities[kept]
+        if distinct is None:
+            distinct = catalog.distinct(field)
+        if sum(count >= most for count in groups.values()) == distinct:
+            return  # nobody else can be admitted, however deep one looks
+
+
+def look_up(catalog: Catalog, blocks: Iterable[tuple[Ids, Vectors]], needed: int) -> list[Hit]:
+    """The first `needed` candidates with their records, ranked."""
     hits: list[Hit] = []
-    groups: Counter[str] = Counter()
     for ids, similarities in blocks:
         start = 0
         while start < len(ids) and len(hits) < needed:
-            size = needed - len(hits) if group_by is None else LOOKED_UP_AT_ONCE
-            part = ids[start : start + size].tolist()
+            stop = start + needed - len(hits)
+            part = ids[start:stop].tolist()
             records = catalog.records(part)
-            for image_id, similarity in zip(
-                part, similarities[start : start + size].tolist(), strict=True
-            ):
+            for image_id, similarity in zip(part, similarities[start:stop].tolist(), strict=True):
                 # An image removed since the search is simply not a hit any more.
-                if (record := records.get(image_id)) is None:
-                    continue
-                if (group := _group(record, group_by)) is not None:
-                    groups[group] += 1
-                    if groups[group] > max_per_group:
-                        continue
-                hits.append(Hit(len(hits) + 1, record, similarity))
-            start += size
-        if len(hits) >= needed:
+                if image_id in records:
+                    hits.append(Hit(len(hits) + 1, records[image_id], similarity))
+            start = stop
+        if len(hits) == needed:
             break
-    return hits[:needed]
-
-
-def _group(record: ImageRecord, field: str | None) -> str | None:
-    """The value by which an image is grouped, numbers as they compare; None for none."""
-    if field is None or (value := record.metadata.get(field)) is None:
-        return None
-    whole = isinstance(value, float) and value.is_integer()
-    return json.dumps(int(value) if whole else value)
+    return hits

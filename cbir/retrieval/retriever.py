@@ -15,7 +15,7 @@ from cbir.errors import FilterError, ImageError, NotFoundError
 from cbir.gallery import Gallery
 from cbir.images import decode_views
 from cbir.retrieval.candidates import ranked
-from cbir.retrieval.hits import LOOKED_UP_AT_ONCE, look_up, similar_enough
+from cbir.retrieval.hits import grouped, look_up, similar_enough
 from cbir.retrieval.query import (
     Combine,
     Crop,
@@ -27,12 +27,17 @@ from cbir.retrieval.query import (
     name_of_all,
 )
 from cbir.retrieval.reranker import QueryImage, Reranker, rerank_by_all
+from cbir.storage.conditions import unknown_field
 from cbir.types import SearchResult
 
 if TYPE_CHECKING:
     from cbir.embedding import Embedder
     from cbir.filters import Filter
     from cbir.storage.vectors import Vectors
+
+
+SEVERAL_GROUPS = 20
+"""So many times as many candidates are looked at first where hits are grouped."""
 
 
 class Retriever:
@@ -106,16 +111,16 @@ class Retriever:
         blocks = ranked(
             self.gallery,
             towards,
-            first=needed if group_by is None else max_per_group * needed + LOOKED_UP_AT_ONCE,
+            first=needed if group_by is None else SEVERAL_GROUPS * needed,
             without={one for one in (*wanted, *unwanted) if isinstance(one, int)},
             where=where,
             exact=exact,
         )
         if min_similarity is not None:
             blocks = similar_enough(blocks, min_similarity)
-        hits = look_up(
-            self.gallery.catalog, blocks, needed, group_by=group_by, max_per_group=max_per_group
-        )
+        if group_by is not None:
+            blocks = grouped(blocks, self.gallery.catalog, group_by, max_per_group)
+        hits = look_up(self.gallery.catalog, blocks, needed)
         searched = time.perf_counter()
         timings = {"embed": 1000 * (embedded - started), "search": 1000 * (searched - embedded)}
         judged = 0
@@ -178,10 +183,11 @@ class Retriever:
         ]
 
     def _check_field(self, field: str) -> None:
-        from cbir.storage.conditions import unknown_field
-
+        """Raise FilterError for a field that no image has, or that holds lists alone."""
         if field not in (known := self.gallery.catalog.fields()):
             raise FilterError(unknown_field(field, known))
+        if known[field] == {"list"}:
+            raise FilterError(f"{field!r} holds lists; group by a field of single values")
 
 
 def _check(

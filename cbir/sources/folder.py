@@ -37,7 +37,15 @@ class FolderSource:
         for found in self._walk():
             yield found if isinstance(found, FailedImage) else _image(found, self._path)
 
-    def _walk(self) -> Iterator[str | FailedImage]:
+    def keys(self) -> Iterator[str | FailedImage]:
+        """The images' keys without looking at each; and whatever else cannot be looked at.
+
+        A link that leads nowhere now may have been a folder of images, and may be again.
+        """
+        for found in self._walk(unreadable=True):
+            yield found if isinstance(found, FailedImage) else _uri(found)
+
+    def _walk(self, *, unreadable: bool = False) -> Iterator[str | FailedImage]:
         visited: set[tuple[int, int]] = set()
         folders, links = [self._path], deque[str]()
         while folders or links:
@@ -61,7 +69,9 @@ class FolderSource:
             for entry in entries:
                 if _is_folder(entry):
                     (links if entry.is_symlink() else inner).append(entry.path)
-                elif (found := _file(entry)) is not None:
+                elif (found := _file(entry)) is not None and (
+                    unreadable or isinstance(found, str) or _has_image_suffix(entry.name)
+                ):
                     yield found
             folders.extend(reversed(inner))
 
@@ -109,7 +119,10 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _file(entry: os.DirEntry[str]) -> str | FailedImage | None:
-    """An entry's path if it is an image; None for any other file, FIFO, socket or device."""
+    """An entry's path if it is an image; None for any other file, FIFO, socket or device.
+
+    What cannot be looked at is a failure, whatever its name.
+    """
     try:
         if entry.is_file():
             return entry.path if looks_like_image(entry.path) else None
@@ -119,15 +132,20 @@ def _file(entry: os.DirEntry[str]) -> str | FailedImage | None:
         reason = f"broken symbolic link to {printable(path.readlink())}"
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
-    return FailedImage(path_to_uri(entry.path), reason) if _has_image_suffix(entry.name) else None
+    return FailedImage(path_to_uri(entry.path), reason)
 
 
 def _image(path: str, root: str) -> SourceImage | FailedImage:
+    uri = _uri(path)
     try:
-        status = Path(path).stat()
+        status = os.stat(path)  # noqa: PTH116 (speed)
     except OSError as error:
-        return FailedImage(path_to_uri(path), f"cannot be read: {error.strerror}")
+        return FailedImage(uri, f"cannot be read: {error.strerror}")
     name = path.removeprefix(root).removeprefix(os.sep)
-    return SourceImage(
-        path_to_uri(path), printable(name), size=status.st_size, mtime_ns=status.st_mtime_ns
-    )
+    name = name if uri is path else printable(name)
+    return SourceImage(uri, name, size=status.st_size, mtime_ns=status.st_mtime_ns)
+
+
+def _uri(path: str) -> str:
+    # Absolute already, being found below an absolute folder: most paths are their own URI.
+    return path if path.isascii() else path_to_uri(path)

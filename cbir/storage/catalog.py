@@ -7,12 +7,12 @@ vector index can ask what changed since the generation it has seen.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from sqlalchemy import URL, Engine, delete, func, insert, inspect, select, update
+from sqlalchemy import URL, Engine, Text, cast, delete, func, insert, inspect, select, update
 
 from cbir.config import GalleryConfig
 from cbir.errors import GalleryExistsError, GalleryNotFoundError
@@ -20,7 +20,12 @@ from cbir.filters import Filter
 from cbir.metadata import Fields, FieldSummary
 from cbir.storage import conditions, writes
 from cbir.storage.engine import connect, reading, writing
-from cbir.storage.field_values import field_summaries, known_fields
+from cbir.storage.field_values import (
+    distinct_values,
+    field_summaries,
+    known_fields,
+    values_of,
+)
 from cbir.storage.migrations import migrate
 from cbir.storage.projection import Projection
 from cbir.storage.rows import Batch, DescriptorRow, FailureRow, FileState, KnownImage
@@ -39,6 +44,9 @@ from cbir.storage.snapshot import Snapshot
 from cbir.storage.vectors import Ids, Vectors, decode
 from cbir.storage.writes import ROWS_PER_STATEMENT, parts
 from cbir.types import FailedImage, ImageRecord
+
+ROWS_PER_PAGE = 10_000
+"""Rows read at once where all of them are."""
 
 
 class Catalog:
@@ -125,6 +133,20 @@ class Catalog:
         with reading(self._engine) as connection:
             return field_summaries(connection)
 
+    def values(self, field: str, ids: Sequence[int]) -> Mapping[int, Hashable]:
+        """The value that a field has in each of these images; lists and nothing are left out.
+
+        Values are there to be compared with one another: equal ones have the same type, too.
+        Others than those asked for may come along.
+        """
+        with reading(self._engine) as connection:
+            return values_of(connection, field, ids)
+
+    def distinct(self, field: str) -> int:
+        """How many different values a field has; -1 when some image has none, or a list."""
+        with reading(self._engine) as connection:
+            return distinct_values(connection, field)
+
     def known(self, keys: Sequence[str]) -> dict[str, KnownImage]:
         """What is remembered of these images, by key; those never seen are absent."""
         with reading(self._engine) as connection:
@@ -133,6 +155,17 @@ class Catalog:
                 for part in parts(keys)
                 for row in connection.execute(_KNOWN.where(images.c.key.in_(part)))
             }
+
+    def of_source(self, source: str) -> Iterator[Sequence[tuple[Any, ...]]]:
+        """All images of a source (its URI), by id, in pages of rows without objects.
+
+        A row is id, key, URI (None: as the key), name, size, mtime_ns, content hash, and the
+        metadata as JSON text.
+        """
+        query = _ROWS.where(images.c.source_id == sources.c.id, sources.c.uri == source)
+        with reading(self._engine) as connection:
+            streamed = connection.execution_options(yield_per=ROWS_PER_PAGE).execute(query)
+            yield from streamed.partitions()
 
     def known_failures(self, keys: Sequence[str]) -> dict[str, FailureRow]:
         """The failures among these keys."""
@@ -273,6 +306,7 @@ class Catalog:
             return
         with writing(self._engine) as connection:
             source_id = writes.source_id(connection, source)
+            writes.write_moved(connection, source_id, batch.moved)
             writes.write_images(connection, source_id, batch.images)
             writes.write_touched(connection, source_id, batch.touched)
             writes.write_failures(connection, source_id, batch.failures)
@@ -287,10 +321,11 @@ class Catalog:
         with writing(self._engine) as connection:
             writes.write_descriptors(connection, method, rows)
 
-    def remove(self, ids: Sequence[int]) -> int:
-        """Take images out for good. Returns how many there were."""
+    def remove(self, ids: Sequence[int], *, source: str | None = None) -> int:
+        """Take images out for good, of `source` (its URI) alone if given; how many there were."""
         with writing(self._engine) as connection:
-            return writes.remove_images(connection, ids)
+            known = None if source is None else writes.source_id(connection, source)
+            return writes.remove_images(connection, ids, source=known)
 
     def forget_failures(self, keys: Sequence[str]) -> int:
         """Forget failures, for example of files that are gone. Returns how many there were."""
@@ -338,6 +373,16 @@ _KNOWN = select(
     images.c.content_hash,
     images.c.metadata,
 )
+_ROWS = select(
+    images.c.id,
+    images.c.key,
+    images.c.uri,
+    images.c.name,
+    images.c.size,
+    images.c.mtime_ns,
+    images.c.content_hash,
+    cast(images.c.metadata, Text),
+).order_by(images.c.id)
 _SCAN = _RECORD.add_columns(images.c.mtime_ns, images.c.content_hash)
 
 

@@ -119,6 +119,14 @@ def load_header(folder: Path) -> IndexHeader | None:
     return header if header.format == FORMAT else None
 
 
+def complete(folder: Path, header: IndexHeader) -> bool:
+    """Whether every data file of a header has its size at least; their content is not read."""
+    try:
+        return all((folder / p.file).stat().st_size >= p.size for p in header.parts.values())
+    except OSError:
+        return False
+
+
 @contextmanager
 def saving(folder: Path) -> Iterator[bool]:
     """Whether this process alone may save now; another that does so makes it unnecessary."""

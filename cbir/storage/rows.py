@@ -84,6 +84,8 @@ class Batch:
 
     images: list[ImageRow] = field(default_factory=list)
     touched: list[TouchedRow] = field(default_factory=list)
+    moved: list[TouchedRow] = field(default_factory=list)
+    """Images that get another key; they may exchange keys among each other."""
     failures: list[FailureRow] = field(default_factory=list)
 
     def add(self, row: ImageRow | TouchedRow | FailureRow) -> None:
@@ -96,4 +98,4 @@ class Batch:
             self.failures.append(row)
 
     def __len__(self) -> int:
-        return len(self.images) + len(self.touched) + len(self.failures)
+        return len(self.images) + len(self.touched) + len(self.moved) + len(self.failures)

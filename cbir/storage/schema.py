@@ -73,12 +73,14 @@ fields = Table(
 field_values = Table(
     "field_values",
     metadata,
-    Column("image_id", _Id, ForeignKey("images.id"), nullable=False),
-    Column("field_id", Integer, ForeignKey("fields.id"), nullable=False),
+    Column("image_id", _Id, ForeignKey("images.id"), primary_key=True, autoincrement=False),
+    Column("field_id", Integer, ForeignKey("fields.id"), primary_key=True, autoincrement=False),
+    Column("place", Integer, primary_key=True, comment="in a list, from 0; otherwise 0"),
     Column("number", Double, comment="numbers, and booleans as 0 and 1; also in lists"),
     Column("text", Text, comment="texts, and dates in ISO 8601; also in lists"),
     Index("field_values_by_value", "field_id", "number", "text", "image_id"),
-    Index("field_values_by_image", "image_id"),
+    # Clustered by image: new rows are appended, and no further index need find an image's.
+    sqlite_with_rowid=False,
 )
 
 # Apart from `images`, so that a scan of names and sizes does not page through vectors.

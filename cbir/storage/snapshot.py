@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 from sqlalchemy import Connection, func, select
 
+from cbir.filters import Filter
+from cbir.storage import columns, conditions
 from cbir.storage.projection import Projection
 from cbir.storage.schema import embeddings, projections, state, tombstones
 from cbir.storage.vectors import Ids, Vectors, decode
@@ -52,3 +54,23 @@ class Snapshot:
         for rows in result.partitions():
             ids = np.array([row.image_id for row in rows], dtype=np.int64)
             yield ids, decode([row.vector for row in rows], self._dim)
+
+    def contents(self) -> columns.Contents:
+        """Ids, keys and content hashes of all images, ascending by id."""
+        return columns.contents(self._connection)
+
+    def column(self, field: str) -> dict[int, columns.Cell]:
+        """The value of a field by image id; images without it are absent. Raises FilterError."""
+        return columns.column(self._connection, field)
+
+    def check_column(self, field: str) -> None:
+        """Raise FilterError for a field that no image has, and for one that holds lists."""
+        columns.check(self._connection, field)
+
+    def sharing(self, image_id: int, field: str, *, same: bool) -> Ids:
+        """Images with an image's value of a field, or with another one. Raises FilterError."""
+        return columns.sharing(self._connection, image_id, field, same=same)
+
+    def matching(self, where: Filter) -> Ids:
+        """Ids of the images that match a filter, ascending: (N,). Raises FilterError."""
+        return conditions.matching(self._connection, where)

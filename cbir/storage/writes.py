@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from cbir.metadata import plain
+from cbir.metadata import as_json, plain
 from cbir.storage.bulk import insert_rows
 from cbir.storage.field_values import delete_values, insert_values
 from cbir.storage.rows import DescriptorRow, FailureRow, ImageRow, TouchedRow
@@ -117,6 +117,22 @@ def write_touched(connection: Connection, source: int, rows: Sequence[TouchedRow
     forget_failures(connection, [row.key for row in rows])
 
 
+def write_moved(connection: Connection, source: int, rows: Sequence[TouchedRow]) -> None:
+    """Give images other keys. Whoever has a wanted key and does not move itself is removed."""
+    if not rows:
+        return
+    moving = {row.id for row in rows}
+    holders = _ids(connection, [row.key for row in rows]).values()
+    remove_images(connection, [i for i in holders if i not in moving])
+    vacating = [i for i in holders if i in moving]
+    if vacating:  # a ↔ b: keys are unique at every moment, so both wait under another one
+        connection.execute(
+            update(images).where(images.c.id == bindparam("the_id")),
+            [{"the_id": i, "key": f"\0moving:{i}"} for i in vacating],
+        )
+    write_touched(connection, source, rows)
+
+
 def write_failures(connection: Connection, source: int, rows: Sequence[FailureRow]) -> None:
     """Remember what could not be read, replacing what was known of the same key."""
     if not rows:
@@ -148,13 +164,17 @@ def forget_failures(connection: Connection, keys: Sequence[str]) -> int:
     )
 
 
-def remove_images(connection: Connection, ids: Sequence[int]) -> int:
+def remove_images(connection: Connection, ids: Sequence[int], *, source: int | None = None) -> int:
     """Delete images and leave tombstones for the vector indexes. Returns how many there were."""
+    if not ids:
+        return 0
     generation, _ = next_generation(connection)
     removed = 0
     for part in parts(ids):
-        there = connection.execute(select(images.c.id).where(images.c.id.in_(part)))
-        found = there.scalars().all()
+        there = select(images.c.id).where(images.c.id.in_(part))
+        if source is not None:
+            there = there.where(images.c.source_id == source)
+        found = connection.execute(there).scalars().all()
         if found:
             for table in (descriptors, regions, embeddings):
                 connection.execute(delete(table).where(table.c.image_id.in_(found)))
@@ -198,7 +218,22 @@ def _insert(
     insert_rows(
         connection,
         images,
-        [(i, *_image(source, row).values()) for i, row in zip(ids, rows, strict=True)],
+        [
+            (
+                i,
+                row.key,
+                None if row.uri == row.key else row.uri,
+                row.name,
+                source,
+                row.state.size,
+                row.state.mtime_ns,
+                row.content_hash,
+                row.width,
+                row.height,
+                as_json(row.metadata),
+            )
+            for i, row in zip(ids, rows, strict=True)
+        ],
     )
     insert_values(connection, [(i, row.metadata) for i, row in zip(ids, rows, strict=True)])
     insert_rows(
@@ -252,7 +287,6 @@ def _place(row: ImageRow | TouchedRow) -> dict[str, Any]:
 
 
 def _image(source: int, row: ImageRow) -> dict[str, Any]:
-    """The columns of `images` behind the id, in their order."""
     return {
         **_place(row),
         "source_id": source,

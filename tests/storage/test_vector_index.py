@@ -256,3 +256,28 @@ def test_an_inverted_file_is_built_once_there_are_enough(catalog: Catalog, tmp_p
     fill(catalog, MANY, start=100)
     index.catch_up(catalog)
     assert index.kind == "ivf"
+
+
+@pytest.mark.parametrize("count", [0, 1, 700, MANY])
+def test_only_ids_that_are_allowed_are_found(
+    catalog: Catalog, opener: Opener, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    fill(catalog)
+    index = opener()
+    index.catch_up(catalog)
+    chosen = np.sort(np.random.default_rng(0).choice(MANY, count, replace=False)) + 1
+    # Ids beyond those of the index: images that were committed after it caught up.
+    among = np.concatenate([chosen, [MANY + 5, MANY + 9]]).astype(np.int64)
+    queries = np.stack([unit(10_000 + i) for i in range(3)])
+    stored = index.vectors(chosen) if count else np.empty((0, DIM), np.float32)
+    for few in (10 * MANY, 0):  # gathered and compared, and scanned past the others
+        monkeypatch.setattr("cbir.storage.faiss_kinds.FEW_IMAGES", few)
+        monkeypatch.setattr("cbir.storage.faiss_kinds.FEW_PART", MANY * 10)
+        found = index.search(queries, 10, among=among)
+        expected = chosen[np.argsort(-(queries @ stored.T), axis=1)[:, :10]]
+        kept = min(10, count)
+        assert found.ids[:, :kept].tolist() == expected.tolist()
+        assert (found.ids[:, kept:] == -1).all()
+        assert np.isneginf(found.similarities[:, kept:]).all()
+        best = -np.sort(-(queries @ stored.T), axis=1)[:, :10]
+        np.testing.assert_allclose(found.similarities[:, :kept], best, atol=1e-6)

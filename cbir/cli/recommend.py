@@ -1,0 +1,290 @@
+"""`cbir recommend`: similar products for one image of a gallery, or for all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from cbir.cli.options import DEFAULT_GALLERY, GalleryOption, JsonOption
+
+if TYPE_CHECKING:
+    from cbir.gallery import Gallery
+    from cbir.recommendation import Export, Recommendation, Rules
+    from cbir.types import ImageRecord
+
+SAMPLES = 12
+"""Items shown on the contact sheet of --all."""
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(recommend)
+
+
+def recommend(
+    item: Annotated[
+        Optional[str],  # noqa: UP045  typer evaluates the annotation on Python 3.10
+        typer.Argument(help="id:N, a file, or the key or URI of an image.", metavar="ITEM"),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="For every image, into the file of --out.")
+    ] = False,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="With --all: .parquet, .csv or .jsonl.", metavar="FILE"),
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many to recommend.")] = 12,
+    where: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            help="Recommend only what matches, as 'stock=true'; may be repeated.", metavar="COND"
+        ),
+    ] = None,
+    same: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="The item's value in this field; may be repeated.", metavar="FIELD"),
+    ] = None,
+    different: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Another value than the item's; may be repeated.", metavar="FIELD"),
+    ] = None,
+    group_by: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="One image per product, none of the item's own.", metavar="FIELD"),
+    ] = None,
+    diversity: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="0: the most similar; 1: as varied as can be."),
+    ] = 0.0,
+    weight: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Prefer what has more of this number, as margin.", metavar="FIELD"),
+    ] = None,
+    weight_strength: Annotated[
+        float, typer.Option(min=0, help="Similarity that the best weight makes up for.")
+    ] = 0.1,
+    pool: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            min=1,
+            help="How many of the most similar --diversity and --weight choose among.  [4 k]",
+            metavar="N",
+        ),
+    ] = None,
+    min_similarity: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(min=-1, max=1, help="Nothing less alike."),
+    ] = None,
+    keep_duplicates: Annotated[
+        bool, typer.Option("--keep-duplicates", help="Also copies of the item's own image.")
+    ] = False,
+    duplicate_similarity: Annotated[
+        float, typer.Option(min=-1, max=1, help="More alike is a copy.")
+    ] = 0.98,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="With --all: compare all dimensions of all images.")
+    ] = False,
+    html: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Write a contact sheet, too.", metavar="FILE"),
+    ] = None,
+    gallery: GalleryOption = DEFAULT_GALLERY,
+    json: JsonOption = False,
+) -> None:
+    """Recommend similar products for ITEM, or for every image with --all.
+
+    An image without a field of --same or --different is not recommended, and nothing is for it.
+    The score is similarity + WEIGHT_STRENGTH x the share of images of smaller weight.
+    """
+    from cbir.errors import CbirError
+    from cbir.filters import parse_where
+    from cbir.gallery import Gallery
+    from cbir.recommendation import Rules
+
+    if everything == (item is not None):
+        raise CbirError("for what? give either an ITEM, as id:12, or --all with --out FILE")
+    if everything != (out is not None):
+        raise CbirError("--all and --out FILE go together; name a .parquet, .csv or .jsonl file")
+    if pool is not None and pool < k:
+        raise CbirError(f"--pool {pool} is too small for {k} recommendations; make it {k} or more")
+    rules = Rules(
+        k=k,
+        where=parse_where(where) if where else None,
+        same=tuple(same or ()),
+        different=tuple(different or ()),
+        group_by=group_by,
+        keep_duplicates=keep_duplicates,
+        duplicate_similarity=duplicate_similarity,
+        min_similarity=min_similarity,
+        diversity=diversity,
+        weight=weight,
+        weight_strength=weight_strength,
+        pool=pool,
+    )
+    with Gallery.open(gallery) as opened:
+        if out is not None:
+            _for_all(opened, rules, out, exact=exact, html=html, json=json)
+        else:
+            assert item is not None
+            _for_one(opened, rules, item, html=html, json=json)
+    if html is not None and not json:
+        typer.echo(f"contact sheet: {html}")
+
+
+def _for_one(gallery: Gallery, rules: Rules, item: str, *, html: Path | None, json: bool) -> None:
+    from cbir.cli.console import print_json
+    from cbir.recommendation import recommend as work_out
+
+    image = gallery.find(item)
+    found = work_out(gallery, image.id, rules)
+    if html is not None:
+        _write_sheet(html, gallery, rules, [(image, found)], title=f"for {image.name}")
+    if json:
+        print_json({"item": _image_as_json(image), "recommendations": _as_json(found)})
+    else:
+        _print_table(gallery, rules, image, found)
+
+
+def _for_all(
+    gallery: Gallery, rules: Rules, out: Path, *, exact: bool, html: Path | None, json: bool
+) -> None:
+    import dataclasses
+
+    from cbir.cli.console import print_json, progress_line
+    from cbir.recommendation import export_recommendations
+
+    with progress_line("recommending", gallery.count()) as progress:
+        export = export_recommendations(gallery, out, rules, exact=exact, progress=progress)
+    if html is not None:
+        _write_samples(html, gallery, rules)
+    if json:
+        print_json({"out": str(out), **dataclasses.asdict(export)})
+    else:
+        _print_summary(export, rules, out)
+
+
+def _print_table(
+    gallery: Gallery, rules: Rules, item: ImageRecord, found: tuple[Recommendation, ...]
+) -> None:
+    from cbir.cli.console import out, print_columns, printable, similarity_bar
+
+    scored = rules.weight is not None
+    fields = _shown_fields(rules)
+    if found:
+        print_columns(
+            ("#", "similarity", "", *(["score"] if scored else []), "id", *fields, "image"),
+            [
+                (
+                    str(one.rank),
+                    f"{one.similarity:.3f}",
+                    similarity_bar(one.similarity),
+                    *([f"{one.score:.3f}"] if scored else []),
+                    str(one.image.id),
+                    *(printable(str(one.image.metadata.get(field, "–"))) for field in fields),
+                    printable(one.image.name),
+                )
+                for one in found
+            ],
+            align=">><" + (">" if scored else "") + ">" + "<" * len(fields) + "<",
+        )
+    for field in (*rules.same, *rules.different):
+        if field not in item.metadata:
+            out().print(f"{printable(item.name)} has no {field!r}, so nothing fits it")
+    count = f"{len(found)} of {rules.k} wanted" if len(found) < rules.k else str(len(found))
+    out().print(f"{count} for {printable(item.name)} from {gallery.count():,} images", style="dim")
+
+
+def _print_summary(export: Export, rules: Rules, path: Path) -> None:
+    from cbir.cli.console import out
+
+    if export.restarted:
+        out().print("started anew: options or gallery are others than of the run left unfinished")
+    if export.resumed:
+        out().print(f"went on after {export.resumed:,} items of an earlier run")
+    short = [f"{export.items:,} items", f"{export.recommendations:,} recommendations"]
+    if export.short:
+        short.append(f"{export.short:,} with fewer than {rules.k}, {export.without:,} with none")
+    if export.lacking:
+        names = " or ".join((*rules.same, *rules.different))
+        short.append(f"{export.lacking:,} lack {names}")
+    out().print(f"{'   '.join(short)}   in {export.seconds:.1f} s")
+    if export.recall is not None:
+        out().print(
+            f"first pass in {export.dimensions} dimensions, recall {export.recall:.4f} "
+            "(--exact compares all)",
+            style="dim",
+        )
+    out().print(f"written: {path}")
+
+
+def _shown_fields(rules: Rules) -> list[str]:
+    """The fields that the rules speak of, each once."""
+    named = (*rules.same, *rules.different, rules.group_by, rules.weight)
+    return list(dict.fromkeys(name for name in named if name is not None))
+
+
+def _as_json(found: tuple[Recommendation, ...]) -> list[dict[str, Any]]:
+    return [
+        {
+            "rank": one.rank,
+            **_image_as_json(one.image),
+            "similarity": round(one.similarity, 6),
+            "score": round(one.score, 6),
+            "metadata": dict(one.image.metadata),
+        }
+        for one in found
+    ]
+
+
+def _image_as_json(image: ImageRecord) -> dict[str, Any]:
+    return {"id": image.id, "key": image.key, "uri": image.uri}
+
+
+def _write_samples(path: Path, gallery: Gallery, rules: Rules) -> None:
+    """A contact sheet of items spread evenly over the gallery."""
+    from cbir.recommendation import recommend as work_out
+
+    with gallery.catalog.snapshot() as snapshot:
+        ids = snapshot.contents().ids.tolist()
+    chosen = ids[:: max(1, len(ids) // SAMPLES)][:SAMPLES]
+    answers = [(gallery.image(i), work_out(gallery, i, rules)) for i in chosen]
+    title = f"{gallery.path}: {len(answers)} of {len(ids):,} items"
+    _write_sheet(path, gallery, rules, answers, title=title)
+
+
+def _write_sheet(
+    path: Path,
+    gallery: Gallery,
+    rules: Rules,
+    answers: list[tuple[ImageRecord, tuple[Recommendation, ...]]],
+    *,
+    title: str,
+) -> None:
+    from cbir.errors import ImageError
+    from cbir.pages.contact_sheet import Sheet, write_contact_sheet
+    from cbir.sources.stored import read_uri
+    from cbir.types import Hit, RerankScore, SearchResult
+
+    sheets = []
+    for item, found in answers:
+        hits = tuple(
+            Hit(
+                one.rank,
+                one.image,
+                one.similarity,
+                RerankScore("score", one.score) if rules.weight is not None else None,
+            )
+            for one in found
+        )
+        try:
+            shown: bytes | None = read_uri(item.uri)
+        except ImageError:
+            shown = None
+        fields = [
+            f"{name} {item.metadata[name]}"
+            for name in _shown_fields(rules)
+            if name in item.metadata
+        ]
+        sheets.append(Sheet(SearchResult(item.name, hits, {}), shown, note=" · ".join(fields)))
+    write_contact_sheet(path, sheets, title=f"recommended {title}")

@@ -1,0 +1,107 @@
+"""From a source of images to a gallery: decide what is new, embed it, commit it.
+
+    source ─ pages ─► compare with the catalogue ─ chunks ─► worker threads: read, decode, embed
+                                    │                                   │
+                                    └── unchanged, failed ──► batch ◄───┘ ──► one transaction
+
+Each worker takes a chunk all the way through, so that no core waits for another. Chunks are
+committed in the order of the source, which makes a run repeatable. What has gone from the source
+is looked for at other places of it (`moves`), and removed when everything else is committed.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from os import PathLike
+
+from cbir.config import available_cores
+from cbir.embedding import Embedder
+from cbir.errors import SourceShrunkError
+from cbir.gallery import Gallery
+from cbir.indexing.follow import Follower
+from cbir.indexing.ledger import GalleryLedger, PlanLedger, Progress
+from cbir.indexing.settle import Workers, examine, settle
+from cbir.sources import Source, open_source
+from cbir.types import IndexPlan, IndexReport
+
+__all__ = ["index_images", "plan_images"]
+
+
+def index_images(
+    source: str | PathLike[str] | Source,
+    gallery: Gallery,
+    *,
+    embedder: Embedder | None = None,
+    prune: bool = False,
+    force: bool = False,
+    retry_failed: bool = False,
+    progress: Progress | None = None,
+) -> IndexReport:
+    """Bring `gallery` up to `source`: embed what is new or changed, leave the rest.
+
+    A file is unchanged when its size and time stamp are, or else when its content hash is. One
+    that cannot be read becomes a failure with its reason and is tried again when it changes, or
+    at once with `retry_failed`. Interrupted at any point, the next call goes on from there.
+    `progress` is called with the number of images dealt with so far.
+
+    With `prune`, the gallery follows the source: an image of this source whose content now stands
+    under another key is moved there, with its id and embedding, and one that is no longer listed
+    is removed at the end. What is listed but cannot be read now stays.
+
+    Raises SourceError when the source cannot be read at all, SpecMismatchError when `embedder`
+    is not of the gallery's spec, and SourceShrunkError, having removed nothing, when `prune`
+    would leave less than half of the source's images and `force` is not given.
+    """
+    started = time.perf_counter()
+    opened = open_source(source) if isinstance(source, (str, PathLike)) else source
+    embedder = embedder or gallery.embedder(streams=available_cores())
+    gallery.check_spec(embedder.spec, "the embedder")
+    ledger = GalleryLedger(gallery, opened.uri, progress)
+    follower = Follower(opened, gallery.catalog, ledger, retry_failed=retry_failed)
+    work = partial(settle, embedder=embedder, is_twin=follower.is_twin)
+    if not prune or follower.look(force=force):
+        with Workers(work, lambda: embedder.parallelism) as workers:
+            follower.read(workers)
+            follower.finish(workers, force=force)
+        ledger.close()
+    gallery.refresh()
+    if ledger.refusal:
+        raise SourceShrunkError(ledger.refusal)
+    return IndexReport(
+        added=ledger.counts["added"],
+        updated=ledger.counts["updated"] + ledger.counts["touched"],
+        unchanged=ledger.counts["unchanged"],
+        removed=ledger.removed,
+        moved=ledger.counts["moved"],
+        failed=tuple(ledger.failed),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def plan_images(
+    source: str | PathLike[str] | Source,
+    gallery: Gallery | None,
+    *,
+    prune: bool = False,
+    force: bool = False,
+    retry_failed: bool = False,
+    progress: Progress | None = None,
+) -> IndexPlan:
+    """What `index_images` would do with the same arguments; nothing is written or embedded.
+
+    `gallery` is None where there is none yet. New and changed files are read, and only so far
+    that damage behind a file's header is not met: such an image counts as one to add. Raises
+    SourceError when the source cannot be read at all.
+    """
+    started = time.perf_counter()
+    opened = open_source(source) if isinstance(source, (str, PathLike)) else source
+    catalog = None if gallery is None else gallery.catalog
+    ledger = PlanLedger(catalog, progress)
+    follower = Follower(opened, catalog, ledger, retry_failed=retry_failed)
+    work = partial(examine, is_twin=follower.is_twin)
+    if not prune or follower.look(force=force):
+        with Workers(work, available_cores) as workers:
+            follower.read(workers)
+            follower.finish(workers, force=force)
+    return ledger.plan(time.perf_counter() - started)

@@ -1,0 +1,119 @@
+"""Recommendations as a table in a file: CSV, JSON Lines or Parquet, by the file's ending."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from cbir.errors import CbirError, MissingExtraError
+
+__all__ = ["COLUMNS", "RowWriter", "Rows", "check_format", "open_writer"]
+
+COLUMNS = {
+    "item_id": "int64",
+    "item_key": "string",
+    "rank": "int32",
+    "recommended_id": "int64",
+    "recommended_key": "string",
+    "similarity": "float32",
+    "score": "float32",
+}
+"""Every column with its type in Parquet."""
+
+Rows: TypeAlias = Sequence[tuple[int, str, int, int, str, float, float]]
+"""Rows of `COLUMNS`."""
+
+
+class RowWriter(Protocol):
+    """A file that is being written."""
+
+    def __call__(self, rows: Rows) -> None:
+        """Append rows."""
+        ...
+
+
+def check_format(path: Path) -> None:
+    """Raise CbirError for an ending that is none of these, MissingExtraError without pyarrow."""
+    if path.suffix.lower() not in _WRITERS:
+        raise CbirError(f"{path} is of no known format; name it .parquet, .csv or .jsonl")
+    if path.suffix.lower() == ".parquet":
+        _pyarrow()
+
+
+@contextmanager
+def open_writer(path: Path) -> Iterator[RowWriter]:
+    """Write a table to `path`, which is replaced when the end is reached and not before."""
+    check_format(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with _WRITERS[path.suffix.lower()](beside) as write:
+            yield write
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise CbirError(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _csv(path: Path) -> Iterator[RowWriter]:
+    # A key may hold bytes that are not text: written as they are.
+    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+
+        def write(rows: Rows) -> None:
+            writer.writerows((*row[:5], f"{row[5]:.6f}", f"{row[6]:.6f}") for row in rows)
+
+        yield write
+
+
+@contextmanager
+def _jsonl(path: Path) -> Iterator[RowWriter]:
+    with path.open("w", encoding="utf-8") as file:
+
+        def write(rows: Rows) -> None:
+            for row in rows:
+                rounded = (*row[:5], round(row[5], 6), round(row[6], 6))
+                file.write(json.dumps(dict(zip(COLUMNS, rounded, strict=True))) + "\n")
+
+        yield write
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[RowWriter]:
+    arrow, parquet = _pyarrow()
+    schema = arrow.schema(list(COLUMNS.items()))
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+
+        def write(rows: Rows) -> None:
+            columns = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
+            arrays = [
+                arrow.array(column, type=field.type)
+                for column, field in zip(columns, schema, strict=True)
+            ]
+            writer.write_table(arrow.table(arrays, schema=schema))
+
+        yield write
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtraError(
+            "Parquet needs pyarrow: pip install 'cbir[parquet]', or write .csv or .jsonl"
+        ) from error
+    return pyarrow, pyarrow.parquet
+
+
+_WRITERS: dict[str, Any] = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
