@@ -40,15 +40,17 @@ def main() -> None:
 
     numbers = [int(argument) for argument in sys.argv[2:] if argument.isdecimal()]
     count = numbers[0] if numbers else 100_000
-    vectors = embeddings(Path(sys.argv[1]), count + QUERIES + ADDED)
+    vectors = embeddings(Path(sys.argv[1]), QUERIES + ADDED + count)
     kinds = ["flat", "pq", "hnsw"] if count <= 200_000 else ["flat", "pq"]
     with tempfile.TemporaryDirectory(dir="index_data") as name:
         folder = Path(name)
-        np.save(folder / "added.npy", vectors[count : count + ADDED])
-        np.save(folder / "queries.npy", vectors[count + ADDED :])
-        np.save(folder / "gallery.npy", vectors[:count])
-        fill(folder, vectors[:count])
-        del vectors
+        # What is searched is real at every size, and nothing of it is in the gallery.
+        queries, added, gallery = np.split(vectors, [QUERIES, QUERIES + ADDED])
+        np.save(folder / "queries.npy", queries)
+        np.save(folder / "added.npy", added)
+        np.save(folder / "gallery.npy", gallery)
+        fill(folder, gallery)
+        del vectors, queries, added, gallery
         print(f"{count:,} embeddings of 1280 dimensions, {QUERIES} queries, 10 neighbours")
         print(
             f"{'index':<10} {'recall@10':>9} {'p50 ms':>8} {'p95 ms':>8} {'build s':>8} "

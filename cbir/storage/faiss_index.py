@@ -36,7 +36,6 @@ class FaissIndex:
         self._lock = threading.Lock()
         self._index: BuiltIndex | None = None
         self._clear()
-        faiss.omp_set_num_threads(available_cores())
 
     def _clear(self) -> None:
         if self._index is not None:
@@ -54,6 +53,7 @@ class FaissIndex:
         from the catalogue's embeddings. `rebuild` does so in any case.
         """
         with self._lock:
+            faiss.omp_set_num_threads(available_cores())
             if rebuild:
                 self._clear()
             elif self._index is None:
@@ -88,6 +88,9 @@ class FaissIndex:
         similarities = np.full((len(queries), k), -np.inf, dtype=np.float32)
         if found > 0:
             queries = np.ascontiguousarray(queries, dtype=np.float32)
+            # Of the calling thread; more than there are queries would only wait for each other.
+            many = len(queries) > 1
+            faiss.omp_set_num_threads(min(len(queries), available_cores()) if many else 1)
             with self._lock:
                 assert self._index is not None  # it has images
                 scores, rows = self._index.search(queries, found, among=among, exact=exact)

@@ -123,6 +123,10 @@ class RowFile:
 
     def take(self, rows: Ids) -> Vectors:
         """The rows with these numbers: (N,) → (N, D) float32."""
+        return self.halves(rows).astype(np.float32)
+
+    def halves(self, rows: Ids) -> Halves:
+        """The rows with these numbers as they are stored: (N,) → (N, D) float16."""
         in_file = rows < len(self._mapped)
         if in_file.all():
             found = self._mapped[rows]
@@ -133,7 +137,7 @@ class RowFile:
         self._touched += len(rows) * (self._row_bytes + mmap.PAGESIZE)
         if self._touched > RESIDENT_BYTES:
             self._release()
-        return found.astype(np.float32)
+        return found
 
     def scan(self) -> Iterator[tuple[int, Vectors]]:
         """All rows in order: pages of the first row's number and the rows (N, D) float32."""

@@ -216,11 +216,23 @@ class ScanIndex:
         similarities = np.full((len(queries), k), -np.inf, dtype=np.float32)
         ids = np.full((len(queries), k), -1, dtype=np.int64)
         for place, (query, own) in enumerate(zip(queries, rows, strict=True)):
-            found = self._rows.take(own) @ query
+            found = self._similarities(query, own)
             best = np.argsort(-found, kind="stable")[:k]
             similarities[place, : len(best)] = found[best]
             ids[place, : len(best)] = self._ids[own[best]]
         return similarities, ids
+
+    def _similarities(self, query: Vectors, rows: Ids) -> Vectors:
+        """Of a query and rows of the file: (D,), (N,) → (N,)."""
+        if len(rows) == 0:
+            return np.empty(0, np.float32)
+        # FAISS multiplies halves as they are; numpy takes five times as long to widen them.
+        self._halves.reset()
+        self._halves.add_sa_codes(self._rows.halves(rows).view(np.uint8))
+        scores, places = self._halves.search(query[None], len(rows))
+        found = np.empty(len(rows), np.float32)
+        found[places[0]] = scores[0]
+        return found
 
     def _scan(self, queries: Vectors, k: int, among: Ids | None) -> tuple[Vectors, Ids]:
         """The best k of all rows, or of these (ascending), by their vectors."""
@@ -258,6 +270,11 @@ class ScanIndex:
         places = np.minimum(np.searchsorted(known, ids), max(0, len(known) - 1))
         there = known[places] == ids if len(known) else np.zeros(len(ids), bool)
         return np.asarray(rows[places[there]])
+
+    @cached_property
+    def _halves(self) -> Any:
+        kind = faiss.ScalarQuantizer.QT_fp16
+        return faiss.IndexScalarQuantizer(self.dim, kind, faiss.METRIC_INNER_PRODUCT)
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
