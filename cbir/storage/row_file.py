@@ -141,14 +141,18 @@ class RowFile:
 
     def scan(self) -> Iterator[tuple[int, Vectors]]:
         """All rows in order: pages of the first row's number and the rows (N, D) float32."""
+        for start, page in self.pages():
+            yield start, page.astype(np.float32)
+
+    def pages(self) -> Iterator[tuple[int, Halves]]:
+        """All rows in order, as they are stored; a page is good until the next is asked for."""
         for start in range(0, len(self._mapped), SCAN_ROWS):
-            yield start, self._mapped[start : start + SCAN_ROWS].astype(np.float32)
+            yield start, self._mapped[start : start + SCAN_ROWS]
             if start % (32 * SCAN_ROWS) == 0:
                 self._release()
         self._release()
         for start in range(0, self._tail_rows, SCAN_ROWS):
-            page = self._memory()[start : start + SCAN_ROWS]
-            yield len(self._mapped) + start, page.astype(np.float32)
+            yield len(self._mapped) + start, self._memory()[start : start + SCAN_ROWS]
 
     def close(self) -> None:
         """Let go of the file."""

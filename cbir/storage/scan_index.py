@@ -22,7 +22,7 @@ import numpy as np
 from cbir.config import available_cores
 from cbir.storage import index_file
 from cbir.storage.index_file import IndexHeader, Part
-from cbir.storage.row_file import RowFile
+from cbir.storage.row_file import Halves, RowFile
 from cbir.storage.vectors import BuiltKind, Ids, Vectors
 
 TRAINING_VECTORS = 32_768
@@ -226,10 +226,7 @@ class ScanIndex:
         """Of a query and rows of the file: (D,), (N,) → (N,)."""
         if len(rows) == 0:
             return np.empty(0, np.float32)
-        # FAISS multiplies halves as they are; numpy takes five times as long to widen them.
-        self._halves.reset()
-        self._halves.add_sa_codes(self._rows.halves(rows).view(np.uint8))
-        scores, places = self._halves.search(query[None], len(rows))
+        scores, places = self._best(query[None], len(rows), self._rows.halves(rows))
         found = np.empty(len(rows), np.float32)
         found[places[0]] = scores[0]
         return found
@@ -238,21 +235,29 @@ class ScanIndex:
         """The best k of all rows, or of these (ascending), by their vectors."""
         similarities = np.full((len(queries), k), -np.inf, dtype=np.float32)
         ids = np.full((len(queries), k), -1, dtype=np.int64)
-        for start, vectors in self._rows.scan():
-            own = self._ids[start : start + len(vectors)]
+        for start, page in self._rows.pages():
+            own = self._ids[start : start + len(page)]
             kept = np.flatnonzero(own >= 0)
             if among is not None:
-                low, high = np.searchsorted(among, (start, start + len(vectors)))
+                low, high = np.searchsorted(among, (start, start + len(page)))
                 kept = among[low:high] - start
             if not len(kept):
                 continue
-            found = queries @ (vectors if len(kept) == len(vectors) else vectors[kept]).T
+            found, places = self._best(queries, k, page if len(kept) == len(page) else page[kept])
             both = np.concatenate([similarities, found], axis=1)
-            named = np.concatenate([ids, np.broadcast_to(own[kept], found.shape)], axis=1)
+            named = np.concatenate([ids, own[kept][places]], axis=1)
             best = np.argpartition(-both, k - 1, axis=1)[:, :k]
             similarities = np.take_along_axis(both, best, axis=1)
             ids = np.take_along_axis(named, best, axis=1)
         return similarities, ids
+
+    def _best(self, queries: Vectors, k: int, halves: Halves) -> tuple[Vectors, Ids]:
+        """The best k of these rows, or all of fewer: similarities and places, (Q, k) each."""
+        # FAISS multiplies halves as they are; numpy takes five times as long to widen them.
+        self._halves.reset()
+        self._halves.add_sa_codes(halves.view(np.uint8))
+        similarities, places = self._halves.search(queries, min(k, len(halves)))
+        return similarities, places
 
     @cached_property
     def _order(self) -> tuple[Ids, Ids]:
