@@ -16,7 +16,8 @@ from cbir.embedding.vectors import unit_rows
 
 KEPT = Path("index_data/benchmark")
 REAL = 101_200
-"""So many are embedded, for a gallery of 100,000 and what is searched and added; more are mixtures of those, perturbed."""
+"""So many are embedded: a gallery of 100,000, and what is searched and added. More are mixtures
+of those, perturbed."""
 
 Vectors = npt.NDArray[np.float32]
 
