@@ -29,7 +29,7 @@ __all__ = [
 View = Literal["crop", "whole", "zoom"]
 Interpolation = Literal["bilinear", "bicubic"]
 Pooling = Literal["avg", "max", "gem", "rmac", "flatten", "cls", "none"]
-IndexKind = Literal["auto", "flat", "hnsw", "ivf"]
+IndexKind = Literal["auto", "flat", "hnsw", "ivf", "pq"]
 
 DEFAULT_GALLERY = Path("index_data/default")
 DEFAULT_BACKBONE = "efficientnet_lite0"

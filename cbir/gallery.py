@@ -169,9 +169,14 @@ class Gallery:
 
     def refresh(self) -> None:
         """Have the file of the vector index level with the catalogue; one that is, is not read."""
-        header = index_file.header(self.path / VECTORS)
+        folder = self.path / VECTORS
+        header = index_file.load_header(folder)
         level = self.catalog.gallery_id, self.catalog.generation()
-        if header is None or (header.gallery_id, header.generation) != level:
+        if (
+            header is None
+            or (header.gallery_id, header.generation) != level
+            or not index_file.complete(folder, header)
+        ):
             self.vectors()
 
     def embedder(

@@ -42,7 +42,7 @@ def test_content_tells_what_a_time_stamp_hides(folder: Path, gallery: Gallery) -
 
 def test_an_index_that_disagrees_is_found(folder: Path, gallery: Gallery) -> None:
     index_images(folder, gallery)
-    inner = gallery.vectors()._index
+    inner = gallery.vectors()._index._index
     inner.remove_ids(np.array([2]))
     flat = faiss.downcast_index(inner.index)
     rows = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(flat.ntotal, flat.d)

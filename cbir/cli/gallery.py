@@ -33,7 +33,7 @@ def summary(gallery: Gallery) -> str:
     spec = gallery.spec
     count = gallery.count()
     # Foretold rather than looked up: a large index need not be loaded for one word.
-    kind = kind_for(gallery.config.index, count)
+    kind = kind_for(gallery.config.index, count, spec.dim)
     index = "exact index" if kind == "flat" else f"{kind} index"
     return f"gallery {gallery.path}: {count:,} images, {spec.backbone} · {spec.dim}-d · {index}"
 

@@ -37,7 +37,7 @@ PoolingOption = Annotated[
     typer.Option(help="avg, max, gem, rmac, flatten or cls.", metavar="POOLING"),
 ]
 IndexKindOption = Annotated[
-    Optional[Literal["auto", "flat", "hnsw", "ivf"]],  # noqa: UP045  Python 3.10 evaluates it
+    Optional[Literal["auto", "flat", "hnsw", "ivf", "pq"]],  # noqa: UP045  Python 3.10 evaluates it
     typer.Option("--index", help="Kind of vector index; auto chooses by size."),
 ]
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from cbir.storage.vectors import Ids, Vectors
     from cbir.types import Candidates
 
-APPROXIMATE = frozenset({"hnsw", "ivf"})
-
 FIRST_STEP = 64
 """How many images an approximate index is asked for at first, whoever asks."""
 
@@ -42,7 +40,7 @@ def ranked(
       does not reach at all comes from an exact search in the end.
     """
     exact = exact or where is not None  # among the images of a filter every search is exact
-    steady = exact or gallery.config.index not in APPROXIMATE
+    steady = exact or gallery.vectors().kind == "flat"
     shown = np.array(sorted(without), dtype=np.int64)
     size = first + len(shown) + 1 if steady else FIRST_STEP
     while True:

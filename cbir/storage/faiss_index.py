@@ -1,4 +1,4 @@
-"""A vector index in FAISS, kept in a file beside the catalogue it is derived from."""
+"""A vector index in FAISS, kept in files beside the catalogue it is derived from."""
 
 from __future__ import annotations
 
@@ -6,25 +6,23 @@ import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
 
 import faiss
 import numpy as np
 
 from cbir.config import IndexKind, available_cores
 from cbir.storage import index_file
+from cbir.storage.built import BuiltIndex
 from cbir.storage.catalog import Catalog
-from cbir.storage.faiss_kinds import build, can_forget, search, stored_ids
+from cbir.storage.faiss_kinds import FaissBuilt
 from cbir.storage.index_file import IndexHeader
 from cbir.storage.projection import Projection
+from cbir.storage.scan_index import ScanIndex
 from cbir.storage.snapshot import Snapshot
 from cbir.storage.vectors import BuiltKind, Ids, Vectors, kind_for
 from cbir.types import Candidates
 
 log = logging.getLogger(__name__)
-
-REBUILD_GROWTH = 4
-"""An inverted file whose gallery grew this many times needs new lists."""
 
 
 class FaissIndex:
@@ -36,24 +34,26 @@ class FaissIndex:
         self._dim = dim
         self._asked = kind
         self._lock = threading.Lock()
+        self._index: BuiltIndex | None = None
         self._clear()
-        faiss.omp_set_num_threads(available_cores())
 
     def _clear(self) -> None:
-        self._index: Any = None
-        self._kind: BuiltKind = "flat"
+        if self._index is not None:
+            self._index.close()
+        self._index = None
         self._generation = 0
         self._built_count = 0
         self._digest = ""
         self._projection: Projection | None = None
 
     def catch_up(self, catalog: Catalog, *, rebuild: bool = False) -> None:
-        """Read the file if this process has not, apply what changed since, write it again.
+        """Read the files if this process has not, apply what changed since, write them again.
 
         A missing, damaged, foreign or outdated file is not an error: the index is built anew
         from the catalogue's embeddings. `rebuild` does so in any case.
         """
         with self._lock:
+            faiss.omp_set_num_threads(available_cores())
             if rebuild:
                 self._clear()
             elif self._index is None:
@@ -65,7 +65,7 @@ class FaissIndex:
                 digest, self._projection = snapshot.projection
                 if digest != self._digest:
                     self._index, self._digest = None, digest
-                elif level:  # read from its file just now, which holds no projection
+                elif level:  # read from its files just now, which hold no projection
                     return
                 if not self._apply(snapshot):
                     self._build(snapshot)
@@ -88,8 +88,12 @@ class FaissIndex:
         similarities = np.full((len(queries), k), -np.inf, dtype=np.float32)
         if found > 0:
             queries = np.ascontiguousarray(queries, dtype=np.float32)
+            # Of the calling thread; more than there are queries would only wait for each other.
+            many = len(queries) > 1
+            faiss.omp_set_num_threads(min(len(queries), available_cores()) if many else 1)
             with self._lock:
-                scores, rows = search(self._index, queries, found, among=among, exact=exact)
+                assert self._index is not None  # it has images
+                scores, rows = self._index.search(queries, found, among=among, exact=exact)
             scores = np.where(rows >= 0, scores, -np.inf)
             order = np.lexsort((rows, -scores), axis=1)
             ids[:, :found] = np.take_along_axis(rows, order, axis=1)
@@ -97,97 +101,97 @@ class FaissIndex:
         return Candidates(ids, similarities)
 
     def ids(self) -> Ids:
-        return np.empty(0, np.int64) if self._index is None else np.sort(stored_ids(self._index))
+        return np.empty(0, np.int64) if self._index is None else np.sort(self._index.ids())
 
     def vectors(self, ids: Ids) -> Vectors:
         """The projected vectors of these images: (N,) → (N, d). Raises KeyError for others."""
-        if len(ids) == 0:
-            return np.empty((0, self._dim if self._index is None else self._index.d), np.float32)
+        if self._index is None or len(ids) == 0:
+            return np.empty((0, self._dim if self._index is None else self._index.dim), np.float32)
         with self._lock:
-            try:
-                return np.asarray(self._index.reconstruct_batch(ids), dtype=np.float32)
-            except RuntimeError as error:
-                raise KeyError("not all of these images are in the index") from error
+            return self._index.vectors(ids)
 
     def count(self) -> int:
-        return 0 if self._index is None else int(self._index.ntotal)
+        return 0 if self._index is None else self._index.count()
 
     @property
     def kind(self) -> BuiltKind:
         """What the index really is: `auto`, for example, chooses by size."""
-        return self._kind
+        return "flat" if self._index is None else self._index.kind
 
     def close(self) -> None:
         with self._lock:
             self._clear()
 
     def _build(self, snapshot: Snapshot) -> None:
-        self._kind = kind_for(self._asked, snapshot.count)
+        count = snapshot.count
         dim = self._dim if self._projection is None else self._projection.dim
-        self._index = build(self._kind, self._pages(snapshot, 0), dim, snapshot.count)
-        self._built_count = snapshot.count
+        kind, pages = kind_for(self._asked, count, dim), self._pages(snapshot, 0)
+        if kind == "pq":
+            self._folder.mkdir(exist_ok=True)
+            self._index = ScanIndex.build(self._folder, pages, dim)
+        else:
+            self._index = FaissBuilt.build(kind, pages, dim, count)
+        self._built_count = count
 
     def _apply(self, snapshot: Snapshot) -> bool:
         """Bring the index up to the snapshot; False when building anew is the better way."""
-        if self._index is None or self._generation > snapshot.generation:
+        index, count = self._index, snapshot.count
+        if index is None or self._generation > snapshot.generation:
             return False
-        outgrown = snapshot.count > REBUILD_GROWTH * max(1, self._built_count)
-        if kind_for(self._asked, snapshot.count) != self._kind or (
-            outgrown and self._kind == "ivf"
-        ):
+        wanted = kind_for(self._asked, count, index.dim, index.kind)
+        if wanted != index.kind or index.outgrown(count, self._built_count):
             return False
-        there = set(stored_ids(self._index).tolist())
-        gone = there.intersection(snapshot.removed_since(self._generation))
-        if gone and not self._forget(gone):
+        there = index.ids()
+        gone = np.array(snapshot.removed_since(self._generation), np.int64)
+        gone = gone[np.isin(gone, there)]
+        if len(gone) and not index.forget(gone):
             return False
         for ids, vectors in self._pages(snapshot, self._generation):
-            # FAISS would keep both the old and the new vector of an image embedded anew.
-            stale = there.intersection(ids.tolist())
-            if stale and not self._forget(stale):
+            stale = ids[np.isin(ids, there)]
+            if len(stale) and not index.forget(stale):
                 return False
-            self._index.add_with_ids(vectors, ids)
+            index.add(ids, vectors)
         return True
 
     def _pages(self, snapshot: Snapshot, generation: int) -> Iterator[tuple[Ids, Vectors]]:
         for ids, vectors in snapshot.changed_since(generation):
             yield ids, self.project(vectors)
 
-    def _forget(self, ids: set[int]) -> bool:
-        if not can_forget(self._kind):
-            return False
-        self._index.remove_ids(np.fromiter(ids, dtype=np.int64))
-        return True
-
     def _load(self, gallery_id: str) -> None:
-        loaded = index_file.load(self._folder)
-        if loaded is None:
+        for _ in range(3):  # another process may replace the files between our reads
+            header = index_file.load_header(self._folder)
+            if header is None or header.gallery_id != gallery_id or header.dim != self._dim:
+                return
+            if header.kind == "pq":
+                self._index = ScanIndex.load(self._folder, header)
+            else:
+                self._index = FaissBuilt.load(self._folder, header)
+            if self._index is not None:
+                break
+        else:
             return
-        header, data = loaded
-        if header.gallery_id != gallery_id or header.dim != self._dim:
-            return
-        try:
-            index = faiss.deserialize_index(data)
-        except RuntimeError as error:  # FAISS's own word for a file it cannot read
-            log.info("%s: unreadable vector index (%s)", self._folder, error)
-            return
-        self._index = index
-        self._kind = cast(BuiltKind, header.kind)
         self._generation = header.generation
         self._built_count = header.built_count
         self._digest = header.projection
 
     def _save(self, gallery_id: str) -> None:
-        header = IndexHeader(
-            gallery_id=gallery_id,
-            generation=self._generation,
-            kind=self._kind,
-            dim=self._dim,
-            count=self.count(),
-            built_count=self._built_count,
-            projection=self._digest,
-        )
+        assert self._index is not None
         try:
-            index_file.save(self._folder, header, faiss.serialize_index(self._index))
+            with index_file.saving(self._folder) as alone:
+                if not alone:
+                    return
+                current = index_file.load_header(self._folder)
+                header = IndexHeader(
+                    gallery_id=gallery_id,
+                    generation=self._generation,
+                    kind=self._index.kind,
+                    dim=self._dim,
+                    count=self.count(),
+                    built_count=self._built_count,
+                    projection=self._digest,
+                    parts=self._index.save(self._folder, current),
+                )
+                index_file.save_header(self._folder, header)
         except OSError as error:
             # The next process builds it again: slower, never wrong.
             log.warning("%s: vector index not saved (%s)", self._folder, error.strerror)

@@ -1,4 +1,4 @@
-"""How each kind of FAISS index is built, and how it forgets.
+"""Indexes that are FAISS's own: flat, HNSW and inverted files.
 
 All of them store unit vectors under the images' ids and compare by inner product, which is the
 cosine. Approximate kinds trade recall for time on large galleries (Malkov & Yashunin 2018 for
@@ -7,14 +7,23 @@ HNSW; Sivic & Zisserman 2003, Jégou et al. 2011 for inverted files).
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast
 
 import faiss
 import numpy as np
 
+from cbir.storage import index_file
+from cbir.storage.index_file import IndexHeader, Part
 from cbir.storage.vectors import BuiltKind, Ids, Vectors
+
+log = logging.getLogger(__name__)
+
+REBUILD_GROWTH = 4
+"""An inverted file whose gallery grew this many times needs new lists."""
 
 FEW_IMAGES = 2000
 FEW_PART = 50
@@ -27,7 +36,79 @@ HNSW_EF_SEARCH = 128
 TRAINING_VECTORS_PER_LIST = 64
 
 
-def build(kind: BuiltKind, pages: Iterable[tuple[Ids, Vectors]], dim: int, count: int) -> Any:
+class FaissBuilt:
+    """`BuiltIndex` of a FAISS index that maps ids."""
+
+    def __init__(self, index: Any, kind: BuiltKind) -> None:
+        self._index = index
+        self._kind = kind
+
+    @classmethod
+    def build(
+        cls, kind: BuiltKind, pages: Iterable[tuple[Ids, Vectors]], dim: int, count: int
+    ) -> FaissBuilt:
+        """An index over `count` images that come as pages of ids (N,) and vectors (N, D)."""
+        return cls(_build(kind, pages, dim, count), kind)
+
+    @classmethod
+    def load(cls, folder: Path, header: IndexHeader) -> FaissBuilt | None:
+        """What `save` wrote; None when it is missing or damaged."""
+        part = header.parts.get("index")
+        data = None if part is None else index_file.read_part(folder, part)
+        if data is None:
+            return None
+        try:
+            return cls(faiss.deserialize_index(data), cast(BuiltKind, header.kind))
+        except RuntimeError as error:  # FAISS's own word for a file it cannot read
+            log.info("%s: unreadable vector index (%s)", folder, error)
+            return None
+
+    @property
+    def kind(self) -> BuiltKind:
+        return self._kind
+
+    @property
+    def dim(self) -> int:
+        return int(self._index.d)
+
+    def search(
+        self, queries: Vectors, k: int, *, among: Ids | None = None, exact: bool = False
+    ) -> tuple[Vectors, Ids]:
+        return _search(self._index, queries, k, among=among, exact=exact)
+
+    def add(self, ids: Ids, vectors: Vectors) -> None:
+        self._index.add_with_ids(vectors, ids)
+
+    def forget(self, ids: Ids) -> bool:
+        if self._kind == "hnsw":  # a graph cannot, and must be built again
+            return False
+        self._index.remove_ids(ids)
+        return True
+
+    def outgrown(self, count: int, built_count: int) -> bool:
+        return self._kind == "ivf" and count > REBUILD_GROWTH * max(1, built_count)
+
+    def ids(self) -> Ids:
+        return _stored_ids(self._index)
+
+    def count(self) -> int:
+        return int(self._index.ntotal)
+
+    def vectors(self, ids: Ids) -> Vectors:
+        try:
+            return np.asarray(self._index.reconstruct_batch(ids), dtype=np.float32)
+        except RuntimeError as error:
+            raise KeyError("not all of these images are in the index") from error
+
+    def save(self, folder: Path, current: IndexHeader | None) -> Mapping[str, Part]:
+        data = faiss.serialize_index(self._index)
+        return {"index": index_file.write_part(folder, "index", ".faiss", data)}
+
+    def close(self) -> None:
+        self._index = None
+
+
+def _build(kind: BuiltKind, pages: Iterable[tuple[Ids, Vectors]], dim: int, count: int) -> Any:
     """An index over `count` images that come as pages of ids (N,) and vectors (N, D)."""
     if kind == "flat":
         index = faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
@@ -59,12 +140,7 @@ def _build_ivf(pages: Iterable[tuple[Ids, Vectors]], dim: int, count: int) -> An
     return index
 
 
-def can_forget(kind: BuiltKind) -> bool:
-    """Whether single images can be taken out; an HNSW graph must be built again instead."""
-    return kind != "hnsw"
-
-
-def search(
+def _search(
     index: Any, queries: Vectors, k: int, *, among: Ids | None = None, exact: bool = False
 ) -> tuple[Vectors, Ids]:
     """(Q, D) → similarities (Q, k) and ids (Q, k), -1 where there are fewer.
@@ -108,7 +184,7 @@ def _gather(index: Any, among: Ids) -> tuple[Ids, Vectors]:
     try:
         return among, index.reconstruct_batch(among)
     except RuntimeError:  # some are not in the index, which is rare and dear to find out
-        there = among[np.isin(among, stored_ids(index))]
+        there = among[np.isin(among, _stored_ids(index))]
         return there, index.reconstruct_batch(there)
 
 
@@ -121,7 +197,7 @@ def _scan_selected(index: Any, queries: Vectors, k: int, among: Ids) -> tuple[Ve
     # A graph loses its way among images that do not count: its vectors are scanned instead.
     inner = faiss.downcast_index(index.index)
     storage = inner.storage if isinstance(inner, faiss.IndexHNSW) else inner
-    stored = stored_ids(index)
+    stored = _stored_ids(index)
     bits = np.packbits(np.isin(stored, among), bitorder="little")
     selector = faiss.IDSelectorBitmap(len(stored), faiss.swig_ptr(bits))
     params = faiss.SearchParameters(sel=selector)
@@ -129,7 +205,7 @@ def _scan_selected(index: Any, queries: Vectors, k: int, among: Ids) -> tuple[Ve
     return similarities, np.where(rows >= 0, stored[rows], -1)
 
 
-def stored_ids(index: Any) -> Ids:
+def _stored_ids(index: Any) -> Ids:
     """All ids in an index, in no particular order."""
     if isinstance(index, faiss.IndexIDMap2):
         return np.asarray(faiss.vector_to_array(index.id_map), dtype=np.int64)

@@ -1,7 +1,7 @@
-"""A vector index on disk: a data file, and a small JSON file that names it and can vouch for it.
+"""A vector index on disk: data files, and a small JSON file that names them and vouches for them.
 
-The data goes to a new name first; replacing the JSON file is what makes it current. A process
-killed anywhere in between leaves the old pair in place.
+Data goes to new names first; replacing the JSON file is what makes it current. A process killed
+anywhere in between leaves the old state in place.
 """
 
 from __future__ import annotations
@@ -9,24 +9,43 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 import zlib
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 NAME = "index.json"
+LOCK = "lock"
+BUILDING = "building"
+"""What the name of a file begins with that is written ahead of saving."""
+ABANDONED_S = 24 * 3600.0
 
 Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One data file of an index."""
+
+    file: str
+    size: int
+    """Bytes that count; there may be more in a file that is appended to."""
+    crc32: int | None
+    """Of those bytes; None where another part holds checksums."""
+
+
+@dataclass(frozen=True, slots=True)
 class IndexHeader:
-    """What the JSON file says of the data file."""
+    """What the JSON file says of the data files."""
 
     gallery_id: str
     generation: int
@@ -37,61 +56,101 @@ class IndexHeader:
     """How many images there were when the index was last built from nothing."""
     projection: str = ""
     """Digest of what was done to the embeddings; empty for nothing."""
-    file: str = ""
-    size: int = 0
-    crc32: int = 0
+    parts: Mapping[str, Part] = field(default_factory=dict)
     format: int = FORMAT
 
 
-def save(folder: Path, header: IndexHeader, data: Bytes) -> None:
-    """Write both files, synced, so that they are replaced together or not at all."""
-    folder.mkdir(exist_ok=True)
-    name = f"index-{header.generation:08d}-{os.urandom(4).hex()}.faiss"
-    view = data.data
-    full = asdict(header) | {"file": name, "size": len(view), "crc32": zlib.crc32(view)}
+def new_name(stem: str, suffix: str) -> str:
+    """A file name that no other process uses."""
+    return f"{stem}-{os.urandom(6).hex()}{suffix}"
+
+
+def write_part(folder: Path, stem: str, suffix: str, data: Bytes) -> Part:
+    """Write a data file under a new name, synced. Raises OSError."""
+    name, view = new_name(stem, suffix), data.data
     try:
         _write_synced(folder / name, view)
-        temporary = folder / f"{name}.json"
-        _write_synced(temporary, json.dumps(full).encode())
-        temporary.replace(folder / NAME)
     except OSError:
         (folder / name).unlink(missing_ok=True)
-        (folder / f"{name}.json").unlink(missing_ok=True)
+        raise
+    return Part(name, len(view), zlib.crc32(view))
+
+
+def read_part(folder: Path, part: Part) -> Bytes | None:
+    """A data file's content, mapped; None when it is missing or damaged."""
+    try:
+        data = np.memmap(folder / part.file, dtype=np.uint8, mode="r")
+    except (OSError, ValueError) as error:
+        log.info("%s: unreadable vector index (%s)", folder, error)
+        return None
+    if len(data) != part.size or zlib.crc32(data.data) != part.crc32:
+        log.info("%s: the vector index is damaged", folder)
+        return None
+    return data
+
+
+def save_header(folder: Path, header: IndexHeader) -> None:
+    """Make a header's parts the current ones, inside `saving`; all other data files go away."""
+    temporary = folder / new_name("header", ".json")
+    try:
+        _write_synced(temporary, json.dumps(asdict(header)).encode())
+        temporary.replace(folder / NAME)
+    except OSError:
+        temporary.unlink(missing_ok=True)
         raise
     _sync_folder(folder)
-    for old in folder.glob("index-*"):
-        if not old.name.startswith(name):
-            old.unlink(missing_ok=True)
+    kept = {part.file for part in header.parts.values()} | {NAME, LOCK}
+    for path in folder.iterdir():
+        if path.name not in kept and not _being_built(path):
+            path.unlink(missing_ok=True)
 
 
-def header(folder: Path) -> IndexHeader | None:
-    """What the current JSON file says, if its data file has that size at least; unchecked."""
+def load_header(folder: Path) -> IndexHeader | None:
+    """What is current, or None when that is missing, damaged or of another version."""
     try:
-        found = IndexHeader(**json.loads((folder / NAME).read_text()))
-        complete = (folder / found.file).stat().st_size == found.size
-    except (OSError, ValueError, TypeError):
+        data: dict[str, Any] = json.loads((folder / NAME).read_text())
+        parts = {name: Part(**part) for name, part in data.pop("parts").items()}
+        header = IndexHeader(**data, parts=parts)
+    except FileNotFoundError:
         return None
-    return found if complete and found.format == FORMAT else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        log.info("%s: unreadable vector index (%s)", folder, error)
+        return None
+    return header if header.format == FORMAT else None
 
 
-def load(folder: Path) -> tuple[IndexHeader, Bytes] | None:
-    """The current pair, or None when it is missing or damaged."""
-    for _ in range(3):  # another process may replace the pair between our two reads
+def complete(folder: Path, header: IndexHeader) -> bool:
+    """Whether every data file of a header has its size at least; their content is not read."""
+    try:
+        return all((folder / p.file).stat().st_size >= p.size for p in header.parts.values())
+    except OSError:
+        return False
+
+
+@contextmanager
+def saving(folder: Path) -> Iterator[bool]:
+    """Whether this process alone may save now; another that does so makes it unnecessary."""
+    folder.mkdir(exist_ok=True)
+    with (folder / LOCK).open("ab") as file:
         try:
-            header = IndexHeader(**json.loads((folder / NAME).read_text()))
-            data = np.memmap(folder / header.file, dtype=np.uint8, mode="r")
-        except FileNotFoundError:
-            continue
-        except (OSError, ValueError, TypeError) as error:
-            log.info("%s: unreadable vector index (%s)", folder, error)
-            return None
-        if header.format != FORMAT or len(data) != header.size:
-            return None
-        if zlib.crc32(data.data) != header.crc32:
-            log.info("%s: the vector index is damaged", folder)
-            return None
-        return header, data
-    return None
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:  # Windows: two that save at once leave one of two whole states
+            pass
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def _being_built(path: Path) -> bool:
+    """Whether another process may be writing this file before it saves anything."""
+    try:
+        age = time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return True
+    return path.name.startswith(BUILDING) and age < ABANDONED_S
 
 
 def _write_synced(path: Path, data: bytes | memoryview) -> None:

@@ -13,10 +13,13 @@ from cbir.types import Candidates
 if TYPE_CHECKING:
     from cbir.storage.catalog import Catalog
 
-BuiltKind = Literal["flat", "hnsw", "ivf"]
+BuiltKind = Literal["flat", "hnsw", "ivf", "pq"]
 
-IVF_MIN_COUNT = 1000
-"""An inverted file over fewer images saves nothing and has too few to train on."""
+TRAINED_MIN_COUNT = 1000
+"""What is trained on the vectors saves nothing over fewer images, and has too few to learn from."""
+
+FLAT_NUMBERS = 40_000_000
+"""An exact scan of so many (31,000 vectors of 1280 dimensions) takes some 10 ms of one core."""
 
 Vectors = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -56,11 +59,15 @@ class VectorIndex(Protocol):
         ...
 
 
-def kind_for(asked: IndexKind, count: int) -> BuiltKind:
-    """What is built for a gallery of `count` images when `asked` was asked for."""
-    if asked == "auto" or (asked == "ivf" and count < IVF_MIN_COUNT):
-        return "flat"
-    return asked
+def kind_for(asked: IndexKind, count: int, dim: int, current: BuiltKind | None = None) -> BuiltKind:
+    """What suits a gallery of `count` images of `dim` dimensions when `asked` was asked for.
+
+    A gallery about as large as the limit keeps what it has.
+    """
+    if asked == "auto":
+        limit = FLAT_NUMBERS // 2 if current == "pq" else FLAT_NUMBERS
+        asked = "flat" if count * dim <= limit else "pq"
+    return "flat" if asked in ("ivf", "pq") and count < TRAINED_MIN_COUNT else asked
 
 
 def normalised(vectors: Vectors) -> Vectors:
