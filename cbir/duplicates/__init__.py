@@ -4,13 +4,16 @@
 >>> found = find_duplicates(gallery)  # doctest: +SKIP
 >>> [image.name for image in found.groups[0].others]  # doctest: +SKIP
 ['cat-small.jpg']
+>>> gallery.catalog.dismiss([(3, 7)])  # no duplicates, whatever it seems  # doctest: +SKIP
+1
 
-Nothing is ever deleted; `removal_script` writes what a person may run.
+Nothing is ever deleted; `write_script` writes what a person may run.
 """
 
-
+from cbir.duplicates.against import Known, Newcomers, find_known
+from cbir.duplicates.export import export_duplicates
 from cbir.duplicates.find import find_duplicates
-
+from cbir.duplicates.script import removals_of, removals_of_known, write_script
 from cbir.duplicates.values import Duplicates, Evidence, Group, Kind
 
 __all__ = [
@@ -20,7 +23,10 @@ __all__ = [
     "Kind",
     "Known",
     "Newcomers",
+    "export_duplicates",
     "find_duplicates",
     "find_known",
-    "removal_script",
+    "removals_of",
+    "removals_of_known",
+    "write_script",
 ]

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from cbir.duplicates.hashes import meeting
+from cbir.duplicates.hashes import Meeting
 from cbir.duplicates.parts import is_copy
 from cbir.duplicates.stock import Stock, load_contents, load_littles, load_vectors
 from cbir.duplicates.union import Union
@@ -119,7 +119,7 @@ def _nearest(gallery: Gallery, ids: Ids, tell: Progress) -> _Nearest:
 
 def _near(stock: Stock, nearest: _Nearest, union: Union) -> Iterator[Evidence]:
     """Evidence of same whole pictures, the surest first; joins them."""
-    pairs = meeting(stock.prints, stock.prints)
+    pairs = Meeting(stock.prints).pairs(stock.prints)
     known = np.isin(nearest.pairs, stock.ids).all(axis=1)
     pairs = np.concatenate([pairs, np.searchsorted(stock.ids, nearest.pairs[known])])
     pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from cbir.similarity.picture import LOW, Fingerprints
 
-__all__ = ["meeting"]
+__all__ = ["Meeting"]
 
 CODE_BITS = LOW * LOW - 1
 BLOCKS = 5
@@ -27,24 +27,32 @@ Rows = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.uint64]
 
 
-def meeting(queries: Fingerprints, pictures: Fingerprints) -> Rows:
-    """Pairs (P, 2) of a query's row and a picture's that two blocks of some form have in common.
+class Meeting:
+    """The codes of N pictures in ten sorted lists: 160 bytes for each picture."""
 
-    Each pair once, in order.
-    """
-    if not len(queries) or not len(pictures):
-        return np.empty((0, 2), np.int64)
-    found = [np.empty(0, np.int64)]
-    for order, shared in _orders():
-        listed = _permuted(pictures.codes[0], order)
-        by_code = np.argsort(listed, kind="stable")
-        listed = listed[by_code]
-        kept = np.uint64(CODE_BITS - shared)
-        for codes in queries.codes:
-            for own, rows in _beside(_permuted(codes, order), listed, kept):
-                found.append(own * len(pictures) + by_code[rows])
-        found = [np.unique(np.concatenate(found))]
-    return np.stack(np.divmod(found[0], len(pictures)), axis=1)
+    def __init__(self, pictures: Fingerprints) -> None:
+        self._count = len(pictures)
+        self._lists: list[tuple[list[int], np.uint64, Codes, Rows]] = []
+        for order, shared in _orders():
+            codes = _permuted(pictures.codes[0], order)
+            rows = np.argsort(codes, kind="stable")
+            self._lists.append((order, np.uint64(CODE_BITS - shared), codes[rows], rows))
+
+    def pairs(self, queries: Fingerprints) -> Rows:
+        """Pairs (P, 2), a query's row and a picture's, that have two blocks of some form in common.
+
+        Each pair once, in order.
+        """
+        if not len(queries) or not self._count:
+            return np.empty((0, 2), np.int64)
+        pairs = np.empty(0, np.int64)
+        for order, kept, listed, rows in self._lists:
+            found = [pairs]
+            for codes in queries.codes:
+                for own, places in _beside(_permuted(codes, order), listed, kept):
+                    found.append(own * self._count + rows[places])
+            pairs = np.unique(np.concatenate(found))
+        return np.stack(np.divmod(pairs, self._count), axis=1)
 
 
 def _orders() -> Iterator[tuple[list[int], int]]:

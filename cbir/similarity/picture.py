@@ -147,8 +147,7 @@ def local_agreement(
     weight = np.maximum(share, 1e-6)
 
     def mean(plane: Floats) -> Floats:
-        smooth: Floats = cv2.blur(plane * mask, (window, window)) / weight
-        return smooth
+        return np.asarray(cv2.blur(plane * mask, (window, window)) / weight, np.float32)
 
     # Around the mean squares are small, and float32 is exact enough.
     a, b = a - a.mean(), b - b.mean()
@@ -194,7 +193,7 @@ def _basis() -> Floats:
     rows = np.arange(FREQUENCIES)[:, None]
     basis = np.cos(np.pi * (2 * np.arange(SIDE) + 1) * rows / (2 * SIDE)) * (2 / SIDE) ** 0.5
     basis[0] /= 2**0.5
-    return basis.astype(np.float32)
+    return np.asarray(basis, np.float32)
 
 
 def _coefficients(littles: Littles) -> Floats:
