@@ -78,8 +78,10 @@ def group_as_json(group: Group) -> dict[str, Any]:
 
 
 def surest(group: Group, image: ImageRecord) -> Evidence | None:
-    """The first evidence that holds an image in its group."""
-    return next((one for one in group.evidence if image.id in (one.first, one.second)), None)
+    """The first evidence for an image of a group, with the keeper if there is such."""
+    own = [one for one in group.evidence if image.id in (one.first, one.second)]
+    with_keeper = [one for one in own if group.keeper.id in (one.first, one.second)]
+    return next(iter(with_keeper or own), None)
 
 
 def _known_as_json(one: Known) -> dict[str, Any]:

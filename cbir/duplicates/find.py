@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from cbir.duplicates.hashes import Meeting
 from cbir.duplicates.parts import is_copy
-from cbir.duplicates.stock import Stock, load_contents, load_littles, load_vectors
+from cbir.duplicates.stock import Contents, Stock, load_contents, load_littles, load_vectors
 from cbir.duplicates.union import Union
 from cbir.duplicates.values import Duplicates, Evidence, Group, keeper_first
 from cbir.duplicates.verifying import Verifier
-from cbir.duplicates.whole import FORM_NAMES, same_pictures
+from cbir.duplicates.whole import FORM_NAMES, Whole, same_pictures
 from cbir.gallery import Gallery
 from cbir.storage.neighbours import all_nearest
 from cbir.storage.vectors import Ids, Vectors
@@ -44,10 +44,20 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Nearest:
-    """Pairs (P, 2) of ids, the smaller first, the most similar pair first."""
+    """Pairs of similar images, and the similarity of any."""
 
+    ids: Ids
+    """(N,) ascending."""
+    vectors: Vectors
+    """(N, D)"""
     pairs: Pairs
+    """(P, 2) of ids, the smaller first, the most similar pair first."""
     similarities: Vectors
+    """(P,)"""
+
+    def similarity(self, first: int, second: int) -> float:
+        a, b = np.searchsorted(self.ids, (first, second))
+        return float(self.vectors[a] @ self.vectors[b])
 
 
 def find_duplicates(
@@ -92,7 +102,10 @@ def find_duplicates(
         for image_id, record in records.items():
             failed.setdefault(record.uri, FailedImage(record.uri, verifier.failed[image_id]))
     return Duplicates(
-        groups=_grouped(gallery, union, evidence),
+        groups=tuple(
+            replace(group, evidence=(*_of_keeper(group, contents, stock, nearest), *group.evidence))
+            for group in _grouped(gallery, union, evidence)
+        ),
         images=contents.images,
         failed=tuple(failed.values()),
         verified_pairs=compared,
@@ -114,7 +127,8 @@ def _nearest(gallery: Gallery, ids: Ids, tell: Progress) -> _Nearest:
     alike = np.concatenate(similarities)[where]
     order = np.argsort(-alike, kind="stable")
     rows = np.stack(np.divmod(unique[order], max(1, len(ids))), axis=1)
-    return _Nearest(ids[rows] if len(ids) else rows, alike[order])
+    pairs = ids[rows] if len(ids) else rows
+    return _Nearest(ids, vectors, pairs, alike[order])
 
 
 def _near(stock: Stock, nearest: _Nearest, union: Union) -> Iterator[Evidence]:
@@ -124,29 +138,39 @@ def _near(stock: Stock, nearest: _Nearest, union: Union) -> Iterator[Evidence]:
     pairs = np.concatenate([pairs, np.searchsorted(stock.ids, nearest.pairs[known])])
     pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
     both = stock.littles, stock.prints
-    similarities = _lookup(nearest)
     for same in sorted(same_pictures(pairs, both, both), key=lambda same: same.bits):
-        first, second = int(stock.ids[same.first]), int(stock.ids[same.second])
-        if union.join(first, second):
-            alike = similarities(first, second)
-            form = FORM_NAMES[same.form]
-            yield Evidence(first, second, "near", alike, same.bits, form=form)
+        one = _near_evidence(same, stock, nearest)
+        if union.join(one.first, one.second):
+            yield one
 
 
-def _lookup(nearest: _Nearest) -> Callable[[int, int], float | None]:
-    """The similarity of a pair, as far as it is among the nearest."""
-    largest = int(nearest.pairs.max(initial=0)) + 1
-    codes = nearest.pairs[:, 0] * largest + nearest.pairs[:, 1]
-    order = np.argsort(codes)
-    codes = codes[order]
+def _near_evidence(same: Whole, stock: Stock, nearest: _Nearest) -> Evidence:
+    first, second = int(stock.ids[same.first]), int(stock.ids[same.second])
+    alike = nearest.similarity(first, second)
+    return Evidence(first, second, "near", alike, same.bits, form=FORM_NAMES[same.form])
 
-    def similarity(first: int, second: int) -> float | None:
-        place = int(np.searchsorted(codes, first * largest + second))
-        if second >= largest or place == len(codes) or codes[place] != first * largest + second:
-            return None
-        return float(nearest.similarities[order[place]])
 
-    return similarity
+def _of_keeper(
+    group: Group, contents: Contents, stock: Stock, nearest: _Nearest
+) -> Iterator[Evidence]:
+    """What the keeper itself has in common with the others, as a person will compare them."""
+    keeper = group.keeper.id
+    known = {frozenset((one.first, one.second)) for one in group.evidence}
+    asked = [
+        (keeper, image.id) for image in group.others if frozenset((keeper, image.id)) not in known
+    ]
+    # Of images with the same bytes, one is in stock.
+    firsts = np.array([[contents.first_of(i) for i in pair] for pair in asked], np.int64)
+    if not len(asked) or not len(stock.ids):
+        return
+    rows = np.minimum(np.searchsorted(stock.ids, firsts), len(stock.ids) - 1)
+    there = (stock.ids[rows] == firsts).all(axis=1)
+    both = stock.littles, stock.prints
+    found = {(same.first, same.second): same for same in same_pictures(rows[there], both, both)}
+    for row, (first, second) in zip(rows.tolist(), asked, strict=True):
+        if tuple(row) in found:
+            one = _near_evidence(found[tuple(row)], stock, nearest)
+            yield replace(one, first=first, second=second)
 
 
 def _verified(

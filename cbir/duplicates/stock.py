@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -18,7 +19,7 @@ __all__ = ["Contents", "Stock", "load_contents", "load_littles", "load_vectors"]
 IMAGES_PER_PAGE = 8192
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Contents:
     """The images of a gallery by content hash."""
 
@@ -29,6 +30,14 @@ class Contents:
     """The other images of that content, by that id."""
     by_hash: dict[bytes, int]
     """That id by content hash."""
+
+    def first_of(self, image_id: int) -> int:
+        """The image with the lowest id that has the same bytes."""
+        return self.firsts.get(image_id, image_id)
+
+    @cached_property
+    def firsts(self) -> dict[int, int]:
+        return {copy: first for first, copies in self.copies.items() for copy in copies}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -41,7 +41,8 @@ class Group:
     others: tuple[ImageRecord, ...]
     """In the same order."""
     evidence: tuple[Evidence, ...]
-    """For the pairs that hold the group together; not every pair was compared."""
+    """For the keeper and each other one, as far as there is any, and for the pairs that hold the
+    group together; not every pair was compared."""
 
     @property
     def images(self) -> tuple[ImageRecord, ...]:

@@ -62,14 +62,14 @@ def _group(number: int, group: Group) -> str:
     return _section(
         group.keeper,
         copies,
-        f"{number} · keep of {len(group.images)} · {file_size(group.bytes_saved)} to be saved",
+        f"{number} · keep this of {len(group.images)}, save {file_size(group.bytes_saved)}",
     )
 
 
 def _known(one: Known) -> str:
     figure = (
         f'<figure style="--aspect: {aspect_of(one.image):.3f}">{picture_of(one.uri, alt=one.name)}'
-        f"<figcaption><b>{escape(describe(one.evidence))}</b> {escape(one.name)}<br>"
+        f"<figcaption>{_emphasised(one.evidence)}<br>{escape(one.name)}<br>"
         f"{file_size(one.size)}</figcaption></figure>"
     )
     return _section(one.image, [figure], "in the gallery")
@@ -84,11 +84,16 @@ def _section(keeper: ImageRecord, figures: Iterable[str], note: str) -> str:
 
 
 def _figure(image: ImageRecord, one: Evidence | None) -> str:
-    evidence = "" if one is None else f"<b>{escape(describe(one))}</b><br>"
+    evidence = "" if one is None else f"{_emphasised(one)}<br>"
     return (
         f'<figure style="--aspect: {aspect_of(image):.3f}">{picture_of(image.uri, alt=image.name)}'
         f"<figcaption>{evidence}{_facts(image)}</figcaption></figure>\n"
     )
+
+
+def _emphasised(one: Evidence) -> str:
+    kind, *figures = describe(one).split(" · ")
+    return " · ".join([f"<b>{escape(kind)}</b>", *map(escape, figures)])
 
 
 def _facts(image: ImageRecord) -> str:
