@@ -66,6 +66,13 @@ def test_the_same_thing_in_another_colour_is_told() -> None:
     assert agreement(small(red), small(dim), 0).colour < 4
 
 
+@pytest.mark.parametrize("other", [(220, 30, 60), (30, 30, 220), (255, 255, 255), (0, 0, 0)])
+def test_plain_surfaces_are_told_by_their_colour(other: tuple[int, int, int]) -> None:
+    red = small(plain((220, 30, 30)))
+    assert agreement(red, red, 0).colour == 0
+    assert agreement(red, small(plain(other)), 0).colour > 14
+
+
 def test_what_lies_over_a_part_leaves_the_median() -> None:
     one = np.asarray(picture(64, 64, seed=5).convert("L"), np.float32)
     other = one.copy()
