@@ -266,7 +266,7 @@ class Gallery:
     def _drop_vectors(self) -> None:
         if self._vectors is not None:
             self._vectors.close()
-            self._vectors = None
+            self._vectors = self._background = None
 
     def __enter__(self) -> Gallery:
         return self
