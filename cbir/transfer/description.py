@@ -71,19 +71,28 @@ class Description:
             )
         try:
             config = GalleryConfig.from_json(data["gallery"])
-            encoded = data["projection"]
+            projection = _projection(data["projection"], config)
             return cls(
                 config,
-                None
-                if encoded is None
-                else Projection.from_bytes(base64.b64decode(encoded), config.spec.dim),
+                projection,
                 str(data["gallery_id"]),
                 int(data["generation"]),
                 int(data["next_image_id"]),
                 int(data["images"]),
                 bool(data["projected"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise TransferError(
                 f"{where} says nothing that can be read of its gallery; export it again"
             ) from error
+
+
+def _projection(encoded: Any, config: GalleryConfig) -> Projection | None:
+    """Raises ValueError or TypeError for one that is not that of the gallery's whitening."""
+    if encoded is None and config.whitening is None:
+        return None
+    data = base64.b64decode(encoded, validate=True)
+    projection = Projection.from_bytes(data, config.spec.dim)
+    if config.whitening is None or config.whitening.fitted != projection.digest:
+        raise ValueError("another whitening than the gallery's")
+    return projection

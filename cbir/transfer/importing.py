@@ -206,8 +206,8 @@ def _begin(
 def _finish(path: Path) -> None:
     folder = _beside(path)
     try:
-        (folder / PLAN).unlink()
         folder.replace(path)
+        (path / PLAN).unlink()
     except OSError as error:
         raise GalleryError(f"{folder} cannot be renamed to {path}: {error.strerror}") from error
 
