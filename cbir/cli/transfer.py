@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from cbir.gallery import Gallery
     from cbir.transfer import ImportReport
 
-FAILURES_SHOWN = 10
-
 
 def register(app: typer.Typer) -> None:
     app.command("export")(export)
@@ -130,14 +128,11 @@ def import_(
 
 
 def _print_report(report: ImportReport, gallery: Gallery) -> None:
-    from cbir.cli.console import out, printable
+    from cbir.cli.console import out, print_failures
     from cbir.cli.gallery import summary
 
     console = out()
-    for failure in report.failed[:FAILURES_SHOWN]:
-        console.print(f"failed  {printable(failure.uri)}: {printable(failure.reason)}", style="red")
-    if len(report.failed) > FAILURES_SHOWN:
-        console.print(f"failed  and {len(report.failed) - FAILURES_SHOWN:,} more", style="red")
+    print_failures(report.failed)
     counts = [f"added {report.added:,}"]
     if report.updated:
         counts.append(f"updated {report.updated:,}")

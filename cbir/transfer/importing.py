@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig
 from cbir.errors import GalleryError, GalleryNotFoundError, SpecMismatchError, TransferError
-from cbir.gallery import CATALOG, Gallery
+from cbir.gallery import CATALOG, VECTORS, Gallery
 from cbir.transfer.description import Description
 from cbir.transfer.merge import Merge
 from cbir.transfer.npy_file import NpyReader
@@ -28,6 +28,9 @@ __all__ = ["ImportReport", "import_gallery", "row_count"]
 
 PLAN = "import.json"
 """In a gallery that is being made: what of. Without it, it is begun anew."""
+
+OWN = frozenset({CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", VECTORS, PLAN, f".{PLAN}.tmp"})
+"""All there is in such a gallery: a folder with anything else is somebody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,10 @@ def _begin(
             except GalleryNotFoundError:
                 pass
         if folder.exists():
+            if any(file.name not in OWN for file in folder.iterdir()):
+                raise GalleryError(
+                    f"{folder} is no unfinished import; rename it, its place is wanted"
+                )
             # The plan first: what a kill in between leaves then counts for nothing.
             known.unlink(missing_ok=True)
             shutil.rmtree(folder)

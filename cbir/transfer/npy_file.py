@@ -65,7 +65,7 @@ class NpyReader:
         """Raises TransferError for what cannot be read or does not belong together."""
         self._path, self._lines = path, path.with_suffix(".jsonl")
         try:
-            matrix = np.load(path, mmap_mode="r")
+            matrix = np.lib.format.open_memmap(path, mode="r")
         except (OSError, ValueError, EOFError) as error:
             raise TransferError(f"{path} is no .npy file, or is cut off: {error}") from error
         if matrix.ndim != 2 or matrix.dtype.kind != "f":
@@ -85,7 +85,7 @@ class NpyReader:
         first = 0
         for part in self._parts(COMMIT_ROWS):
             # Mapped anew for every page, so that what was read is not counted as ours for long.
-            matrix = np.load(self._path, mmap_mode="r")
+            matrix = np.lib.format.open_memmap(self._path, mode="r")
             vectors = np.array(matrix[first : first + len(part)], np.float32)
             names = dict.fromkeys(name for row in part for name in row)
             columns = {name: [row.get(name) for row in part] for name in names}

@@ -13,7 +13,7 @@ import numpy as np
 
 from cbir.errors import TransferError
 from cbir.metadata import as_json, type_of
-from cbir.sources.paths import path_to_uri, printable
+from cbir.sources.paths import path_to_uri, printable, uri_to_path
 from cbir.sources.stored import content_hash
 from cbir.storage.stored import StoredImage
 from cbir.storage.vectors import Vectors, encode
@@ -23,6 +23,9 @@ from cbir.transfer.roots import Root, moved_image
 
 LENGTH_TOLERANCE = 0.01
 """Ten times what rounding to half precision can do to the length of a unit vector."""
+
+BEYOND = 1 << 63
+"""The first whole number that a database does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ class RowReader:
         self._path = path
         self._reader = reader
         self._roots = roots
-        self._own = reader.description is not None
+        # Another tool may have dropped the head of what cbir wrote, and left the rows.
+        self._own = reader.description is not None or set(COLUMNS) <= set(reader.columns)
         wanted = COLUMNS if self._own else ["uri"]
         missing = [name for name in wanted if name not in reader.columns]
         if missing and reader.rows:
@@ -67,7 +71,7 @@ class RowReader:
                     row = moved_image(row, self._roots)
                     seen.check(row)
                     rows.append(row)
-                except (ValueError, TypeError) as error:
+                except (ValueError, TypeError, RecursionError) as error:
                     rows.append(BadRow(page.first + place, str(error)))
             yield rows
 
@@ -108,24 +112,22 @@ class RowReader:
         What is not known of the image (its size, its content) is left unknown: the next
         `cbir index` of its source looks at it.
         """
-        place = _text(cells, "uri")
-        folder = self._path.absolute().parent
-        uri = place if "://" in place else path_to_uri(folder / place)
+        uri, name = _place(_text(cells, "uri"), self._path.absolute().parent)
         key = _text(cells, "key") if cells.get("key") is not None else uri
         metadata = cells.get("metadata")
         if isinstance(metadata, str):
             metadata = json.loads(metadata)
         if not isinstance(metadata, dict):
             metadata = {
-                name: value
-                for name, value in cells.items()
-                if value is not None and name not in COLUMNS
+                field: value
+                for field, value in cells.items()
+                if value is not None and field not in ("uri", "key", "metadata")
             }
         return StoredImage(
             id=0,
             key=key,
             uri=uri,
-            name=printable(os.path.relpath(place, folder) if Path(place).is_absolute() else place),
+            name=name,
             source=path_to_uri(self._path),
             width=0,
             height=0,
@@ -173,6 +175,16 @@ def _checked(vectors: Vectors) -> tuple[Vectors, dict[int, str]]:
     return np.where(good[:, None], vectors, np.float32(0)), flaws
 
 
+def _place(text: str, folder: Path) -> tuple[str, str]:
+    """The URI and the name of an image: a URL, or a path that may be relative to `folder`."""
+    path = uri_to_path(text)
+    if "://" in path:
+        return text, text
+    path = str(folder / path)
+    name = os.path.relpath(path, folder)
+    return path_to_uri(path), printable(path if name.startswith("..") else name)
+
+
 def _text(cells: Mapping[str, Any], name: str) -> str:
     value = cells.get(name)
     if not isinstance(value, str) or not value or "\0" in value:
@@ -186,6 +198,6 @@ def _text(cells: Mapping[str, Any], name: str) -> str:
 
 def _whole(cells: Mapping[str, Any], name: str) -> int:
     value = cells[name]
-    if isinstance(value, bool) or not isinstance(value, int) or value < -(1 << 63):
+    if isinstance(value, bool) or not isinstance(value, int) or not -BEYOND <= value < BEYOND:
         raise ValueError(f"its {name} is {value!r}, not a whole number")
     return value

@@ -125,6 +125,16 @@ def test_a_place_that_is_taken(shop: Gallery, tmp_path: Path, what: str) -> None
         import_gallery(tmp_path / "shop.npy", place)
 
 
+def test_somebody_s_folder_is_not_taken(shop: Gallery, tmp_path: Path) -> None:
+    export_gallery(shop, tmp_path / "shop.npy")
+    mine = tmp_path / "new.importing" / "notes.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(GalleryError, match="no unfinished import"):
+        import_gallery(tmp_path / "shop.npy", tmp_path / "new")
+    assert mine.read_text() == "mine"
+
+
 # Kills itself the n-th time that it has come to some point.
 DEADLY_IMPORT = """
 import os, signal, sys

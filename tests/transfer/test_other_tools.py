@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rows import spec, unit
+from transfer.shop import everything
 
 from cbir import (
     Gallery,
@@ -144,6 +145,37 @@ def test_another_dimension_is_refused(foreign: Path, tmp_path: Path) -> None:
     with pytest.raises(SpecMismatchError, match=r"3072 dimensions.*16"):
         import_gallery(foreign, tmp_path / "new", spec=spec())
     assert not (tmp_path / "new").exists()
+
+
+def test_rows_whose_head_was_dropped(shop: Gallery, tmp_path: Path) -> None:
+    """As many tools write what they have read: the rows are whole, the spec has to be said."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    file = tmp_path / "shop.parquet"
+    export_gallery(shop, file)
+    parquet.write_table(parquet.read_table(file).replace_schema_metadata(None), file)
+    assert import_gallery(file, tmp_path / "new", spec=shop.spec).added == 7
+    with Gallery.open(tmp_path / "new") as new:
+        assert everything(new) == everything(shop)
+
+
+@pytest.mark.parametrize(
+    ("uri", "stored", "name"),
+    [
+        ("a/1.png", "{folder}/a/1.png", "a/1.png"),
+        ("/a/1.png", "/a/1.png", "/a/1.png"),
+        ("file:///a/1.png", "/a/1.png", "/a/1.png"),
+        ("file:///a/%E9.png", "file:///a/%E9.png", "/a/\\xe9.png"),
+        ("https://host/1.png", "https://host/1.png", "https://host/1.png"),
+    ],
+)
+def test_uris_of_another_tool(tmp_path: Path, uri: str, stored: str, name: str) -> None:
+    np.save(tmp_path / "file.npy", unit(1)[None])
+    (tmp_path / "file.jsonl").write_text(json.dumps({"uri": uri, "name": "mug", "width": 3}))
+    import_gallery(tmp_path / "file.npy", tmp_path / "new", spec=spec())
+    with Gallery.open(tmp_path / "new") as new:
+        image = new.image(1)
+        assert (image.uri, image.name) == (stored.format(folder=tmp_path), name)
+        assert image.metadata == {"name": "mug", "width": 3}
 
 
 def test_lists_of_any_length_are_told_apart(tmp_path: Path) -> None:
