@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Text, cast, select
+from sqlalchemy import Connection, Text, cast, func, select
 
 from cbir.storage.field_values import field_ids
 from cbir.storage.schema import embeddings, field_values, images, sources
@@ -71,11 +71,12 @@ def stored_by_key(connection: Connection, keys: Sequence[str]) -> list[StoredIma
     return _complete(connection, rows, _date_fields(connection))
 
 
+# In the order of what a StoredImage takes, but for the dates.
 _STORED = (
     select(
         images.c.id,
         images.c.key,
-        images.c.uri,
+        func.coalesce(images.c.uri, images.c.key),
         images.c.name,
         sources.c.uri.label("source"),
         images.c.width,
@@ -107,34 +108,7 @@ def _complete(
         for part in parts([row.id for row in rows]):
             for image_id, field_id in connection.execute(query.where(columns[0].in_(part))):
                 dates[image_id].append(kinds[field_id])
-    return [
-        StoredImage(
-            number,
-            key,
-            uri or key,
-            name,
-            source,
-            width,
-            height,
-            size,
-            mtime_ns,
-            content_hash,
-            described,
-            tuple(sorted(dates[number])) if number in dates else (),
-            vector,
-        )
-        for (
-            number,
-            key,
-            uri,
-            name,
-            source,
-            width,
-            height,
-            size,
-            mtime_ns,
-            content_hash,
-            described,
-            vector,
-        ) in rows
-    ]
+    complete: Iterator[list[Any]] = (
+        [*row[:-1], tuple(sorted(dates.get(row.id, ()))), row.vector] for row in rows
+    )
+    return [StoredImage(*values) for values in complete]

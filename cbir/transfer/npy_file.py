@@ -40,9 +40,13 @@ def open_npy_writer(
 ) -> Iterator[Writer]:
     """Write to `path` and two files beside it, replaced at the end. Raises OSError.
 
-    JSON has types of its own: no field gets a column.
+    JSON has types of its own: no field gets a column. Raises TransferError when there are files
+    beside `path` that belong to something else.
     """
     files = path, path.with_suffix(".jsonl"), path.with_suffix(".json")
+    others = [file for file in files[1:] if file.exists()]
+    if others and not path.exists():
+        raise TransferError(f"{others[0]} is there, and not of an export; choose another name")
     head = {
         "descr": np.lib.format.dtype_to_descr(np.dtype(dtype).newbyteorder("<")),
         "fortran_order": False,

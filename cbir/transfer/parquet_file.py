@@ -100,6 +100,9 @@ class ParquetReader:
             raise TransferError(
                 f"{path} has no column {EMBEDDING!r} (columns: {', '.join(schema.names)})"
             )
+        twice = next((name for name in schema.names if schema.names.count(name) > 1), None)
+        if twice is not None:
+            raise TransferError(f"{path}: two columns are called {twice!r}; rename one")
         kind = schema.field(EMBEDDING).type
         lists = arrow.types.is_list(kind) or arrow.types.is_large_list(kind)
         fixed = arrow.types.is_fixed_size_list(kind)
@@ -109,17 +112,20 @@ class ParquetReader:
 
     def pages(self) -> Iterator[Page]:
         first = 1
-        for batch in self._batches(COMMIT_ROWS):
-            columns = {name: batch.column(name).to_pylist() for name in self.columns}
+        # Fields' own columns only repeat what `metadata` says.
+        names = tuple(COLUMNS) if set(COLUMNS) <= set(self.columns) else self.columns
+        for batch in self._batches(COMMIT_ROWS, [*names, EMBEDDING]):
+            columns = {name: batch.column(name).to_pylist() for name in names}
             vectors = _vectors(batch.column(EMBEDDING), self.dim or 0)
             yield Page(first, columns, vectors)
             first += len(batch)
 
-    def _batches(self, size: int, columns: list[str] | None = None) -> Iterator[Any]:
+    def _batches(self, size: int, columns: list[str]) -> Iterator[Any]:
         _, parquet = _pyarrow()
         rows = 0
         try:
-            with parquet.ParquetFile(self._path) as file:
+            # What pyarrow reads ahead it keeps until the file is closed: in the end all of it.
+            with parquet.ParquetFile(self._path, pre_buffer=False) as file:
                 for batch in file.iter_batches(size, columns=columns):
                     yield batch
                     rows += len(batch)

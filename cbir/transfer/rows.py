@@ -71,6 +71,8 @@ class RowReader:
                     row = moved_image(row, self._roots)
                     seen.check(row)
                     rows.append(row)
+                except KeyError as error:
+                    rows.append(BadRow(page.first + place, f"it has no {error}"))
                 except (ValueError, TypeError, RecursionError) as error:
                     rows.append(BadRow(page.first + place, str(error)))
             yield rows

@@ -40,6 +40,11 @@ def _without(name: str) -> Callable[[Path], None]:
     return change
 
 
+def _twice(file: Path) -> None:
+    table = parquet.read_table(file)
+    parquet.write_table(table.append_column("key", table["uri"]), file)
+
+
 def _head(**changed: Any) -> Callable[[Path], None]:
     def change(file: Path) -> None:
         table = parquet.read_table(file)
@@ -68,6 +73,7 @@ def _embeddings(values: Any) -> Callable[[Path], None]:
         (_no_head, "does not say how its embeddings were made"),
         (_without("embedding"), "no column 'embedding'"),
         (_without("key"), "no column 'key'"),
+        (_twice, "two columns are called 'key'"),
         (_head(format=2), "update cbir"),
         (_head(gallery={}), "export it again"),
         (_head(projection="****="), "export it again"),
@@ -184,6 +190,19 @@ def test_a_row_that_is_no_image(
     assert re.search(reason, report.failed[0].reason)
     with Gallery.open(tmp_path / "new") as new:
         assert everything(new) == [image for image in everything(shop) if image.id != 5]
+
+
+def test_a_row_that_lacks_a_column(shop: Gallery, tmp_path: Path) -> None:
+    """The last is a page of its own: no other row of it has the column."""
+    file = tmp_path / "shop.npy"
+    export_gallery(shop, file)
+    lines = file.with_suffix(".jsonl").read_text().splitlines()
+    row = json.loads(lines[6])
+    del row["metadata"]
+    file.with_suffix(".jsonl").write_text("\n".join([*lines[:6], json.dumps(row)]))
+    report = import_gallery(file, tmp_path / "new")
+    assert [failure.reason for failure in report.failed] == ["it has no 'metadata'"]
+    assert report.added == 6
 
 
 def test_bad_rows_of_parquet(shop: Gallery, tmp_path: Path) -> None:

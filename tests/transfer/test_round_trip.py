@@ -158,6 +158,16 @@ def test_what_cannot_be_written(shop: Gallery, tmp_path: Path) -> None:
             export_gallery(shop, tmp_path / "nowhere" / f"file.{ending}")
 
 
+@pytest.mark.parametrize("ending", ["json", "jsonl"])
+def test_other_files_are_not_replaced(shop: Gallery, tmp_path: Path, ending: str) -> None:
+    mine = tmp_path / f"file.{ending}"
+    mine.write_text("mine")
+    with pytest.raises(TransferError, match="choose another name"):
+        export_gallery(shop, tmp_path / "file.npy")
+    assert mine.read_text() == "mine"
+    assert not (tmp_path / "file.npy").exists()
+
+
 def test_the_rows_of_the_shop_differ(shop: Gallery) -> None:
     """The tests above compare what they mean to."""
     stored = everything(shop)
