@@ -6,6 +6,7 @@ A new gallery is made beside its place, in `GALLERY.importing`, and takes it whe
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +26,8 @@ from cbir.transfer.rows import BadRow, RowReader
 from cbir.types import FailedImage
 
 __all__ = ["ImportReport", "import_gallery", "row_count"]
+
+log = logging.getLogger(__name__)
 
 PLAN = "import.json"
 """In a gallery that is being made: what of. Without it, it is begun anew."""
@@ -99,6 +102,8 @@ def import_gallery(
             done += len(page)
             if progress is not None:
                 progress(done)
+        for root in rows.unused:
+            log.warning("%s: no image lies below %s", file, root.old)
         gallery.refresh()
         images = gallery.count()
     if created:

@@ -48,6 +48,8 @@ class RowReader:
         self._path = path
         self._reader = reader
         self._roots = roots
+        self.unused = set(roots)
+        """Roots that no image has been below so far."""
         # Another tool may have dropped the head of what cbir wrote, and left the rows.
         self._own = reader.description is not None or set(COLUMNS) <= set(reader.columns)
         wanted = COLUMNS if self._own else ["uri"]
@@ -68,6 +70,7 @@ class RowReader:
                         raise ValueError(flaws[place])
                     cells = {name: values[place] for name, values in page.columns.items()}
                     row = (self._stored if self._own else self._foreign)(cells, blobs[place])
+                    self.unused -= {r for r in self.unused if r.moved(row.uri) is not None}
                     row = moved_image(row, self._roots)
                     seen.check(row)
                     rows.append(row)

@@ -101,6 +101,17 @@ def test_a_gallery_moves_with_its_files(folder: Path, gallery: Gallery, tmp_path
         assert everything(moved)[0].vector == everything(gallery)[0].vector
 
 
+def test_a_root_of_no_image_is_said(
+    shop: Gallery, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    export_gallery(shop, tmp_path / "shop.npy")
+    roots = [Root("/shop", "/here"), Root("/shap", "/there")]
+    import_gallery(tmp_path / "shop.npy", tmp_path / "new", roots=roots)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path / 'shop.npy'}: no image lies below /shap"
+    ]
+
+
 def test_roots_that_run_together(tmp_path: Path) -> None:
     with make_gallery(tmp_path / "shop", row("/a/1", unit(1)), row("/b/1", unit(2))) as shop:
         export_gallery(shop, tmp_path / "shop.npy")
