@@ -110,7 +110,7 @@ def test_progress_names_what_is_going_on(pairs: Path) -> None:
         rerankers=("sift",),
         progress=lambda what, done, total: told.setdefault(what, []).append((done, total)),
     )
-    assert {"embedding, tiny_image at 32", "reranking, sift"} <= told.keys()
+    assert {"reading", "embedding, tiny_image at 32", "reranking, sift"} <= told.keys()
     assert all(steps[-1][0] == steps[-1][1] for steps in told.values())
 
 
@@ -228,3 +228,23 @@ def test_the_command_in_json(pairs: Path) -> None:
     assert told["recommended"]["commands"][0] == f"cbir index {pairs} --backbone tiny_image"
     assert told["trials"][0]["chosen"] is True
     assert any("no time" in reason for reason in told["left_out"])
+
+
+def test_an_image_that_vanishes_meanwhile_ends_no_more_than_a_stage(
+    pairs: Path, tmp_path: Path
+) -> None:
+    for file in pairs.parent.glob("*.png"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "labels.csv").write_text(pairs.read_text())
+    gone: list[str] = []
+
+    def lose_one(what: str, done: int, total: int) -> None:
+        if what.startswith("embedding") and done == total and not gone:
+            (tmp_path / "7.png").unlink()
+            gone.append(what)
+
+    feed = tmp_path / "labels.csv"
+    tuning = tune(feed, label="label", backbones=TINY, sample=120, progress=lose_one)
+    assert gone
+    assert any(reason.startswith("views: ") for reason in tuning.left_out)
+    assert tuning.setting.commands("photos")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 
@@ -52,9 +53,12 @@ class Sample:
         """The version of an encoded image that should find it. Raises ImageError."""
         return altered(open_rgb(data, max_side=ALTERED_SIDE), seed=len(data))
 
-    def readable(self) -> Sample:
+    def readable(self, progress: Callable[[int], None]) -> Sample:
         """The sample without images that cannot be read. Raises CbirError if too few are left."""
-        kept = [number for number in range(len(self)) if self._is_image(number)]
+        kept = []
+        for number in range(len(self)):
+            kept += [number] if self._is_image(number) else []
+            progress(number + 1)
         if len(kept) < 2:
             raise CbirError("no two images of the sample can be read; try another source")
         return Sample(tuple(self.images[i] for i in kept), self.groups[kept], self.label)

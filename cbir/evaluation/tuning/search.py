@@ -91,8 +91,10 @@ def tune(
     Raises SourceError for a source that cannot be read, CbirError when too few of its images say
     anything, BackboneError and WeightsError for a network that is asked for by name.
     """
-    clock = Clock(budget)
-    tuner = _Tuner(draw(source, label, sample).readable(), clock, progress or _silent)
+    clock, told = Clock(budget), progress or _silent
+    drawn = draw(source, label, sample)
+    readable = drawn.readable(lambda done: told("reading", done, len(drawn)))
+    tuner = _Tuner(readable, clock, told)
     tuner.choose_network(backbones)
     tuner.choose_input()
     tuner.choose_views()
@@ -162,6 +164,8 @@ class _Tuner:
             log.info("a larger input is left out: %s", error)
         except OutOfTimeError:
             self.left_out.append("a larger input: no time")
+        except ImageError as error:
+            self.left_out.append(f"a larger input: {error}")
         measured = []
         for (size, pooling), vectors in self.seen.items():
             spec, _ = resolve_spec(
@@ -181,6 +185,9 @@ class _Tuner:
             others = self._see(base.spec, self.origin, SQUARES[1:], [base.spec.pooling])
         except OutOfTimeError:
             self.left_out.append("views: no time")
+            return
+        except ImageError as error:
+            self.left_out.append(f"views: {error}")
             return
         squares = np.concatenate([centre, others[base.spec.pooling]], axis=2)
         measured, mixtures = [], []
@@ -220,7 +227,8 @@ class _Tuner:
             watch=self._watch,
         )
         try:
-            measured.extend(tried)
+            for each in tried:
+                measured.append(each)
         except OutOfTimeError:
             self.left_out.append("further reranking: no time")
         except ImageError as error:
