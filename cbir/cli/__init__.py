@@ -20,6 +20,7 @@ from cbir.cli import (
     models,
     recommend,
     search,
+    transfer,
     tune,
 )
 from cbir.errors import CbirError
@@ -35,7 +36,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (index, search, recommend, duplicates, compare, evaluate, tune, gallery, models):
+for module in (
+    *(index, search, recommend, duplicates, compare),
+    *(evaluate, tune, gallery, transfer, models),
+):
     module.register(app)
 
 
