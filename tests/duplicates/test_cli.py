@@ -175,6 +175,14 @@ def test_what_cannot_be_done_is_said(
     assert run.err.startswith("error: ")
 
 
+def test_pictures_are_prepared_by_indexing(photographs: Path, tmp_path: Path) -> None:
+    where = ("-g", tmp_path / "g")
+    run = cbir("index", photographs, *where, "--backbone", "tiny_image", "--descriptors", "phash")
+    assert run.code == 0, run.err
+    with Gallery.open(tmp_path / "g") as gallery:
+        assert gallery.catalog.without_descriptors("phash") == []
+
+
 def test_an_interrupted_run_goes_on(
     shop: Path, stocked: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
