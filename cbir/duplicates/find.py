@@ -24,7 +24,10 @@ from cbir.types import FailedImage
 __all__ = ["NEIGHBOURS", "VERIFIED_SIMILARITY", "find_duplicates"]
 
 NEIGHBOURS = 12
-"""Of each image, so many nearest by embedding are looked at."""
+"""Of each image, so many nearest by embedding are looked at by keypoints."""
+
+NEAR_NEIGHBOURS = 5
+"""And so many of the whole pictures: most of those, the hashes find."""
 
 VERIFIED_SIMILARITY = 0.45
 """Less alike, a pair is not compared by keypoints: half of a picture's area reaches 0.6, a
@@ -77,7 +80,8 @@ def find_duplicates(
         if union.join(first, copy)
     ]
     stock = load_littles(gallery, contents.ids, tell)
-    nearest = _nearest(gallery, contents.ids, tell)
+    neighbours = NEIGHBOURS if verify else NEAR_NEIGHBOURS
+    nearest = _nearest(gallery, contents.ids, neighbours, tell)
     evidence += _near(stock, nearest, union)
     failed = {image.uri: image for image in stock.failed}
     compared: int | None = None
@@ -103,11 +107,11 @@ def find_duplicates(
     )
 
 
-def _nearest(gallery: Gallery, ids: Ids, tell: Progress) -> _Nearest:
+def _nearest(gallery: Gallery, ids: Ids, neighbours: int, tell: Progress) -> _Nearest:
     """Each image with those whose embeddings are most like its own."""
     vectors = load_vectors(gallery, ids)
     codes, similarities = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
-    for start, rows, products in all_nearest(vectors, NEIGHBOURS):
+    for start, rows, products in all_nearest(vectors, neighbours):
         own = np.broadcast_to(np.arange(start, start + len(rows))[:, None], rows.shape)
         first, second = np.minimum(own, rows), np.maximum(own, rows)
         codes.append((first * len(ids) + second).ravel())

@@ -88,7 +88,7 @@ def all_nearest(vectors: Vectors, k: int) -> Iterator[tuple[int, Rows, Vectors]]
     k = min(k, count - 1)
     if k < 1:
         return
-    candidates = max(64, 4 * k)
+    candidates = max(32, 4 * k)
     leading = leading_directions(vectors, k + 1, candidates) if count > MANY else None
     size = block_rows(count)
 
