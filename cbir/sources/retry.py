@@ -1,0 +1,49 @@
+"""Trying again what a network may have failed at by chance."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from cbir.errors import ImageError
+
+__all__ = ["ATTEMPTS", "TransientError", "with_retries"]
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 4
+FIRST_WAIT_S = 0.5
+"""Doubled before every further attempt, less up to a half at random: not all come back at once."""
+LONGEST_WAIT_S = 60.0
+"""A server that asks for more is not waited for."""
+
+T = TypeVar("T")
+
+
+class TransientError(Exception):
+    """A failure that may be gone with the next attempt; its text is the reason."""
+
+    def __init__(self, reason: str, wait_s: float | None = None) -> None:
+        """`wait_s` is how long the server asks to be left alone."""
+        super().__init__(reason)
+        self.wait_s = wait_s
+
+
+def with_retries(attempt: Callable[[], T]) -> T:
+    """What `attempt` returns, called again after a TransientError. Raises ImageError in the end."""
+    for number in range(ATTEMPTS):
+        try:
+            return attempt()
+        except TransientError as failure:
+            asked = failure.wait_s or 0.0
+            if asked > LONGEST_WAIT_S:
+                raise ImageError(f"{failure}, and to wait {asked:,.0f} s") from failure
+            if number == ATTEMPTS - 1:
+                raise ImageError(f"{failure} ({ATTEMPTS} attempts)") from failure
+            wait = max(asked, FIRST_WAIT_S * 2**number * random.uniform(0.5, 1.0))
+            log.info("%s; again in %.1f s", failure, wait)
+            time.sleep(wait)
+    raise AssertionError("unreachable")
