@@ -14,23 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["IMAGE_SUFFIXES", "KNOWN_FORMATS", "SIGNATURE_BYTES", "plugin_of", "sniff_format"]
 
 IMAGE_SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".apng",
-        ".webp",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".gif",
-        ".heic",
-        ".heif",
-        ".hif",
-        ".avif",
-    ]
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+    | {".heic", ".heif", ".hif", ".avif"}
 )
 SIGNATURE_BYTES = 32
 """How much of a file's beginning `sniff_format` needs."""

@@ -25,7 +25,7 @@ def coded(image: Image.Image, format: str, orientation: int = 1) -> bytes:
     stored = Image.open(BytesIO(turned(image, orientation, "PNG")))
     exif = stored.getexif().tobytes()
     encoded = BytesIO()
-    pillow_heif.from_pillow(stored).save(encoded, quality=95, exif=exif)
+    pillow_heif.encode(stored.mode, stored.size, stored.tobytes(), encoded, quality=95, exif=exif)
     return encoded.getvalue()
 
 

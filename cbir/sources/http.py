@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import threading
 import time
@@ -9,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from functools import cache
 from typing import IO, TYPE_CHECKING
 
 from cbir.config import max_download, network_timeout
@@ -26,6 +26,7 @@ MOST_REDIRECTS = 5
 CONNECTIONS = 64
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _client_lock = threading.Lock()
+_clients: list[httpx.Client] = []
 
 
 def get(url: str) -> Content:
@@ -51,10 +52,11 @@ def get(url: str) -> Content:
 
 def head(url: str) -> Stamp | None:
     """Bytes and validator of what is at a URL; None where the server does not say."""
+    client = _client()
     import httpx
 
     try:
-        response = _client().head(url, timeout=network_timeout())
+        response = client.head(url, timeout=network_timeout())
     except (httpx.HTTPError, httpx.InvalidURL):
         return None
     if response.status_code != 200:
@@ -79,10 +81,11 @@ def download(url: str, file: IO[bytes]) -> None:
 @contextmanager
 def _response(url: str) -> Iterator[httpx.Response]:
     """A good answer, its body still to be read. Raises TransientError or ImageError."""
+    client = _client()
     import httpx
 
     try:
-        with _client().stream("GET", url, timeout=network_timeout()) as response:
+        with client.stream("GET", url, timeout=network_timeout()) as response:
             status = response.status_code
             reason = f"the server says {status} {response.reason_phrase}".rstrip()
             if status in _AGAIN:
@@ -103,26 +106,27 @@ def _response(url: str) -> Iterator[httpx.Response]:
         raise TransientError(f"cannot be reached: {reason or type(error).__name__}") from error
 
 
-@cache
-def _make_client() -> httpx.Client:
-    try:
-        import httpx
-    except ImportError as error:
-        raise MissingExtraError(
-            "URLs are read with httpx; pip install 'cbir[remote]' brings it"
-        ) from error
-    # `identity`: images are compressed already, and sizes are those of the files.
-    return httpx.Client(
-        headers={"User-Agent": "cbir", "Accept-Encoding": "identity"},
-        follow_redirects=True,
-        max_redirects=MOST_REDIRECTS,
-        limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
-    )
-
-
 def _client() -> httpx.Client:
+    """The one client of this process; it may be used from several threads at once."""
     with _client_lock:
-        return _make_client()
+        if not _clients:
+            try:
+                import httpx
+            except ImportError as error:
+                raise MissingExtraError(
+                    "URLs are read with httpx; pip install 'cbir[remote]' brings it"
+                ) from error
+            kept = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+            client = httpx.Client(
+                # Images are compressed already, and sizes should be those of the files.
+                headers={"User-Agent": "cbir", "Accept-Encoding": "identity"},
+                follow_redirects=True,
+                max_redirects=MOST_REDIRECTS,
+                limits=kept,
+            )
+            _clients.append(client)
+            atexit.register(client.close)
+        return _clients[0]
 
 
 def validator(etag: str | None, modified: datetime | None) -> int | None:

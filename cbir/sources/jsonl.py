@@ -73,9 +73,10 @@ def _row(number: int, line: bytes) -> Row:
         found = json.loads(line)
     except UnicodeDecodeError:
         return Row(number, problem="not UTF-8 text")
-    except (ValueError, RecursionError) as error:
-        reason = str(error).partition(":")[0] or "nested too deeply"
-        return Row(number, problem=f"not JSON: {reason}")
+    except RecursionError:
+        return Row(number, problem="not JSON: nested too deeply")
+    except ValueError as error:
+        return Row(number, problem=f"not JSON: {str(error).partition(':')[0]}")
     if not isinstance(found, dict):
         return Row(number, problem='not a JSON object, as {"path": "a.jpg"}')
     return Row(number, described(found))

@@ -96,12 +96,11 @@ def _filesystem(url: str) -> tuple[Any, str]:
             fs = _filesystems[root]
         return fs, fs._strip_protocol(url)
     except ImportError as error:
-        extra = "s3" if parts.scheme in ("s3", "s3a") and error.name != "fsspec" else "remote"
-        brings = f"pip install 'cbir[{extra}]' brings it"
-        named = error.name in ("fsspec", "s3fs", "aiobotocore", "botocore")
+        extra = "s3" if parts.scheme in ("s3", "s3a") else "remote"
+        library = "fsspec" if error.name == "fsspec" else "s3fs"
         raise MissingExtraError(
-            f"{parts.scheme}:// is read with {error.name}; {brings}"
-            if named and error.name
+            f"{parts.scheme}:// is read with {library}; pip install 'cbir[{extra}]' brings it"
+            if extra == "s3" or library == "fsspec"
             else f"{parts.scheme}:// cannot be read: {_reason(error)}"
         ) from error
     except Exception as error:  # unknown protocols, impossible URLs

@@ -38,7 +38,8 @@ class TarSource:
     """The images of one tar, of all tars in a folder, or of those that a brace pattern names.
 
     The .json, .txt and .cls of a sample become the metadata of its images: the fields of the
-    object, and a text and a class number under the extension's name.
+    object, and a text and a class number under the extension's name. A damaged tar is a failure;
+    the samples before are read, except the last one, of which something may be missing.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, key: str | None = None) -> None:
