@@ -194,7 +194,8 @@ def test_other_protocols_of_fsspec(gallery: Gallery, monkeypatch: pytest.MonkeyP
 
 def test_without_s3fs_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(objects, "_filesystems", {})
-    monkeypatch.setattr(sys.modules["fsspec.registry"], "_registry", {})
+    known = sys.modules["fsspec.registry"]._registry
+    monkeypatch.delitem(known, "s3", raising=False)
     monkeypatch.setitem(sys.modules, "s3fs", None)
     run = index(tmp_path)
     assert run.code == 1

@@ -4,9 +4,10 @@
                                     │                                   │
                                     └── unchanged, failed ──► batch ◄───┘ ──► one transaction
 
-Each worker takes a chunk all the way through, so that no core waits for another. Chunks are
-committed in the order of the source, which makes a run repeatable. What has gone from the source
-is looked for at other places of it (`moves`), and removed when everything else is committed.
+Each worker takes a chunk all the way through, so that no core waits for another; what lies behind
+a network is read ahead by threads of its own. Chunks are committed in the order of the source,
+which makes a run repeatable. What has gone from the source is looked for at other places of it
+(`moves`), and removed when everything else is committed.
 """
 
 from __future__ import annotations

@@ -29,6 +29,9 @@ class BucketSource:
 
     def __iter__(self) -> Iterator[SourceImage | FailedImage]:
         for url, size, stamp in self._images():
+            if size == 0:
+                yield FailedImage(url, "empty file")
+                continue
             name = url.removeprefix(f"{self.root}/")
             yield SourceImage(
                 url, name.rpartition("/")[2] if name == url else name, {}, size, stamp

@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
+from copy import copy
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -54,7 +55,11 @@ class ManifestSource:
 
     def with_key(self, key: str) -> ManifestSource:
         """The same images, known by another column."""
-        return ManifestSource(uri_to_path(self.uri), image_column=self.image_column, key=key)
+        other = copy(self)
+        other.key = key
+        if key or self.key:  # whose column is read as text
+            other._opened = None
+        return other
 
     def count(self) -> int:
         return self._rows().count()
@@ -74,8 +79,11 @@ class ManifestSource:
         state = status.st_size, status.st_mtime_ns
         if self._opened is None or self._opened[0] != state:
             names = {self.image_column, self.key or self.image_column}
-            rows = open_rows(path, image_column=self.image_column, names=names)
-            self._check(rows.columns)
+            try:
+                rows = open_rows(path, image_column=self.image_column, names=names)
+                self._check(rows.columns)
+            except SourceError as error:  # of the copy, which nobody knows
+                raise SourceError(str(error).replace(path, self._shown)) from error
             self._opened = state, rows
         return self._opened[1]
 
