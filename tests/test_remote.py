@@ -123,6 +123,20 @@ def test_with_a_key_a_url_may_change(web: Web, feed: Path) -> None:
         assert gallery.find(f"{web.url}/new/5.png").id == gallery.find("A5").id
 
 
+def test_another_place_s_validator_says_nothing(web: Web, feed: Path) -> None:
+    web.validators = ("last-modified",)  # the same for all, and bitmaps are of one size
+    for folder, seed in (("old", 1), ("new", 2)):
+        web.files[f"/{folder}/0.bmp"] = encode(picture(seed=seed), "BMP")
+    write(feed, [{"url": f"{web.url}/old/0.bmp", "sku": "A"}])
+    index(feed, "--key", "sku")
+    with Gallery.open(feed.parent / "g") as gallery:
+        before = gallery.embedding(1)
+    write(feed, [{"url": f"{web.url}/new/0.bmp", "sku": "A"}])
+    assert counts(index(feed, "--json")) == {"updated": 1}
+    with Gallery.open(feed.parent / "g") as gallery:
+        assert float(before @ gallery.embedding(1)) < 0.9
+
+
 def test_prune_keeps_what_cannot_be_reached(web: Web, feed: Path) -> None:
     index(feed)
     web.scripts = {f"/img/{n}.png": [(503, {})] * 9 for n in range(6)}

@@ -33,13 +33,21 @@ class Pending:
     ahead: Future[Content | None] | None = None
     """Its content, being read already."""
 
+    @property
+    def before(self) -> FailureRow | KnownImage | None:
+        """What was read at this very place the last time."""
+        if self.failure is not None and self.failure.state is not None:
+            return self.failure
+        moved = self.known is None or self.known.uri != self.image.uri
+        return None if moved else self.known
+
     def content(self) -> Content | None:
         """The content; None where its server says that it is as it was. Raises ImageError."""
         return self.read() if self.ahead is None else self.ahead.result()
 
     def read(self) -> Content | None:
-        before = self.failure or self.known
-        state = None if before is None else before.state
+        """The content, as `content`, but read now."""
+        state = None if self.before is None else self.before.state
         return self.image.fetch((None, None) if state is None else (state.size, state.mtime_ns))
 
 
@@ -159,10 +167,11 @@ def _read(item: Pending, is_twin: IsTwin) -> tuple[bytes, bytes, FileState] | Ou
         # Not the content's fault, and a time stamp would not tell when it is mended.
         return _failed(item.image, str(error), None)
     if content is None:
-        if item.failure is not None:
-            return _failed_again(item.image, item.failure)
-        assert item.known is not None
-        return _same_content(item.image, item.known, item.known.state)
+        before = item.before
+        if isinstance(before, FailureRow):
+            return _failed_again(item.image, before)
+        assert before is not None
+        return _same_content(item.image, before, before.state)
     digest, state = content_hash(content.data), _state(item.image, content)
     if item.known is not None and item.known.content_hash == digest:
         return _same_content(item.image, item.known, state)

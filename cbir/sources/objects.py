@@ -16,6 +16,9 @@ from cbir.sources.stored import Stamp
 
 __all__ = ["copy", "listing", "read", "state"]
 
+ATTEMPTS = 2
+"""Few: the libraries of buckets try again themselves."""
+
 _lock = threading.Lock()
 _filesystems: dict[str, Any] = {}
 """By scheme and host: fsspec would make one for every thread."""
@@ -80,7 +83,7 @@ def _tried(url: str, work: Callable[[Any, str], T]) -> T:
                 raise ImageError(_reason(error)) from error
             raise TransientError(f"cannot be read: {_reason(error)}") from error
 
-    return with_retries(once)
+    return with_retries(once, attempts=ATTEMPTS)
 
 
 def _filesystem(url: str) -> tuple[Any, str]:

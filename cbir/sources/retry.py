@@ -32,17 +32,18 @@ class TransientError(Exception):
         self.wait_s = wait_s
 
 
-def with_retries(attempt: Callable[[], T]) -> T:
+def with_retries(attempt: Callable[[], T], *, attempts: int | None = None) -> T:
     """What `attempt` returns, called again after a TransientError. Raises ImageError in the end."""
-    for number in range(ATTEMPTS):
+    attempts = attempts or ATTEMPTS
+    for number in range(attempts):
         try:
             return attempt()
         except TransientError as failure:
             asked = failure.wait_s or 0.0
             if asked > LONGEST_WAIT_S:
                 raise ImageError(f"{failure}, and to wait {asked:,.0f} s") from failure
-            if number == ATTEMPTS - 1:
-                raise ImageError(f"{failure} ({ATTEMPTS} attempts)") from failure
+            if number == attempts - 1:
+                raise ImageError(f"{failure} ({attempts} attempts)") from failure
             wait = max(asked, FIRST_WAIT_S * 2**number * random.uniform(0.5, 1.0))
             log.info("%s; again in %.1f s", failure, wait)
             time.sleep(wait)
