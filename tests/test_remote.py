@@ -1,6 +1,7 @@
 """Galleries of images that lie behind URLs."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from terminal import Run, cbir
 from web import Web, serve
 
 from cbir import Gallery, index_images
-from cbir.sources import retry
+from cbir.sources import ManifestSource, retry
 
 
 @pytest.fixture
@@ -145,6 +146,26 @@ def test_prune_keeps_what_cannot_be_reached(web: Web, feed: Path) -> None:
     web.scripts, web.heads = {}, True
     write(feed, [{"url": f"{web.url}/img/{n}.png", "sku": f"A{n}"} for n in range(5)])
     assert counts(index(feed, "--json", "--prune")) == {"removed": 1, "unchanged": 5}
+
+
+def test_an_interrupted_run_waits_for_no_server(
+    web: Web, feed: Path, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cbir.indexing.follow.PAGE", 1)
+    web.scripts["/img/0.png"] = [(503, {"Retry-After": "50"})]
+    calls: list[int] = []
+
+    def interrupt(done: int) -> None:
+        calls.append(done)
+        if len(calls) == 2:  # the first image is being waited for
+            while not web.asked("GET"):
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        index_images(ManifestSource(feed, image_column="url"), gallery, progress=interrupt)
+    assert time.monotonic() - started < 20
 
 
 def test_many_are_read_at_once(web: Web, tmp_path: Path, gallery: Gallery) -> None:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from threading import Event
 from typing import Literal, TypeAlias
 
 from cbir.embedding import Embedder, embed_views
@@ -14,6 +15,7 @@ from cbir.images import DecodedImage, check_header, decode_views
 from cbir.metadata import plain
 from cbir.sources import SourceImage
 from cbir.sources.paths import is_remote
+from cbir.sources.retry import stop_at
 from cbir.sources.stored import Content, content_hash
 from cbir.storage.catalog import Catalog
 from cbir.storage.rows import FailureRow, FileState, ImageRow, KnownImage, TouchedRow
@@ -241,6 +243,7 @@ class Workers:
         self._enough = 0
         self._pool: ThreadPoolExecutor | None = None
         self._readers: ThreadPoolExecutor | None = None
+        self._stop = Event()
         self._under_way: deque[Future[Sequence[Outcome | Twin]]] = deque()
 
     def exchange(self, chunk: Sequence[Pending]) -> Sequence[Outcome | Twin]:
@@ -257,7 +260,7 @@ class Workers:
 
     def _read_ahead(self, chunk: Sequence[Pending]) -> list[Pending]:
         if self._readers is None:
-            self._readers = ThreadPoolExecutor(READERS, "cbir-read")
+            self._readers = ThreadPoolExecutor(READERS, "cbir-read", stop_at, (self._stop,))
             self._enough += READ_AHEAD
         return [replace(item, ahead=self._readers.submit(item.read)) for item in chunk]
 
@@ -269,7 +272,9 @@ class Workers:
     def __enter__(self) -> Workers:
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: object, *exception: object) -> None:
+        if kind is not None:  # interrupted: a server may have asked for a minute's patience
+            self._stop.set()
         for pool in (self._readers, self._pool):
             if pool is not None:
                 pool.shutdown(cancel_futures=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from cbir.errors import ImageError
 
-__all__ = ["ATTEMPTS", "TransientError", "with_retries"]
+__all__ = ["ATTEMPTS", "TransientError", "stop_at", "with_retries"]
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,8 @@ LONGEST_WAIT_S = 60.0
 
 T = TypeVar("T")
 
+_thread = threading.local()
+
 
 class TransientError(Exception):
     """A failure that may be gone with the next attempt; its text is the reason."""
@@ -30,6 +33,11 @@ class TransientError(Exception):
         """`wait_s` is how long the server asks to be left alone."""
         super().__init__(reason)
         self.wait_s = wait_s
+
+
+def stop_at(event: threading.Event) -> None:
+    """Have this thread wait no longer, and try nothing again, once the event is set."""
+    _thread.stop = event
 
 
 def with_retries(attempt: Callable[[], T], *, attempts: int | None = None) -> T:
@@ -46,5 +54,9 @@ def with_retries(attempt: Callable[[], T], *, attempts: int | None = None) -> T:
                 raise ImageError(f"{failure} ({attempts} attempts)") from failure
             wait = max(asked, FIRST_WAIT_S * 2**number * random.uniform(0.5, 1.0))
             log.info("%s; again in %.1f s", failure, wait)
-            time.sleep(wait)
+            stop: threading.Event | None = getattr(_thread, "stop", None)
+            if stop is None:
+                time.sleep(wait)
+            elif stop.wait(wait):
+                raise ImageError(f"{failure}, and nobody waits any longer") from failure
     raise AssertionError("unreachable")

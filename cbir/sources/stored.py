@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from cbir.errors import ImageError
 from cbir.sources.paths import is_remote, read_file, uri_to_path
@@ -12,7 +13,7 @@ from cbir.sources.tar_index import member_path, member_state, read_member
 
 __all__ = ["Content", "Stamp", "content_hash", "fetch", "file_state", "read_uri"]
 
-Stamp = tuple["int | None", "int | None"]
+Stamp: TypeAlias = tuple[int | None, int | None]
 """Bytes and time stamp of an image, as far as they are known."""
 
 
@@ -48,11 +49,9 @@ def fetch(uri: str, *, known: Stamp = (None, None)) -> Content | None:
     """
     from cbir.sources.remote import is_unchanged, read_remote
 
-    return (
-        None
-        if known[1] is not None and is_unchanged(uri, known)
-        else read_remote(uri, validate=True)
-    )
+    if known[1] is not None and is_unchanged(uri, known):
+        return None
+    return read_remote(uri, validate=True)
 
 
 def content_hash(data: bytes) -> bytes:

@@ -50,7 +50,8 @@ def members(path: str) -> Iterator[Member]:
         try:
             tar = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115  `file` is what is closed
             while (info := tar.next()) is not None:
-                tar.members = []  # type: ignore[attr-defined]  # it would remember everything it has seen
+                # It would remember all of them, a kilobyte each.
+                tar.members = []  # type: ignore[attr-defined]
                 name = posixpath.normpath(info.name).lstrip("/")
                 hidden = any(part.startswith(".") for part in name.split("/"))
                 if info.isreg() and not info.issparse() and not hidden:
