@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
-from cbir.errors import MissingExtraError, SourceError
+from cbir.errors import SourceError
+from cbir.files import import_pyarrow
 from cbir.sources.columns import is_empty
 from cbir.sources.paths import printable
 from cbir.sources.rows import Row
@@ -50,14 +51,7 @@ class ParquetRows:
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:
-        try:
-            import pyarrow
-            from pyarrow import parquet
-        except ImportError as error:
-            raise MissingExtraError(
-                f"{printable(self._path)}: Parquet is read with pyarrow; "
-                "pip install 'cbir[parquet]' brings it"
-            ) from error
+        pyarrow, parquet = import_pyarrow("list the images in a .csv or .jsonl")
         try:
             with parquet.ParquetFile(self._path) as file:
                 yield file
