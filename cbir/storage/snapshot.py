@@ -13,7 +13,7 @@ from cbir.filters import Filter
 from cbir.storage import columns, conditions
 from cbir.storage.field_shapes import FieldShape, field_shapes
 from cbir.storage.projection import Projection
-from cbir.storage.schema import embeddings, projections, state, tombstones
+from cbir.storage.schema import embeddings, projections, sources, state, tombstones
 from cbir.storage.stored import StoredImage, stored_pages
 from cbir.storage.vectors import Ids, Vectors, decode
 
@@ -50,6 +50,12 @@ class Snapshot:
     def next_image_id(self) -> int:
         """The first id that no image has had."""
         return int(self._connection.execute(select(state.c.next_image_id)).scalar_one())
+
+    @cached_property
+    def key_columns(self) -> dict[str, str]:
+        """By which column a source's images are known, for those that are not known by place."""
+        keyed = select(sources.c.uri, sources.c.key_column).where(sources.c.key_column.is_not(None))
+        return {row.uri: row.key_column for row in self._connection.execute(keyed)}
 
     def stored(self, *, among: Ids | None = None, page: int = 8192) -> Iterator[list[StoredImage]]:
         """Images with everything that is kept of them, in the order of ids, page by page.

@@ -91,6 +91,7 @@ def import_gallery(
         gallery = Gallery.open(path)
         gallery.check_spec(config.spec, str(file))
     with gallery:
+        _remember_keys(gallery, reader.description, roots)
         keep_ids = created and reader.description is not None
         merge = Merge(gallery, keep_ids=keep_ids)
         failed: list[FailedImage] = []
@@ -213,6 +214,15 @@ def _begin(
     except OSError as error:
         raise GalleryError(f"{folder} cannot be written: {error.strerror}") from error
     return gallery
+
+
+def _remember_keys(
+    gallery: Gallery, description: Description | None, roots: Sequence[Root]
+) -> None:
+    """Let the next `cbir index` of a source know its images as the exported gallery does."""
+    for source, column in ({} if description is None else description.key_columns).items():
+        if gallery.catalog.key_column(here := moved_uri(source, roots)) is None:
+            gallery.catalog.set_key_column(here, column)
 
 
 def _finish(path: Path) -> None:
