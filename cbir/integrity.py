@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
 from cbir.sources.stored import content_hash, file_state, read_uri
+from cbir.storage.vectors import REGION_ROWS
+
+if TYPE_CHECKING:
+    from cbir.storage.faiss_index import FaissIndex
+    from cbir.storage.snapshot import Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +64,37 @@ def verify_gallery(gallery: Gallery, *, content: bool = False) -> VerifyReport:
 
 
 def _compare_index(gallery: Gallery) -> list[str]:
-    index = gallery.vectors()
-    found = index.ids()
+    """The vector index against the catalogue, that of regions included."""
+    wholes, parts = gallery.vectors(), gallery.parts()
     with gallery.catalog.snapshot() as snapshot:
-        expected: set[int] = set()
-        problems: list[str] = []
-        for ids, vectors in snapshot.changed_since(0):
-            expected.update(ids.tolist())
-            both = np.isin(ids, found)
-            cosines = (index.vectors(ids[both]) * index.project(vectors[both])).sum(axis=1)
-            problems += [
-                f"image {i}: its vector in the index is not the catalogue's"
-                for i in ids[both][cosines < 0.999].tolist()
-            ]
+        problems = _compare(wholes, snapshot, "image {0}")
+        if parts is not None:
+            rows = snapshot.regions(len(gallery.config.regions))
+            problems += _compare(parts, rows, "region {2} of image {1}")
+    return problems
+
+
+def _compare(index: FaissIndex, rows: Rows, name: str) -> list[str]:
+    """`name` is how an id is called, by itself (0) or by its image (1) and region (2)."""
+    found = index.ids()
+    expected: set[int] = set()
+    problems: list[str] = []
+    for ids, vectors in rows.changed_since(0):
+        expected.update(ids.tolist())
+        both = np.isin(ids, found)
+        cosines = (index.vectors(ids[both]) * index.project(vectors[both])).sum(axis=1)
+        problems += [
+            f"{_called(name, i)}: its vector in the index is not the catalogue's"
+            for i in ids[both][cosines < 0.999].tolist()
+        ]
     if len(np.unique(found)) != len(found):
         problems.append(f"{len(found) - len(np.unique(found))} images stand in the index twice")
-    extra = set(found.tolist()) - expected
-    absent = expected - set(found.tolist())
-    problems += [f"image {i} is in the index, not in the catalogue" for i in sorted(extra)]
-    problems += [f"image {i} is in the catalogue, not in the index" for i in sorted(absent)]
+    extra = sorted(set(found.tolist()) - expected)
+    absent = sorted(expected - set(found.tolist()))
+    problems += [f"{_called(name, i)} is in the index, not in the catalogue" for i in extra]
+    problems += [f"{_called(name, i)} is in the catalogue, not in the index" for i in absent]
     return problems
+
+
+def _called(name: str, row: int) -> str:
+    return name.format(row, *divmod(row, REGION_ROWS))

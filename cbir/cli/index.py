@@ -24,9 +24,12 @@ from cbir.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cbir.config import EmbeddingSpec, GalleryConfig, View
+    from cbir.embedding import Embedder
     from cbir.gallery import Gallery
-    from cbir.types import IndexReport
+    from cbir.types import FailedImage, IndexReport
 
 EXIT_INTERRUPTED = 130
 
@@ -55,6 +58,14 @@ def index(
     ] = False,
     flip: Annotated[
         bool, typer.Option("--flip", help="See it mirrored, too: twice the work.")
+    ] = False,
+    multi_crop: Annotated[
+        bool,
+        typer.Option(
+            "--multi-crop",
+            help="Embed nine overlapping regions of each image, too, so that a detail finds its "
+            "whole: ten times the work. Images already there get theirs.",
+        ),
     ] = False,
     kind: IndexKindOption = None,
     image_column: Annotated[
@@ -102,7 +113,7 @@ def index(
                 images, existing, prune=prune, force=force, retry_failed=retry_failed, json=json
             )
         raise typer.Exit(planned)
-    with _open_or_create(gallery, asked, kind) as opened:
+    with _open_or_create(gallery, asked, kind, multi_crop=multi_crop) as opened:
         embedder = opened.embedder(
             device=device, runtime=runtime, precision=precision, streams=available_cores()
         )
@@ -117,15 +128,20 @@ def index(
                     retry_failed=retry_failed,
                     progress=progress,
                 )
+            bare = _add_regions(opened, embedder)
         except KeyboardInterrupt:
             typer.echo("interrupted; what was committed stays, run it again to go on", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
         if descriptors is not None:
             _describe(opened, descriptors)
         if json:
-            print_json(asdict(report) | {"gallery": str(gallery), "images": opened.count()})
+            print_json(
+                asdict(report)
+                | {"gallery": str(gallery), "images": opened.count()}
+                | {"without_regions": [asdict(failure) for failure in bare]}
+            )
         else:
-            _print_report(report, opened)
+            _print_report(report, opened, bare)
     if report.failed:
         raise typer.Exit(EXIT_SOME_FAILED)
 
@@ -163,14 +179,23 @@ class _Asked:
         )
 
 
-def _open_or_create(path: Path, asked: _Asked, kind: IndexKindOption) -> Gallery:
-    """The gallery at `path`, made if there is none; options must be those it was made with."""
+def _open_or_create(
+    path: Path, asked: _Asked, kind: IndexKindOption, *, multi_crop: bool
+) -> Gallery:
+    """The gallery at `path`, made if there is none; options must be those it was made with.
+
+    Regions alone may be added later.
+    """
+    from cbir.config import MULTI_CROP
     from cbir.gallery import Gallery
 
+    regions = MULTI_CROP if multi_crop else ()
     if (gallery := _open(path, asked, kind)) is not None:
+        if multi_crop and not gallery.config.regions:
+            gallery.add_regions(regions)
         return gallery
     spec, origin = asked.spec(None)
-    return Gallery.create(path, spec, weights_from=origin, index=kind or "auto")
+    return Gallery.create(path, spec, weights_from=origin, index=kind or "auto", regions=regions)
 
 
 def _open(path: Path, asked: _Asked, kind: IndexKindOption) -> Gallery | None:
@@ -192,6 +217,18 @@ def _open(path: Path, asked: _Asked, kind: IndexKindOption) -> Gallery | None:
     return gallery
 
 
+def _add_regions(gallery: Gallery, embedder: Embedder) -> list[FailedImage]:
+    """Embed the regions of images that were there before their gallery had any; what failed."""
+    from cbir.cli.console import progress_line
+    from cbir.indexing import ensure_regions
+
+    missing = len(gallery.catalog.without_regions()) if gallery.config.regions else 0
+    if not missing:
+        return []
+    with progress_line("regions", missing) as progress:
+        return ensure_regions(gallery, embedder=embedder, progress=progress)
+
+
 def _describe(gallery: Gallery, method: str) -> None:
     """Make what a reranker needs of each image ahead of the first search that wants it."""
     from cbir.cli.console import progress_line
@@ -202,15 +239,17 @@ def _describe(gallery: Gallery, method: str) -> None:
         ensure_descriptors(gallery, method, progress=progress)
 
 
-def _print_report(report: IndexReport, gallery: Gallery) -> None:
+def _print_report(report: IndexReport, gallery: Gallery, bare: Sequence[FailedImage]) -> None:
     from cbir.cli.console import out, printable
     from cbir.cli.gallery import summary
 
     console = out()
-    for failure in report.failed[:FAILURES_SHOWN]:
-        console.print(f"failed  {printable(failure.uri)}: {printable(failure.reason)}", style="red")
-    if len(report.failed) > FAILURES_SHOWN:
-        console.print(f"failed  and {len(report.failed) - FAILURES_SHOWN:,} more", style="red")
+    for what, failures in (("failed", report.failed), ("no regions", bare)):
+        for failure in failures[:FAILURES_SHOWN]:
+            line = f"{what}  {printable(failure.uri)}: {printable(failure.reason)}"
+            console.print(line, style="red")
+        if len(failures) > FAILURES_SHOWN:
+            console.print(f"{what}  and {len(failures) - FAILURES_SHOWN:,} more", style="red")
     counts = [f"added {report.added:,}"]
     if report.updated:
         counts.append(f"updated {report.updated:,}")

@@ -21,11 +21,12 @@ from cbir.errors import SourceShrunkError
 from cbir.gallery import Gallery
 from cbir.indexing.follow import Follower
 from cbir.indexing.ledger import GalleryLedger, PlanLedger, Progress
+from cbir.indexing.regions import ensure_regions
 from cbir.indexing.settle import Workers, examine, settle
 from cbir.sources import Source, open_source
 from cbir.types import IndexPlan, IndexReport
 
-__all__ = ["index_images", "plan_images"]
+__all__ = ["ensure_regions", "index_images", "plan_images"]
 
 
 def index_images(
@@ -59,7 +60,12 @@ def index_images(
     gallery.check_spec(embedder.spec, "the embedder")
     ledger = GalleryLedger(gallery, opened.uri, progress)
     follower = Follower(opened, gallery.catalog, ledger, retry_failed=retry_failed)
-    work = partial(settle, embedder=embedder, is_twin=follower.is_twin)
+    work = partial(
+        settle,
+        embedder=embedder,
+        is_twin=follower.is_twin,
+        regions=gallery.config.regions,
+    )
     if not prune or follower.look(force=force):
         with Workers(work, lambda: embedder.parallelism) as workers:
             follower.read(workers)

@@ -6,17 +6,21 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Generic, Literal, TypeAlias, TypeVar
 
+from cbir.config import Region
 from cbir.embedding import Embedder, embed_views
 from cbir.errors import ImageError
-from cbir.images import DecodedImage, check_header, decode_views
+from cbir.images import DecodedImage, check_header, decode_regions
 from cbir.metadata import plain
 from cbir.sources import SourceImage
 from cbir.sources.stored import content_hash
 from cbir.storage.catalog import Catalog
 from cbir.storage.rows import FailureRow, FileState, ImageRow, KnownImage, TouchedRow
 from cbir.types import FailedImage
+
+T = TypeVar("T")
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,6 @@ class Twin:
 
 
 Verdict = Literal["added", "updated", "touched", "unchanged", "moved", "failed"]
-Settle: TypeAlias = Callable[[Sequence[Pending]], Sequence["Outcome | Twin"]]
-"""Deals with a chunk of images, in a worker thread."""
 IsTwin: TypeAlias = Callable[[Pending, bytes], bool]
 """Whether a content hash is that of another image of the source, whose place this may be now."""
 
@@ -85,8 +87,17 @@ def compare(
     return settled, pending
 
 
-def settle(pending: Sequence[Pending], embedder: Embedder, is_twin: IsTwin) -> list[Outcome | Twin]:
-    """Read, decode and embed a chunk; runs in a worker thread. Outcomes are in its order."""
+def settle(
+    pending: Sequence[Pending],
+    embedder: Embedder,
+    is_twin: IsTwin,
+    regions: Sequence[Region] = (),
+) -> list[Outcome | Twin]:
+    """Read, decode and embed a chunk, images and their regions together; in a worker thread.
+
+    Outcomes are in the order of the chunk.
+    """
+    spec = embedder.spec
     outcomes: list[Outcome | Twin | None] = []
     decoded: list[tuple[int, bytes, FileState, DecodedImage]] = []
     for position, item in enumerate(pending):
@@ -96,13 +107,14 @@ def settle(pending: Sequence[Pending], embedder: Embedder, is_twin: IsTwin) -> l
             continue
         data, digest = content
         try:
-            image = decode_views(data, embedder.spec.preprocessing, embedder.spec.views)
+            image = decode_regions(data, spec.preprocessing, spec.views, regions)
         except ImageError as error:
             outcomes.append(_failed(item.image, str(error), _state(item.image, data)))
             continue
         outcomes.append(None)
         decoded.append((position, digest, _state(item.image, data), image))
-    embeddings = embed_views(embedder, [image.pixels for *_, image in decoded])
+    vectors = embed_views(embedder, [part for *_, image in decoded for part in image.pixels])
+    embeddings = vectors.reshape(len(decoded), 1 + len(regions), spec.dim)
     for (position, digest, state, image), embedding in zip(decoded, embeddings, strict=True):
         item = pending[position]
         row = ImageRow(
@@ -114,7 +126,8 @@ def settle(pending: Sequence[Pending], embedder: Embedder, is_twin: IsTwin) -> l
             width=image.width,
             height=image.height,
             metadata=item.image.metadata,
-            embedding=embedding,
+            embedding=embedding[0],
+            regions=embedding[1:] if regions else None,
         )
         outcomes[position] = Outcome(_verdict(item), item.image.name, row)
     return [outcome for outcome in outcomes if outcome is not None]
@@ -183,33 +196,35 @@ def _failure(image: SourceImage | FailedImage, reason: str) -> FailedImage:
     return FailedImage(image.uri, reason, image.key or image.uri)
 
 
-class Workers:
-    """Threads that settle chunks; at most a few chunks are under way, so memory stays bounded."""
+class Workers(Generic[T, Done]):
+    """Threads that work on chunks; at most a few chunks are under way, so memory stays bounded."""
 
-    def __init__(self, settle: Settle, parallelism: Callable[[], int]) -> None:
+    def __init__(
+        self, work: Callable[[Sequence[T]], Sequence[Done]], parallelism: Callable[[], int]
+    ) -> None:
         """`parallelism` is asked only when there is work: an embedder opens its network for it."""
-        self._settle = settle
+        self._work = work
         self._parallelism = parallelism
         self._enough = 0
         self._pool: ThreadPoolExecutor | None = None
-        self._under_way: deque[Future[Sequence[Outcome | Twin]]] = deque()
+        self._under_way: deque[Future[Sequence[Done]]] = deque()
 
-    def exchange(self, chunk: Sequence[Pending]) -> Sequence[Outcome | Twin]:
+    def exchange(self, chunk: Sequence[T]) -> Sequence[Done]:
         """Hand in a chunk; get the outcomes of the oldest one back once enough are under way."""
         if self._pool is None:
             threads = self._parallelism()
             self._enough = 2 * threads
             self._pool = ThreadPoolExecutor(threads, "cbir-index")
-        self._under_way.append(self._pool.submit(self._settle, chunk))
+        self._under_way.append(self._pool.submit(self._work, chunk))
         full = len(self._under_way) > self._enough
         return self._under_way.popleft().result() if full else []
 
-    def drain(self) -> Iterator[Sequence[Outcome | Twin]]:
+    def drain(self) -> Iterator[Sequence[Done]]:
         """The outcomes of all chunks still under way."""
         while self._under_way:
             yield self._under_way.popleft().result()
 
-    def __enter__(self) -> Workers:
+    def __enter__(self) -> Workers[T, Done]:
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -8,7 +8,7 @@ import os
 from cbir.errors import ImageError
 from cbir.sources.paths import read_file, uri_to_path
 
-__all__ = ["content_hash", "file_state", "read_uri"]
+__all__ = ["content_hash", "file_state", "read_indexed", "read_uri"]
 
 
 def read_uri(uri: str) -> bytes:
@@ -19,6 +19,17 @@ def read_uri(uri: str) -> bytes:
 def content_hash(data: bytes) -> bytes:
     """The 16 bytes by which a gallery tells whether an encoded image is as it was (BLAKE2b)."""
     return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def read_indexed(uri: str, indexed: bytes) -> bytes:
+    """The encoded image at a URI as it was when it was indexed, with that content hash.
+
+    Raises ImageError when it cannot be read, or is another by now.
+    """
+    data = read_uri(uri)
+    if content_hash(data) != indexed:
+        raise ImageError("changed since it was indexed; 'cbir index' brings the gallery up to it")
+    return data
 
 
 def file_state(uri: str) -> tuple[int, int]:
