@@ -110,7 +110,13 @@ def index(
     if dry_run:
         with _open(gallery, asked, kind) or nullcontext() as existing:
             planned = show_plan(
-                images, existing, prune=prune, force=force, retry_failed=retry_failed, json=json
+                images,
+                existing,
+                prune=prune,
+                force=force,
+                retry_failed=retry_failed,
+                multi_crop=multi_crop,
+                json=json,
             )
         raise typer.Exit(planned)
     with _open_or_create(gallery, asked, kind, multi_crop=multi_crop) as opened:
