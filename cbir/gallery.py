@@ -23,6 +23,7 @@ from cbir.sources.paths import path_to_uri
 from cbir.storage import index_file
 from cbir.storage.catalog import Catalog
 from cbir.storage.projection import fit
+from cbir.storage.vectors import REGION_ROWS
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -74,16 +75,16 @@ class Gallery:
         `cbir.config.MULTI_CROP`, for example.
 
         Raises GalleryExistsError when `path` holds a gallery, GalleryError when it cannot be
-        written.
+        written, ValueError for regions that are none.
         """
-        path = Path(path)
+        path, layout = Path(path), _layout(regions)
         if spec is None:
             spec, weights_from = resolve_spec()
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise GalleryError(f"{path} cannot be made: {error.strerror}") from error
-        config = GalleryConfig(spec, weights_from, index, regions=tuple(regions))
+        config = GalleryConfig(spec, weights_from, index, regions=layout)
         return cls(path, Catalog.create(_url(path), config))
 
     @classmethod
@@ -231,14 +232,18 @@ class Gallery:
                 return
 
     def add_regions(self, regions: Sequence[Region]) -> None:
-        """Decide that images have regions from now on; `index_images` embeds those that lack them.
+        """Decide that images have regions from now on.
 
-        Raises GalleryError when the gallery has other ones.
+        New images get theirs when they are indexed, `cbir.indexing.ensure_regions` embeds those
+        of the images that are there.
+
+        Raises GalleryError when the gallery has other ones, ValueError for regions that are none.
         """
-        if self.config.regions and self.config.regions != tuple(regions):
+        layout = _layout(regions)
+        if self.config.regions and self.config.regions != layout:
             raise GalleryError(f"{self.path} has other regions; index into another gallery")
         if not self.config.regions:
-            self.catalog.set_config(replace(self.config, regions=tuple(regions)))
+            self.catalog.set_config(replace(self.config, regions=layout))
 
     def embedder(
         self,
@@ -333,3 +338,13 @@ class Gallery:
 def _url(path: Path) -> URL:
     # Absolute: the process may change its working directory while the gallery is open.
     return URL.create("sqlite", database=str((path / CATALOG).absolute()))
+
+
+def _layout(regions: Sequence[Region]) -> tuple[Region, ...]:
+    """Regions that can be indexed. Raises ValueError for others."""
+    if len(regions) >= REGION_ROWS:
+        raise ValueError(f"{len(regions)} regions are too many; at most {REGION_ROWS - 1}")
+    for x, y, w, h in regions:
+        if min(x, y) < 0 or min(w, h) <= 0 or max(x + w, y + h) > 1:
+            raise ValueError(f"region {x:g},{y:g},{w:g},{h:g} does not lie within 0,0,1,1")
+    return tuple(regions)

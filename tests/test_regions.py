@@ -214,6 +214,20 @@ def test_regions_of_images_of_any_size(size: tuple[int, int]) -> None:
     assert np.abs(seen.pixels[0, 0].astype(int) - whole).mean() < 1
 
 
+@pytest.mark.parametrize(
+    "regions", [[(0, 0, 0, 1)], [(0.6, 0, 0.5, 1)], [(-0.1, 0, 0.5, 1)], [(0, 0, 1, 1)] * 64]
+)
+def test_regions_that_are_none(
+    gallery: Gallery, tmp_path: Path, regions: list[tuple[float, float, float, float]]
+) -> None:
+    with pytest.raises(ValueError, match="region"):
+        gallery.add_regions(regions)
+    with pytest.raises(ValueError, match="region"):
+        Gallery.create(tmp_path / "other", gallery.spec, regions=regions)
+    assert gallery.config.regions == ()
+    assert not (tmp_path / "other").exists()
+
+
 def test_the_command(photographs: Path, tmp_path: Path) -> None:
     gallery, query, sheet = tmp_path / "g", tmp_path / "detail.png", tmp_path / "sheet.html"
     detail(3).save(query)
