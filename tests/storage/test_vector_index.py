@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,7 @@ def opener(tmp_path: Path, kind_and_regions: tuple[IndexKind, int]) -> Opener:
     return opened
 
 
+@cache
 def image(uri: str, seed: int) -> ImageRow:
     """An image whose regions look as it does; an index without regions takes no notice of them."""
     return row(uri, unit(seed), regions=np.stack([unit(seed)] * REGIONS))
