@@ -148,7 +148,7 @@ class GalleryConfig:
             "spec": self.spec.to_json(),
             "weights_from": self.weights_from,
             "index": self.index,
-            "regions": self.regions,
+            "regions": [list(region) for region in self.regions],
             "whitening": None if self.whitening is None else asdict(self.whitening),
         }
 

@@ -280,6 +280,19 @@ def test_an_existing_gallery_is_given_regions(tmp_path: Path) -> None:
             gallery.add_regions(MULTI_CROP[:2])
 
 
+def test_an_imported_gallery_keeps_its_layout_and_is_given_its_regions(
+    photographs: Path, galleries: Path, tmp_path: Path
+) -> None:
+    path, query = tmp_path / "g", tmp_path / "detail.png"
+    detail(3).save(query)
+    assert cbir("export", tmp_path / "g.npy", "-g", galleries / "parts").code == 0
+    assert cbir("import", tmp_path / "g.npy", "-g", path).code == 0
+    assert f"{COUNT} images lack them" in cbir("info", "-g", path).out
+    assert cbir("index", photographs / "labels.csv", "-g", path).code == 0
+    answer = json.loads(cbir("search", query, "-g", path, "--json", "-k", "1").out)
+    assert answer["hits"][0]["region"] == [0.5, 0.5, 0.5, 0.5]
+
+
 SLOW = """
 import sys, time
 from cbir import Gallery, index_images

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 EXIT_INTERRUPTED = 130
 
-FAILURES_SHOWN = 10
-
 
 def register(app: typer.Typer) -> None:
     app.command()(index)
@@ -246,16 +244,12 @@ def _describe(gallery: Gallery, method: str) -> None:
 
 
 def _print_report(report: IndexReport, gallery: Gallery, bare: Sequence[FailedImage]) -> None:
-    from cbir.cli.console import out, printable
+    from cbir.cli.console import out, print_failures
     from cbir.cli.gallery import summary
 
     console = out()
-    for what, failures in (("failed", report.failed), ("no regions", bare)):
-        for failure in failures[:FAILURES_SHOWN]:
-            line = f"{what}  {printable(failure.uri)}: {printable(failure.reason)}"
-            console.print(line, style="red")
-        if len(failures) > FAILURES_SHOWN:
-            console.print(f"{what}  and {len(failures) - FAILURES_SHOWN:,} more", style="red")
+    print_failures(report.failed)
+    print_failures(bare, "no regions")
     counts = [f"added {report.added:,}"]
     if report.updated:
         counts.append(f"updated {report.updated:,}")

@@ -47,6 +47,8 @@ class ImageRow:
     """(D,) float32, unit norm."""
     regions: Vectors | None = None
     """(R, D) float32, unit norm: of the image's regions, in a gallery that has them."""
+    id: int | None = None
+    """An id that is kept, of those reserved; None: the next one. Of one batch, all or none."""
 
 
 @dataclass(frozen=True, slots=True)
