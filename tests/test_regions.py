@@ -285,7 +285,7 @@ def test_an_imported_gallery_keeps_its_layout_and_is_given_its_regions(
 ) -> None:
     path, query = tmp_path / "g", tmp_path / "detail.png"
     detail(3).save(query)
-    assert cbir("export", tmp_path / "g.npy", "-g", galleries / "parts").code == 0
+    assert cbir("export", "--out", tmp_path / "g.npy", "-g", galleries / "parts").code == 0
     assert cbir("import", tmp_path / "g.npy", "-g", path).code == 0
     assert f"{COUNT} images lack them" in cbir("info", "-g", path).out
     assert cbir("index", photographs / "labels.csv", "-g", path).code == 0
