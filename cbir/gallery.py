@@ -20,7 +20,7 @@ from cbir.errors import (
     SpecMismatchError,
 )
 from cbir.sources.paths import path_to_uri
-from cbir.storage import index_file
+from cbir.storage import background, index_file
 from cbir.storage.catalog import Catalog
 from cbir.storage.projection import fit
 from cbir.storage.vectors import REGION_ROWS
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from cbir.filters import Filter
+    from cbir.storage.background import Background
     from cbir.storage.faiss_index import FaissIndex
     from cbir.storage.region_index import RegionIndex
     from cbir.storage.rows import Batch
@@ -58,6 +59,7 @@ class Gallery:
         self.catalog = catalog
         self._vectors: FaissIndex | None = None
         self._regions: RegionIndex | None = None
+        self._background: Background | None = None
 
     @classmethod
     def create(
@@ -218,6 +220,16 @@ class Gallery:
             self._vectors = FaissIndex(self.path / VECTORS, self.spec.dim, self.config.index)
         return self._vectors
 
+    def background(self) -> Background:
+        """Images drawn from the gallery as of its last search, against which hits are judged.
+
+        Drawn once and again when anything has changed; nothing of it is written down.
+        """
+        index, known = self._vectors or self.vectors(), self._background
+        if known is None or known.generation != index.generation:
+            self._background = known = background.draw(index)
+        return known
+
     def refresh(self) -> None:
         """Have the files of the vector index level with the catalogue; those that are, stay."""
         level = self.catalog.gallery_id, self.catalog.generation()
@@ -321,7 +333,7 @@ class Gallery:
         for index in (self._regions, self._vectors):
             if index is not None:
                 index.close()
-        self._regions = self._vectors = None
+        self._regions = self._vectors = self._background = None
 
     def __enter__(self) -> Gallery:
         return self
