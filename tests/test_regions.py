@@ -22,6 +22,7 @@ from cbir.images import decode, decode_regions
 from cbir.indexing import ensure_regions
 from cbir.recommendation import recommend, recommend_all
 from cbir.reranking import open_reranker
+from cbir.retrieval.confidence import scale_of
 
 COUNT = 60
 REGION = MULTI_CROP[8]
@@ -152,6 +153,16 @@ def test_whitening_projects_regions_alike(photographs: Path, tmp_path: Path) -> 
         assert (hit.image.name, hit.region) == ("03.png", REGION)
         assert hit.similarity > 0.98
         assert verify_gallery(gallery).ok
+
+
+def test_every_region_is_a_chance_of_its_own_to_be_similar(galleries: Path) -> None:
+    counts = []
+    for name in ("plain", "parts"):
+        with Gallery.open(galleries / name) as gallery:
+            scale = scale_of(gallery, Retriever(gallery).embed(1)[None])
+            assert scale is not None
+            counts.append(scale.count)
+    assert counts == [COUNT, 10 * COUNT]
 
 
 @pytest.mark.parametrize("method", ["aqe", "kreciprocal"])
