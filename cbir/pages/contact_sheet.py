@@ -123,7 +123,7 @@ def _figure(hit: Hit, *, right: bool) -> str:
     # A panorama or a strip would otherwise fill, or vanish from, its row.
     aspect = min(max(aspect, 0.4), 3.0)
     try:
-        picture = _image(read_uri(image.uri), alt=image.name)
+        picture = _outlined(_image(read_uri(image.uri), alt=image.name), hit)
     except ImageError as error:
         picture = f'<div class="gone">{escape(str(error))}</div>'
     fields = [f"{key} {value}" for key, value in image.metadata.items()]
@@ -137,6 +137,15 @@ def _figure(hit: Hit, *, right: bool) -> str:
         f"<b>{hit.similarity:.3f}</b>{_confidence(hit)}{_evidence(hit)} {escape(image.name)}{shown}"
         "</figcaption></figure>"
     )
+
+
+def _outlined(picture: str, hit: Hit) -> str:
+    """A picture with the region by which it is a hit drawn on it, if it is one by a region."""
+    if hit.region is None:
+        return picture
+    x, y, width, height = (f"{100 * part:g}%" for part in hit.region)
+    place = f"left: {x}; top: {y}; width: {width}; height: {height}"
+    return f'<div class="outlined">{picture}<i style="{place}"></i></div>'
 
 
 def _confidence(hit: Hit) -> str:

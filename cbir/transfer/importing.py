@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig
 from cbir.errors import GalleryError, GalleryNotFoundError, SpecMismatchError, TransferError
-from cbir.gallery import CATALOG, VECTORS, Gallery
+from cbir.gallery import CATALOG, REGIONS, VECTORS, Gallery
 from cbir.transfer.description import Description
 from cbir.transfer.merge import Merge
 from cbir.transfer.npy_file import NpyReader
@@ -32,7 +32,9 @@ log = logging.getLogger(__name__)
 PLAN = "import.json"
 """In a gallery that is being made: what of. Without it, it is begun anew."""
 
-OWN = frozenset({CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", VECTORS, PLAN, f".{PLAN}.tmp"})
+OWN = frozenset(
+    {CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", VECTORS, REGIONS, PLAN, f".{PLAN}.tmp"}
+)
 """All there is in such a gallery: a folder with anything else is somebody's."""
 
 
