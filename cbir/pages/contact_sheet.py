@@ -133,7 +133,10 @@ def picture_of(uri: str, *, alt: str) -> str:
 def _figure(hit: Hit, *, right: bool) -> str:
     image = hit.image
     aspect = aspect_of(image)
-    picture = picture_of(image.uri, alt=image.name)
+    try:
+        picture = _outlined(_image(read_uri(image.uri), alt=image.name), hit)
+    except ImageError as error:
+        picture = f'<div class="gone">{escape(str(error))}</div>'
     fields = [f"{key} {value}" for key, value in image.metadata.items()]
     shown = "".join(f"<br>{escape(text)}" for text in fields[:METADATA_FIELDS])
     width = 100 * max(0.0, min(1.0, hit.similarity))
@@ -145,6 +148,15 @@ def _figure(hit: Hit, *, right: bool) -> str:
         f"<b>{hit.similarity:.3f}</b>{_confidence(hit)}{_evidence(hit)} {escape(image.name)}{shown}"
         "</figcaption></figure>"
     )
+
+
+def _outlined(picture: str, hit: Hit) -> str:
+    """A picture with the region by which it is a hit drawn on it, if it is one by a region."""
+    if hit.region is None:
+        return picture
+    x, y, width, height = (f"{100 * part:g}%" for part in hit.region)
+    place = f"left: {x}; top: {y}; width: {width}; height: {height}"
+    return f'<div class="outlined">{picture}<i style="{place}"></i></div>'
 
 
 def _confidence(hit: Hit) -> str:
