@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -115,6 +115,16 @@ def write_touched(connection: Connection, source: int, rows: Sequence[TouchedRow
         delete_values(connection, [row.id for row in part])
     insert_values(connection, [(row.id, row.metadata) for row in rows])
     forget_failures(connection, [row.key for row in rows])
+
+
+def describe(connection: Connection, image_id: int, metadata: Mapping[str, Any]) -> bool:
+    """Put metadata in the place of an image's own; whether there is such an image."""
+    changed = update(images).where(images.c.id == image_id).values(metadata=plain(metadata))
+    if connection.execute(changed).rowcount == 0:
+        return False
+    delete_values(connection, [image_id])
+    insert_values(connection, [(image_id, metadata)])
+    return True
 
 
 def write_moved(connection: Connection, source: int, rows: Sequence[TouchedRow]) -> None:
