@@ -47,7 +47,9 @@ MEANINGS = {
 class ProblemDetails(BaseModel):
     """What went wrong, as RFC 9457 has it."""
 
-    type: str = "about:blank"
+    type: str = Field(
+        default="about:blank", description="`urn:cbir:` and the library's error where it is one."
+    )
     title: str
     status: int
     detail: str = Field(description="The thing, the reason and the next step.")
@@ -87,10 +89,11 @@ def problem_response(
     *,
     headers: Mapping[str, str] | None = None,
     errors: list[dict[str, Any]] | None = None,
+    kind: str = "about:blank",
 ) -> Response:
     title = HTTPStatus(status).phrase
-    body = ProblemDetails(title=title, status=status, detail=detail, errors=errors or [])
-    content = body.model_dump_json(exclude_defaults=not errors)
+    body = ProblemDetails(type=kind, title=title, status=status, detail=detail, errors=errors or [])
+    content = body.model_dump_json(exclude_defaults=True)
     return Response(content, status, dict(headers or {}), MEDIA_TYPE)
 
 
@@ -112,6 +115,8 @@ def install(app: FastAPI, gallery: Path) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _validation(_request: Request, error: RequestValidationError) -> Response:
+        if isinstance(error.body, bytes) and error.body:
+            return problem_response(415, "the body must be JSON; say so by its content type")
         errors = [
             {"where": [str(part) for part in one["loc"]], "reason": one["msg"]}
             for one in error.errors()[:20]
@@ -142,14 +147,15 @@ def install(app: FastAPI, gallery: Path) -> None:
 def _of(error: CbirError, detail: str) -> Response:
     status = next((s for kind, s in _STATUS.items() if isinstance(error, kind)), 422)
     headers = {}
-    if isinstance(error, ImageError) and "known format" in detail:
+    if isinstance(error, ImageError) and ("known format" in detail or "empty file" in detail):
         status = 415
     if status == 503:
         log.warning("%s", error)
         # What stands before the reason is a path of this machine, of no use to a caller.
         detail = f"the gallery cannot be used now: {detail.partition(': ')[2] or 'see the log'}"
         headers = {"Retry-After": "5"}
-    return problem_response(status, detail, headers=headers)
+    kind = f"urn:cbir:{type(error).__name__}"
+    return problem_response(status, detail, headers=headers, kind=kind)
 
 
 _STATUS: dict[type[CbirError], int] = {

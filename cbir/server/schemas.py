@@ -14,10 +14,10 @@ __all__ = [
     "Answer",
     "Condition",
     "Image",
+    "ListQuery",
     "RecommendQuery",
     "SearchRequest",
     "SimilarQuery",
-    "WhereQuery",
     "where_of",
 ]
 
@@ -103,12 +103,18 @@ def where_of(where: list[str], condition: Condition | None) -> Filter | None:
     return And(tuple(parts)) if parts else None
 
 
-class WhereQuery(Strict):
-    """Which images, in the query of a URL."""
+class ListQuery(Strict):
+    """Which images to list."""
 
     where: Conditions = []
     filter: Json[Condition] | None = None
     """Conditions as a tree, in JSON."""
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+    offset: Annotated[int, Field(ge=0, le=MAX_ID)] = 0
+    sample: bool = False
+    """Some drawn at random in the place of the first ones."""
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    """Another seed, another sample."""
 
 
 # Searching

@@ -324,10 +324,10 @@ class Catalog:
             writes.write_touched(connection, source_id, batch.touched)
             writes.write_failures(connection, source_id, batch.failures)
 
-    def describe(self, image_id: int, metadata: Mapping[str, Any]) -> bool:
-        """Put metadata in the place of an image's own; whether there is such an image."""
+    def describe(self, image_id: int, changes: Mapping[str, Any]) -> bool:
+        """Change fields of an image's metadata, None being no value; whether there is the image."""
         with writing(self._engine) as connection:
-            return writes.describe(connection, image_id, metadata)
+            return writes.describe(connection, image_id, changes)
 
     def write_descriptors(self, method: str, rows: Sequence[DescriptorRow]) -> None:
         """Store what a reranker needs of images, in place of what there was.

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from cbir.metadata import as_json, plain
 from cbir.storage.bulk import insert_rows
-from cbir.storage.field_values import delete_values, insert_values
+from cbir.storage.field_values import delete_values, insert_values, replace_values
 from cbir.storage.rows import DescriptorRow, FailureRow, ImageRow, TouchedRow
 from cbir.storage.schema import (
     descriptors,
@@ -117,13 +117,17 @@ def write_touched(connection: Connection, source: int, rows: Sequence[TouchedRow
     forget_failures(connection, [row.key for row in rows])
 
 
-def describe(connection: Connection, image_id: int, metadata: Mapping[str, Any]) -> bool:
-    """Put metadata in the place of an image's own; whether there is such an image."""
-    changed = update(images).where(images.c.id == image_id).values(metadata=plain(metadata))
-    if connection.execute(changed).rowcount == 0:
+def describe(connection: Connection, image_id: int, changes: Mapping[str, Any]) -> bool:
+    """Change fields of an image's metadata, None being no value; whether there is such an image.
+
+    Other fields keep their types: JSON does not tell a date from a text.
+    """
+    row = connection.execute(select(images.c.metadata).where(images.c.id == image_id)).first()
+    if row is None:
         return False
-    delete_values(connection, [image_id])
-    insert_values(connection, [(image_id, metadata)])
+    changed = plain({**row.metadata, **changes})
+    connection.execute(update(images).where(images.c.id == image_id).values(metadata=changed))
+    replace_values(connection, image_id, changes)
     return True
 
 

@@ -12,8 +12,9 @@ from starlette.responses import Response
 from cbir.filters import And
 from cbir.images import SIGNATURE_BYTES, sniff_format
 from cbir.server.problem import Problem, documented
+from cbir.server.query import described, options_of
 from cbir.server.routes.answers import as_json
-from cbir.server.schemas import MAX_ID, Image, Images, Update, WhereQuery, where_of
+from cbir.server.schemas import MAX_ID, Image, Images, ListQuery, Update, where_of
 from cbir.server.service import Service, service_of
 from cbir.server.thumbnails import SIZES
 from cbir.server.uploads import add_upload, forget_upload
@@ -39,19 +40,15 @@ _BYTES: dict[int | str, dict[str, Any]] = {
 }
 
 
-class ListQuery(WhereQuery):
-    limit: Annotated[int, Query(ge=1, le=1000)] = 50
-    offset: Annotated[int, Query(ge=0, le=MAX_ID)] = 0
-    sample: bool = False
-    """Some drawn at random in the place of the first ones."""
-    seed: Annotated[int, Query(ge=0, le=2**32 - 1)] = 0
-    """Another seed, another sample."""
-
-
-@router.get("/images", response_model=Images, responses=documented(422))
-async def list_images(request: Request, asked: Annotated[ListQuery, Query()]) -> Response:
+@router.get(
+    "/images",
+    response_model=Images,
+    responses=documented(422),
+    openapi_extra=described(ListQuery),
+)
+async def list_images(request: Request) -> Response:
     """Images in the order of their ids, a page of them or a sample."""
-    service = service_of(request)
+    service, asked = service_of(request), options_of(request, ListQuery)
     where = where_of(asked.where, asked.filter)
 
     def work() -> Response:
@@ -166,13 +163,11 @@ async def update(request: Request, image_id: Id, change: Update) -> Response:
     service = service_of(request)
 
     def work() -> Response:
-        metadata = dict(service.gallery.image(image_id).metadata)
-        for field, value in change.metadata.items():
-            if value is None:
-                metadata.pop(field, None)
-            else:
-                metadata[field] = _checked(field, value)
-        service.gallery.catalog.describe(image_id, metadata)
+        changes = {
+            field: None if value is None else _checked(field, value)
+            for field, value in change.metadata.items()
+        }
+        service.gallery.catalog.describe(image_id, changes)
         return as_json(Image.of(service.gallery.image(image_id)))
 
     return await service.quick.run(work)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from cbir.recommendation import recommend
 from cbir.server.problem import documented
+from cbir.server.query import described, options_of
 from cbir.server.routes.answers import as_json
 from cbir.server.schemas import (
     MAX_ID,
@@ -26,14 +27,13 @@ router = APIRouter(tags=["recommendations"])
     "/images/{image_id}/recommendations",
     response_model=Recommendations,
     responses=documented(404, 422),
+    openapi_extra=described(RecommendQuery),
 )
 async def recommendations(
-    request: Request,
-    image_id: Annotated[int, Path(ge=1, le=MAX_ID)],
-    asked: Annotated[RecommendQuery, Query()],
+    request: Request, image_id: Annotated[int, Path(ge=1, le=MAX_ID)]
 ) -> Response:
     """What is recommended for an image of the gallery, by rules."""
-    service = service_of(request)
+    service, asked = service_of(request), options_of(request, RecommendQuery)
 
     def work() -> Response:
         item = service.gallery.image(image_id)

@@ -14,6 +14,7 @@ from cbir.retrieval import Crop
 from cbir.server.explain import explain
 from cbir.server.fetch import fetch
 from cbir.server.problem import Problem, documented
+from cbir.server.query import described, options_of
 from cbir.server.routes.answers import as_json
 from cbir.server.schemas import (
     MAX_ID,
@@ -34,14 +35,17 @@ MOST_UPLOADS = 16
 Id = Annotated[int, Path(ge=1, le=MAX_ID)]
 
 
-@router.get("/images/{image_id}/similar", response_model=Answer, responses=documented(404, 422))
-async def similar(
-    request: Request, image_id: Id, options: Annotated[SimilarQuery, Query()]
-) -> Response:
+@router.get(
+    "/images/{image_id}/similar",
+    response_model=Answer,
+    responses=documented(404, 422),
+    openapi_extra=described(SimilarQuery),
+)
+async def similar(request: Request, image_id: Id) -> Response:
     """What looks like one image of the gallery."""
-    service = service_of(request)
+    options = options_of(request, SimilarQuery)
     where = where_of(options.where, options.filter)
-    return await _answer(service, [image_id], options, where=where)
+    return await _answer(service_of(request), [image_id], options, where=where)
 
 
 @router.post("/search", response_model=Answer, responses=documented(404, 413, 415, 422))
