@@ -155,7 +155,7 @@ class SearchRequest(SearchOptions):
     """Images to fetch, where the server does so (`--allow-fetch`)."""
     combine: Literal["mean", "best"] = "mean"
     """Several images: what they share, or whatever is near to one of them."""
-    crop: tuple[Fraction, Fraction, Fraction, Fraction] | None = None
+    crop: Annotated[list[Fraction], Field(min_length=4, max_length=4)] | None = None
     """x, y, width, height of a region of the one image, in its pixels, or as fractions where none
     exceeds 1."""
     filter: Condition | None = None
@@ -260,7 +260,7 @@ class Matches(Described):
     """Whether so many hardly agree by chance."""
     spread: float
     """Share of the image that the verified matches cover."""
-    places: list[tuple[float, float, float, float]]
+    places: list[Annotated[list[float], Field(min_length=4, max_length=4)]]
     """x, y in the query and x, y in the image, as shares of width and height."""
 
 
