@@ -149,11 +149,11 @@ def test_a_damaged_index_is_built_anew_while_an_exact_search_answers(
 def test_a_shut_down_lets_requests_finish(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Gate(monkeypatch, Retriever, "search")
     with ThreadPoolExecutor(6) as pool:
-        with running(create_app(Settings(gallery=shop, workers=2))) as http:
+        app = create_app(Settings(gallery=shop))
+        with running(app) as http:
             address = f"{http.base_url}/api/v1/images/{RED}/similar".replace("//api", "/api")
             asked = [pool.submit(httpx.get, address, timeout=WAIT_S) for _ in range(6)]
-            for _ in range(2):  # as many as there are threads
-                assert gate.reached.acquire(timeout=WAIT_S)
+            until(lambda: app.state.service.quick.waiting == 4)  # and two under way
             threading.Timer(0.2, gate.opened.set).start()
         assert [one.result().status_code for one in asked] == [200] * 6
 
