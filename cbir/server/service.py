@@ -13,6 +13,7 @@ from cbir.errors import ImageError, NotFoundError
 from cbir.gallery import Gallery
 from cbir.reranking import open_reranker
 from cbir.retrieval import Reranker, Retriever
+from cbir.server.duplicates import Finder
 from cbir.server.follower import Follower
 from cbir.server.metrics import Metrics
 from cbir.server.settings import Settings
@@ -58,6 +59,7 @@ class Service:
         self.pictures = WorkPool("pictures", threads=threads, waiting=QUICK_WAITING)
         # Writers take turns anyway, and may wait long for one in another process.
         self.writes = WorkPool("writes", threads=1, waiting=settings.waiting)
+        self.finder = Finder(self.gallery)
         self._rerankers: dict[tuple[str, int], Reranker] = {}
         self.retriever.warm_up()
         self.follower.ready.wait(INDEX_WAIT_S)
@@ -67,6 +69,7 @@ class Service:
         """Let what is under way end, then let go of the gallery."""
         for pool in self._pools:
             pool.close()
+        self.finder.close()
         self.follower.close()
         self.gallery.close()
 
