@@ -21,6 +21,7 @@ from cbir.cli import (
     recommend,
     search,
     serve,
+    transfer,
     tune,
 )
 from cbir.errors import CbirError
@@ -46,6 +47,7 @@ MODULES = (
     evaluate,
     tune,
     gallery,
+    transfer,
     models,
 )
 for module in MODULES:
