@@ -167,13 +167,13 @@ class Gallery:
 
     def vectors(self, *, rebuild: bool = False) -> FaissIndex | ExactScan:
         """The vector index, level with the catalogue; built anew from it if `rebuild`."""
-        if self.follows and not self._levelled:
-            from cbir.storage.exact_scan import ExactScan
-
-            return ExactScan(self.catalog)
         if rebuild or not self.follows:
             return self.catch_up(rebuild=rebuild)
-        return self._whole()
+        if self._levelled:
+            return self._whole()
+        from cbir.storage.exact_scan import ExactScan
+
+        return ExactScan(self.catalog)
 
     def catch_up(self, *, rebuild: bool = False) -> FaissIndex:
         """Bring the vector index level with the catalogue; searches go on meanwhile."""

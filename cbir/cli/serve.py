@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+import contextlib
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -15,7 +16,12 @@ from cbir.cli.options import (
     RuntimeOption,
 )
 
+if TYPE_CHECKING:
+    import socket
+
 SHUTDOWN_S = 30
+"""How long requests under way may take when the server ends."""
+BACKLOG = 2048
 
 
 def register(app: typer.Typer) -> None:
@@ -63,8 +69,6 @@ def serve(
     json: JsonOption = False,
 ) -> None:
     """Answer searches over HTTP, and show the gallery in a browser."""
-    from cbir.errors import CbirError, GalleryError
-    from cbir.gallery import Gallery
     from cbir.server import Settings, create_app
     from cbir.server.settings import check_exposure
 
@@ -82,33 +86,39 @@ def serve(
         precision=precision,
     )
     check_exposure(host, settings, insecure=insecure)
-    with Gallery.open(gallery) as opened:  # what is wrong with it is said before a port is taken
-        count = opened.count()
     application = create_app(settings)
-    import uvicorn
+    with _listen(host, port) as socket:
+        application.state.open()
+        import uvicorn
 
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-            await super().startup(sockets)  # type: ignore[arg-type]
-            if self.started:
-                _announce(self.servers[0].sockets[0].getsockname(), gallery.name, count, json=json)
+        config = uvicorn.Config(
+            application,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=SHUTDOWN_S,
+        )
+        # Whoever connects from now on is answered, be it a moment later.
+        count = application.state.service.gallery.count()
+        _announce(socket.getsockname(), gallery.absolute().name, count, json=json)
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[socket])
 
-    config = uvicorn.Config(
-        application,
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_S,
-    )
-    server = Server(config)
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises CbirError where that cannot be."""
+    import socket
+
+    from cbir.errors import CbirError
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        server.run()
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise CbirError(f"{host}:{port} cannot be listened on: {error.strerror}") from error
-    except SystemExit as stop:  # uvicorn has logged why
-        raise GalleryError(f"{host}:{port}: the server did not start; see above") from stop
+        reason = error.strerror or "no such address"
+        raise CbirError(
+            f"{host}:{port} cannot be listened on: {reason}; choose another --port or --host"
+        ) from error
 
 
 def _announce(address: tuple[str, int], name: str, count: int, *, json: bool) -> None:

@@ -24,16 +24,24 @@ API = "/api/v1"
 
 
 def build_app(settings: Settings) -> FastAPI:
-    """The application over one gallery. It is opened and warmed up when the application starts."""
+    """The application over one gallery, which is opened and warmed up when it starts.
+
+    `app.state.open()` does so ahead of that, and raises what stands in the way.
+    """
     metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = app.state.service = Service(settings, metrics)
+        if app.state.service is None:
+            open_gallery()
         try:
             yield
         finally:
-            service.close()
+            app.state.service.close()
+            app.state.service = None
+
+    def open_gallery() -> None:
+        app.state.service = Service(settings, metrics)
 
     app = FastAPI(
         title="cbir",
@@ -46,6 +54,7 @@ def build_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
+    app.state.service, app.state.open = None, open_gallery
     for module in (search, images, recommendations, duplicates, gallery, health):
         app.include_router(module.router, prefix=API)
     app.include_router(page.router)

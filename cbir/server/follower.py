@@ -34,10 +34,14 @@ class Follower:
         self._thread.join()
 
     def _run(self) -> None:
+        said = ""
         while not self._stop.is_set():
             try:
                 self._gallery.catch_up()
                 self.ready.set()
+                said = ""
             except Exception as error:  # the catalogue may be locked or gone for a while
-                log.warning("the vector index is behind: %s", error)
+                if str(error) != said:
+                    log.warning("the vector index is behind: %s", error)
+                said = str(error)
             self._stop.wait(self._every_s)

@@ -37,6 +37,7 @@ OPEN = ("/api/v1/health/", "/api/v1/session", "/api/v1/openapi.json")
 ASKS = ("/api/v1/search", "/api/v1/session")
 """What is posted to, and writes nothing."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 SIMPLE_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain", "")
 """Content types that a page of another origin may send without asking first."""
 
@@ -86,7 +87,8 @@ class Guard:
         finally:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "none")
-            self._metrics.request(route, scope["method"], status, seconds)
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            self._metrics.request(route, method, status, seconds)
             # Without the query: nobody knows what people put there.
             log.info("%s %s %d %.1f ms", scope["method"], scope["path"], status, 1000 * seconds)
 

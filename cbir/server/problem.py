@@ -138,6 +138,10 @@ def install(app: FastAPI, gallery: Path) -> None:
         reason = error.strerror or "a system error"
         return of(GalleryError(f"the gallery: {reason}"))
 
+    @app.exception_handler(Exception)  # the framework logs it
+    async def _unforeseen(_request: Request, _error: Exception) -> Response:
+        return problem_response(500, "a mistake of the server's; its log says more")
+
     @app.exception_handler(SQLAlchemyError)
     async def _sql(_request: Request, error: SQLAlchemyError) -> Response:
         log.error("the catalogue", exc_info=error)

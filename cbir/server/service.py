@@ -39,7 +39,6 @@ class Service:
         self.settings = settings
         self.metrics = metrics
         self.gallery = Gallery.open(settings.gallery)
-        self.follower = Follower(self.gallery, every_s=settings.refresh_s)
         inner = self.gallery.embedder(
             device=settings.device,
             runtime=settings.runtime,
@@ -47,6 +46,8 @@ class Service:
             streams=settings.threads,
         )
         self.embedder = BatchingEmbedder(inner, batch_seen=self.metrics.batch)
+        # From here on nothing is to fail: this one is a thread.
+        self.follower = Follower(self.gallery, every_s=settings.refresh_s)
         self.retriever = Retriever(self.gallery, embedder=self.embedder)
         self.thumbnails = Thumbnails(settings.thumbnail_bytes)
         # A search by id takes a millisecond: it must not stand behind uploads, nor an upload

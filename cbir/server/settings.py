@@ -50,6 +50,8 @@ def check_exposure(host: str, settings: Settings, *, insecure: bool) -> None:
     """Raise CbirError where others could reach the server and nothing protects it."""
     if settings.token is not None and not settings.token.strip():
         raise CbirError("the token is empty; give --token a long random text")
+    if settings.token is not None and not settings.token.isascii():
+        raise CbirError("the token holds letters that no header can carry; use ASCII alone")
     if settings.token is None and not insecure and not _is_loopback(host):
         raise CbirError(
             f"{host} can be reached by others; give --token TOKEN, or --insecure to let everybody "

@@ -38,6 +38,7 @@ def test_it_says_where_it_is_and_ends_quietly(gallery_path: Path, end: signal.Si
         assert len(answer.json()["hits"]) == 5
         server.send_signal(end)
         server.wait(timeout=30)
+        assert server.returncode == (0 if end == signal.SIGINT else -signal.SIGTERM)
         assert server.stderr.read() == ""
         assert server.stdout.read() == ""
 

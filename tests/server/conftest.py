@@ -27,13 +27,26 @@ KNOWN = {
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
+    """The gallery of `make_shop`; its pictures are in `tmp_path / "colours"`."""
+    return make_shop(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """Asks one server for all tests of a module, none of which writes."""
+    shop = make_shop(tmp_path_factory.mktemp("reader"))
+    with running(create_app(Settings(gallery=shop, workers=2))) as http:
+        yield http
+
+
+def make_shop(folder: Path) -> Path:
     """A gallery of four pictures with a price, a kind and a day each: blue, green, pink, red."""
-    save_gradients(tmp_path / "colours")
-    with Gallery.create(tmp_path / "shop", resolve_spec("tiny_image")[0]) as gallery:
-        index_images(tmp_path / "colours", gallery)
+    save_gradients(folder / "colours")
+    with Gallery.create(folder / "shop", resolve_spec("tiny_image")[0]) as gallery:
+        index_images(folder / "colours", gallery)
         for record, _ in gallery.catalog.scan():
             assert gallery.catalog.describe(record.id, KNOWN[Path(record.name).stem])
-    return tmp_path / "shop"
+    return folder / "shop"
 
 
 @pytest.fixture

@@ -87,9 +87,9 @@ def test_pages_and_groups(client: Client, tmp_path: Path) -> None:
         ({"all": []}, {"red", "pink", "green", "blue"}),
     ],
 )
-def test_filters_as_a_tree(http: httpx.Client, node: Any, expected: set[str] | None) -> None:
-    answer = http.get("/api/v1/images", params={"filter": tree(node)})
-    posted = http.post("/api/v1/search", json={"ids": [RED], "filter": node})
+def test_filters_as_a_tree(reader: httpx.Client, node: Any, expected: set[str] | None) -> None:
+    answer = reader.get("/api/v1/images", params={"filter": tree(node)})
+    posted = reader.post("/api/v1/search", json={"ids": [RED], "filter": node})
     if expected is None:
         assert (answer.status_code, posted.status_code) == (422, 422)
         assert "no image has a field 'nothing'" in posted.json()["detail"]
@@ -114,8 +114,10 @@ def test_reranking(client: Client) -> None:
         (huge_png(), 413, "400 megapixels, above the limit of 100"),
     ],
 )
-def test_what_is_no_image_says_so(http: httpx.Client, data: bytes, status: int, says: str) -> None:
-    answer = http.post("/api/v1/search/upload", files={"image": ("a.jpg", data)})
+def test_what_is_no_image_says_so(
+    reader: httpx.Client, data: bytes, status: int, says: str
+) -> None:
+    answer = reader.post("/api/v1/search/upload", files={"image": ("a.jpg", data)})
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     assert says in answer.json()["detail"]
@@ -137,9 +139,9 @@ def test_what_is_no_image_says_so(http: httpx.Client, data: bytes, status: int, 
     ],
 )
 def test_what_cannot_be_asked(
-    http: httpx.Client, path: str, content: dict[str, Any], status: int, says: str
+    reader: httpx.Client, path: str, content: dict[str, Any], status: int, says: str
 ) -> None:
-    answer = http.post("/api/v1" + path, **content)
+    answer = reader.post("/api/v1" + path, **content)
     assert answer.status_code == status, answer.text
     assert says in answer.json()["detail"]
     assert answer.json()["status"] == status

@@ -35,8 +35,9 @@ def test_others_cannot_reach_it_unasked(shop: Path) -> None:
             check_exposure(host, Settings(), insecure=False)
         check_exposure(host, Settings(), insecure=True)
         check_exposure(host, Settings(token=TOKEN), insecure=False)
-    with pytest.raises(CbirError, match="token is empty"):
-        check_exposure("127.0.0.1", Settings(token=" "), insecure=False)
+    for token in (" ", "schlüssel"):
+        with pytest.raises(CbirError, match="the token"):
+            check_exposure("127.0.0.1", Settings(token=token), insecure=False)
 
 
 def test_with_a_token_everything_needs_it(serve: Serve) -> None:
@@ -90,24 +91,15 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
     assert compared == ["é".encode()]
 
 
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
-        ("localhost", 200),
-        ("localhost:8000", 200),
-        ("127.0.0.1:80", 200),
-        ("[::1]:80", 200),
-        (socket.gethostname(), 200),
-        ("photos.example", 200),
-        ("evil.example", 400),
-        ("127.0.0.1.evil.example", 400),
-        ("localhost.evil.example", 400),
-    ],
-)
-def test_a_name_that_was_rebound_is_refused(serve: Serve, host: str, status: int) -> None:
+def test_a_name_that_was_rebound_is_refused(serve: Serve) -> None:
     http = serve(hosts=("photos.example",))
+    own = ["localhost", "localhost:8000", "127.0.0.1:80", "[::1]:80", "photos.example"]
+    foreign = ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "x"]
     for path in ("/api/v1/gallery", "/api/v1/health/live"):
-        assert http.get(path, headers={"Host": host}).status_code == status
+        for host in (*own, socket.gethostname()):
+            assert http.get(path, headers={"Host": host}).status_code == 200
+        for host in foreign:
+            assert http.get(path, headers={"Host": host}).status_code == 400
 
 
 def test_a_page_of_another_origin_cannot_write(http: httpx.Client) -> None:
@@ -144,22 +136,15 @@ def test_headers_that_keep_a_browser_safe(http: httpx.Client) -> None:
     assert "sandbox" in http.get("/api/v1/images/1/file").headers["content-security-policy"]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/static/../server.py",
-        "/static/%2e%2e/guard.py",
-        "/static/..%2f..%2fclient.py",
-        "/static/a%00",
-    ],
-)
-def test_only_the_page_s_own_files_are_sent(http: httpx.Client, path: str) -> None:
-    assert http.get(path).status_code == 404
+def test_only_the_page_s_own_files_are_sent(http: httpx.Client) -> None:
+    for name in ("../guard.py", "%2e%2e/guard.py", "..%2f..%2fclient.py", "a%00", ".gitkeep", ""):
+        assert http.get(f"/static/{name}").status_code == 404
 
 
 def test_too_large_a_body_is_not_read(serve: Serve) -> None:
     http = serve(max_upload=100_000)
-    body = b"x" * 150_000
+    head = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+    body = head + b"x" * 150_000
     for content in (body, (body[i : i + 10_000] for i in range(0, len(body), 10_000))):
         headers = {"Content-Type": "multipart/form-data; boundary=b"}
         answer = http.post("/api/v1/search/upload", content=content, headers=headers)
@@ -228,7 +213,7 @@ def test_addresses_that_are_fetched_from(address: str, public: bool) -> None:
         ("http://[", "not a URL"),
     ],
 )
-def test_what_is_not_fetched(serve: Serve, url: str, says: str) -> None:
+def test_what_is_not_fetched(url: str, says: str) -> None:
     with pytest.raises(Problem, match=says):
         fetch.fetch(url, limit=1000)
 
