@@ -28,7 +28,7 @@ from cbir.errors import (
 )
 from cbir.metadata import Facet
 from cbir.recommendation.rules import Recommendation
-from cbir.types import Hit, ImageRecord, RerankScore, SearchResult
+from cbir.types import Confidence, Hit, ImageRecord, RerankScore, SearchResult
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -89,6 +89,7 @@ class Client:
         combine: Combine = "mean",
         crop: tuple[float, float, float, float] | None = None,
         min_similarity: float | None = None,
+        matches_only: bool = False,
         group_by: str | None = None,
         max_per_group: int = 1,
         exact: bool = False,
@@ -106,6 +107,7 @@ class Client:
             "combine": combine,
             "crop": crop,
             "min_similarity": min_similarity,
+            "matches_only": matches_only,
             "group_by": group_by,
             "max_per_group": max_per_group,
             "exact": exact,
@@ -257,10 +259,13 @@ class Client:
                 self._record(hit["image"]),
                 hit["similarity"],
                 None if hit["rerank"] is None else RerankScore(**hit["rerank"]),
+                None if hit["confidence"] is None else Confidence(**hit["confidence"]),
             )
             for hit in answer["hits"]
         )
-        return SearchResult(answer["query"], hits, answer["timings_ms"], answer["reranked"])
+        return SearchResult(
+            answer["query"], hits, answer["timings_ms"], answer["reranked"], answer["matched"]
+        )
 
 
 def _file(query: Query) -> tuple[str, bytes]:

@@ -21,7 +21,7 @@ from cbir.errors import (
     SpecMismatchError,
 )
 from cbir.sources.paths import path_to_uri
-from cbir.storage import index_file
+from cbir.storage import background, index_file
 from cbir.storage.catalog import Catalog
 from cbir.storage.projection import fit
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from cbir.filters import Filter
+    from cbir.storage.background import Background
     from cbir.storage.exact_scan import ExactScan
     from cbir.storage.faiss_index import FaissIndex
     from cbir.storage.rows import Batch
@@ -61,6 +62,7 @@ class Gallery:
         again and again. Until the first time, every search reads all embeddings instead."""
         self._levelled = False
         self._opening = threading.Lock()
+        self._background: Background | None = None
 
     @classmethod
     def create(
@@ -190,6 +192,18 @@ class Gallery:
                 self._vectors = FaissIndex(self.path / VECTORS, self.spec.dim, self.config.index)
             return self._vectors
 
+    def background(self) -> Background:
+        """Images drawn from the gallery as of its last search, against which hits are judged.
+
+        Drawn once and again when anything has changed; nothing of it is written down.
+        """
+        # As it is, level or not: so every hit of one search is judged by one background.
+        index = self.vectors() if self.follows else self._vectors or self.vectors()
+        known = self._background
+        if known is None or known.generation != index.generation:
+            self._background = known = background.draw(index)
+        return known
+
     def refresh(self) -> None:
         """Have the file of the vector index level with the catalogue; one that is, is not read."""
         folder = self.path / VECTORS
@@ -277,7 +291,7 @@ class Gallery:
     def _drop_vectors(self) -> None:
         if self._vectors is not None:
             self._vectors.close()
-            self._vectors = None
+            self._vectors = self._background = None
             self._levelled = False
 
     def __enter__(self) -> Gallery:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
@@ -69,6 +70,8 @@ def serve(
     json: JsonOption = False,
 ) -> None:
     """Answer searches over HTTP, and show the gallery in a browser."""
+    # Requests run beside one another: threads within each would only get in their way.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from cbir.server import Settings, create_app
     from cbir.server.settings import check_exposure
 

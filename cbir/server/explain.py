@@ -11,7 +11,7 @@ from cbir.reranking.descriptors import DESCRIPTORS, Descriptor, descriptors_of
 from cbir.retrieval import Crop
 from cbir.retrieval.query import encoded
 from cbir.server.problem import Problem
-from cbir.server.schemas import Matches
+from cbir.server.schemas.search import Matches
 from cbir.similarity import LocalFeatures, Method, match, verify
 from cbir.similarity.verification import CHANCE_INLIERS, places_of
 

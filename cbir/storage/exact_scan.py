@@ -23,6 +23,11 @@ class ExactScan:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
+    @property
+    def generation(self) -> int:
+        """Of the catalogue, as it is now."""
+        return self._catalog.generation()
+
     def catch_up(self, catalog: Catalog) -> None:
         """There is nothing that could be behind."""
 

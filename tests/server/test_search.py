@@ -7,11 +7,12 @@ import httpx
 import pytest
 from conftest import COLOURS
 from factories import encode, huge_png, picture, plain
-from serving import names, tree
+from serving import names, running, tree
 
-from cbir import Gallery, Retriever, parse_where
+from cbir import Gallery, Retriever, index_images, parse_where, resolve_spec
 from cbir.client import Client
 from cbir.errors import FilterError, ImageError, NotFoundError
+from cbir.server import Settings, create_app
 
 JSON = {"Content-Type": "application/json"}
 BLUE, GREEN, PINK, RED = 1, 2, 3, 4
@@ -37,6 +38,7 @@ def test_the_client_answers_as_the_library_does(client: Client, shop: Path, tmp_
             other.image.width,
         )
     assert theirs.timings_ms.keys() == ours.timings_ms.keys()
+    assert (theirs.matched, theirs.hits[0].confidence) == (ours.matched, ours.hits[0].confidence)
 
 
 def test_by_id(http: httpx.Client, client: Client) -> None:
@@ -96,6 +98,28 @@ def test_filters_as_a_tree(reader: httpx.Client, node: Any, expected: set[str] |
         return
     assert {Path(one["name"]).stem for one in answer.json()["images"]} == expected
     assert set(names(posted)) == expected - {"red"}
+
+
+def test_confidence_comes_along(tmp_path: Path) -> None:
+    """A gallery needs some images before it can say what is unusual."""
+    (tmp_path / "many").mkdir()
+    for seed in range(60):
+        picture(40, 30, seed=seed).save(tmp_path / "many" / f"{seed}.png")
+    with Gallery.create(tmp_path / "g", resolve_spec("tiny_image")[0]) as gallery:
+        index_images(tmp_path / "many", gallery)
+        ours = Retriever(gallery).search(tmp_path / "many" / "7.png", k=2)
+    with running(create_app(Settings(gallery=tmp_path / "g"))) as http:
+        with Client(str(http.base_url)) as client:
+            theirs = client.search(tmp_path / "many" / "7.png", k=2)
+            sure = client.search(tmp_path / "many" / "7.png", matches_only=True)
+    assert theirs.matched is True
+    for one, other in zip(theirs.hits, ours.hits, strict=True):
+        assert one.confidence is not None
+        assert other.confidence is not None
+        assert one.confidence.word == other.confidence.word
+        assert one.confidence.p_value == pytest.approx(other.confidence.p_value, rel=0.05)
+    assert names(sure)[0] == "7"
+    assert len(sure.hits) < 10
 
 
 def test_reranking(client: Client) -> None:

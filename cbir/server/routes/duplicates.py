@@ -10,14 +10,14 @@ from cbir.server.duplicates import Working
 from cbir.server.problem import documented
 from cbir.server.query import described, options_of
 from cbir.server.routes.answers import as_json
-from cbir.server.schemas import (
+from cbir.server.schemas.base import Image
+from cbir.server.schemas.duplicates import (
     Dismissal,
     Dismissed,
     DuplicateGroup,
     DuplicatesAnswer,
     DuplicatesQuery,
     EvidenceAnswer,
-    Image,
     Progress,
 )
 from cbir.server.service import Service, service_of

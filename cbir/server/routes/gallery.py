@@ -9,7 +9,7 @@ from cbir import __version__
 from cbir.metadata import Facet
 from cbir.server.problem import documented
 from cbir.server.routes.answers import as_json
-from cbir.server.schemas import Bar, FieldAnswer, Fields, FieldValue, GalleryAnswer
+from cbir.server.schemas.gallery import Bar, FieldAnswer, Fields, FieldValue, GalleryAnswer
 from cbir.server.service import service_of
 
 router = APIRouter(tags=["gallery"])

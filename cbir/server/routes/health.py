@@ -10,7 +10,7 @@ from cbir.server.guard import COOKIE, session_of, token_matches
 from cbir.server.metrics import CONTENT_TYPE
 from cbir.server.problem import Problem, busy, documented
 from cbir.server.routes.answers import as_json
-from cbir.server.schemas import Health, Session
+from cbir.server.schemas.gallery import Health, Session
 from cbir.server.service import service_of
 
 router = APIRouter(tags=["server"])

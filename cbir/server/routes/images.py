@@ -14,7 +14,9 @@ from cbir.images import SIGNATURE_BYTES, sniff_format
 from cbir.server.problem import Problem, documented
 from cbir.server.query import described, options_of
 from cbir.server.routes.answers import as_json
-from cbir.server.schemas import MAX_ID, Image, Images, ListQuery, Update, where_of
+from cbir.server.schemas.base import MAX_ID, Image
+from cbir.server.schemas.conditions import where_of
+from cbir.server.schemas.gallery import Images, ListQuery, Update
 from cbir.server.service import Service, service_of
 from cbir.server.thumbnails import SIZES
 from cbir.server.uploads import add_upload, forget_upload

@@ -11,9 +11,8 @@ from cbir.recommendation import recommend
 from cbir.server.problem import documented
 from cbir.server.query import described, options_of
 from cbir.server.routes.answers import as_json
-from cbir.server.schemas import (
-    MAX_ID,
-    Image,
+from cbir.server.schemas.base import MAX_ID, Image
+from cbir.server.schemas.recommendations import (
     RecommendationAnswer,
     Recommendations,
     RecommendQuery,

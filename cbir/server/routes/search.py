@@ -16,16 +16,9 @@ from cbir.server.fetch import fetch
 from cbir.server.problem import Problem, documented
 from cbir.server.query import described, options_of
 from cbir.server.routes.answers import as_json
-from cbir.server.schemas import (
-    MAX_ID,
-    Answer,
-    ImageId,
-    Matches,
-    SearchOptions,
-    SearchRequest,
-    SimilarQuery,
-    where_of,
-)
+from cbir.server.schemas.base import MAX_ID, ImageId
+from cbir.server.schemas.conditions import where_of
+from cbir.server.schemas.search import Answer, Matches, SearchOptions, SearchRequest, SimilarQuery
 from cbir.server.service import Service, service_of
 
 router = APIRouter(tags=["search"])
@@ -150,6 +143,7 @@ async def _answer(
             where=where,
             unwanted=unwanted,
             min_similarity=options.min_similarity,
+            matches_only=options.matches_only,
             group_by=options.group_by,
             max_per_group=options.max_per_group,
             exact=options.exact,
