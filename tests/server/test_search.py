@@ -108,10 +108,10 @@ def test_confidence_comes_along(tmp_path: Path) -> None:
     with Gallery.create(tmp_path / "g", resolve_spec("tiny_image")[0]) as gallery:
         index_images(tmp_path / "many", gallery)
         ours = Retriever(gallery).search(tmp_path / "many" / "7.png", k=2)
-    with running(create_app(Settings(gallery=tmp_path / "g"))) as http:
-        with Client(str(http.base_url)) as client:
-            theirs = client.search(tmp_path / "many" / "7.png", k=2)
-            sure = client.search(tmp_path / "many" / "7.png", matches_only=True)
+    app = create_app(Settings(gallery=tmp_path / "g"))
+    with running(app) as http, Client(str(http.base_url)) as client:
+        theirs = client.search(tmp_path / "many" / "7.png", k=2)
+        sure = client.search(tmp_path / "many" / "7.png", matches_only=True)
     assert theirs.matched is True
     for one, other in zip(theirs.hits, ours.hits, strict=True):
         assert one.confidence is not None
