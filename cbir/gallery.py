@@ -58,8 +58,8 @@ class Gallery:
         self.catalog = catalog
         self._vectors: FaissIndex | None = None
         self.follows = False
-        """Whether searches take the vector index as it is, for somebody else calls `catch_up`
-        again and again. Until the first time, every search reads all embeddings instead."""
+        """Whether searches take the vector index as it is, since somebody calls `catch_up` again
+        and again. Until that has been done once, every search reads all embeddings instead."""
         self._levelled = False
         self._opening = threading.Lock()
         self._background: Background | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from functools import partial
@@ -23,6 +24,8 @@ from cbir.sources.stored import content_hash, read_uri
 from cbir.types import ImageRecord
 
 __all__ = ["Service", "service_of"]
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -65,6 +68,7 @@ class Service:
         self.retriever.warm_up()
         self.follower.ready.wait(INDEX_WAIT_S)
         self._watch()
+        log.info("%s, %s", self.gallery.path, self.embedder.describe())
 
     def close(self) -> None:
         """Let what is under way end, then let go of the gallery."""
