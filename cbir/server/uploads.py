@@ -7,13 +7,13 @@ image finds it in place.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from cbir.embedding import Embedder
 from cbir.errors import ImageError
+from cbir.files import replacing, sync_folder
 from cbir.gallery import Gallery
 from cbir.images import SIGNATURE_BYTES, check_header, sniff_format
 from cbir.indexing import index_images
@@ -49,7 +49,7 @@ def add_upload(
     """Keep an image and index it; whether it is new. Raises ImageError, OSError, GalleryError."""
     check_header(data)
     folder = gallery.path / UPLOADS
-    path = _keep(folder, data)
+    path = _keep(gallery.path, data)
     uri = path_to_uri(path)
     shown = printable(Path(name).name)[:200] or path.name
     new = gallery.catalog.find(uri) is None
@@ -77,33 +77,16 @@ def forget_upload(gallery: Gallery, record: ImageRecord) -> None:
         path.unlink(missing_ok=True)
 
 
-def _keep(folder: Path, data: bytes) -> Path:
+def _keep(gallery: Path, data: bytes) -> Path:
     """The file that holds these bytes, written and synced unless it is there. Raises OSError."""
-    name = content_hash(data).hex()
+    folder, name = gallery / UPLOADS, content_hash(data).hex()
     kind = sniff_format(data[:SIGNATURE_BYTES]) or ""
     path = folder / name[:2] / (name + SUFFIXES.get(kind, f".{kind}"))
     if path.exists() and path.stat().st_size == len(data):
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{name}-{os.urandom(6).hex()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
+    with replacing(path) as beside:
+        beside.write_bytes(data)
+    for made in (path.parent, folder, gallery):
+        sync_folder(made)
     return path
-
-
-def _sync(folder: Path) -> None:
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
