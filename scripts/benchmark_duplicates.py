@@ -146,11 +146,10 @@ def describe(gallery: Gallery, count: int, real: np.ndarray) -> list[tuple[int, 
         share = rng.uniform(0.3, 0.7, (size, 1)).astype(np.float32)
         one, other = real[rng.integers(0, len(real), (2, size))].astype(np.float32)
         mixed = share * one + (1 - share) * other[:, ::-1]
-        for place in rng.permutation(size)[: int(PLANTED * size)].tolist():
-            twin = int(rng.integers(0, size))
-            if twin != place:
-                mixed[place] = mixed[twin]
-                planted.append((start + place + 1, start + twin + 1))
+        order = rng.permutation(size)
+        places, twins = order[: int(PLANTED * size)], order[-int(PLANTED * size) :]
+        mixed[places] = mixed[twins]
+        planted += zip((start + places + 1).tolist(), (start + twins + 1).tolist(), strict=True)
         mixed += rng.normal(0, 3, (size, LITTLE_BYTES)).astype(np.float32)
         rows = [
             DescriptorRow(start + i + 1, (start + i).to_bytes(16, "big"), data.tobytes())

@@ -37,20 +37,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-MODULES = (
-    index,
-    search,
-    recommend,
-    duplicates,
-    serve,
-    compare,
-    evaluate,
-    tune,
-    gallery,
-    transfer,
-    models,
-)
-for module in MODULES:
+for module in (
+    *(index, search, recommend, duplicates, serve, compare),
+    *(evaluate, tune, gallery, transfer, models),
+):
     module.register(app)
 
 

@@ -14,11 +14,11 @@ from typing import TypeVar
 import numpy as np
 
 from cbir.config import available_cores
-from cbir.duplicates.find import NEIGHBOURS, VERIFIED_SIMILARITY, Progress
+from cbir.duplicates.find import NEIGHBOURS, VERIFIED_SIMILARITY
 from cbir.duplicates.hashes import Meeting
 from cbir.duplicates.parts import is_copy
 from cbir.duplicates.stock import Contents, Stock, load_contents, load_littles
-from cbir.duplicates.values import Evidence
+from cbir.duplicates.values import Evidence, Progress
 from cbir.duplicates.verifying import Verifier, shape_of
 from cbir.duplicates.whole import FORM_NAMES, same_pictures
 from cbir.embedding import Embedder, embed_views
@@ -120,10 +120,7 @@ class _Judge:
         self._gallery = gallery
         self._embedder = embedder
         self._contents: Contents = load_contents(gallery)
-        missing = len(gallery.catalog.without_descriptors(LITTLE.method))
-        self._stock: Stock = load_littles(
-            gallery, self._contents.ids, progress=lambda done: tell("describing", done, missing)
-        )
+        self._stock: Stock = load_littles(gallery, self._contents.ids, tell)
         self._meeting = Meeting(self._stock.prints)
         self._verifier = Verifier(gallery) if verify else None
         self._pool = ThreadPoolExecutor(available_cores(), "cbir-read")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ from cbir.duplicates.hashes import Meeting
 from cbir.duplicates.parts import is_copy
 from cbir.duplicates.stock import Contents, Stock, load_contents, load_littles, load_vectors
 from cbir.duplicates.union import Union
-from cbir.duplicates.values import Duplicates, Evidence, Group, keeper_first
+from cbir.duplicates.values import Duplicates, Evidence, Group, Progress, keeper_first
 from cbir.duplicates.verifying import Verifier
 from cbir.duplicates.whole import FORM_NAMES, Whole, same_pictures
 from cbir.gallery import Gallery
@@ -22,7 +21,7 @@ from cbir.storage.neighbours import all_nearest
 from cbir.storage.vectors import Ids, Vectors
 from cbir.types import FailedImage
 
-__all__ = ["Progress", "find_duplicates"]
+__all__ = ["NEIGHBOURS", "VERIFIED_SIMILARITY", "find_duplicates"]
 
 NEIGHBOURS = 12
 """Of each image, so many nearest by embedding are looked at."""
@@ -34,12 +33,6 @@ quarter 0.45."""
 VERIFIED_AT_ONCE = 256
 
 Pairs = npt.NDArray[np.int64]
-
-
-class Progress(Protocol):
-    """Told of each stage how much of it is done: `describing`, `comparing`, `verifying`."""
-
-    def __call__(self, stage: str, done: int, total: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,10 +76,7 @@ def find_duplicates(
         for copy in copies
         if union.join(first, copy)
     ]
-    missing = len(gallery.catalog.without_descriptors("phash"))
-    stock = load_littles(
-        gallery, contents.ids, progress=lambda done: tell("describing", done, missing)
-    )
+    stock = load_littles(gallery, contents.ids, tell)
     nearest = _nearest(gallery, contents.ids, tell)
     evidence += _near(stock, nearest, union)
     failed = {image.uri: image for image in stock.failed}

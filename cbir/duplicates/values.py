@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from cbir.types import FailedImage, ImageRecord
 
-__all__ = ["Duplicates", "Evidence", "Group", "Kind", "keeper_first"]
+__all__ = ["Duplicates", "Evidence", "Group", "Kind", "Progress", "keeper_first"]
 
 Kind: TypeAlias = Literal["exact", "near", "verified"]
 """The same bytes; the same whole picture; a part of the picture, or the picture in a frame."""
+
+
+class Progress(Protocol):
+    """Told of each stage how much of it is done: `describing`, `comparing`, `verifying`."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

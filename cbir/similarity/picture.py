@@ -53,6 +53,12 @@ is taken of it: blank pictures are like one another."""
 VARIANCE_FLOOR = 20.0
 """Added to variances (grey levels squared): where nothing is to be seen, nothing differs."""
 
+PLAIN = 6.0
+"""Levels of 255: in a picture of smaller contrast there is nothing to be seen but its colour."""
+
+MAX_CAST = 1.5
+"""Between the gain of a channel and that of all three."""
+
 ROWS_AT_ONCE = 4096
 
 Bits = npt.NDArray[np.bool_]
@@ -120,7 +126,7 @@ class Agreement:
     median: float
     """Its median, which what was laid over a part of the picture does not touch."""
     colour: float
-    """Root mean square difference of colours, in levels of 255, after each channel's best gain."""
+    """Root mean square difference of colours, in levels of 255, once the light is made the same."""
 
 
 def agreement(first: Littles, second: Littles, form: int) -> Agreement:
@@ -219,7 +225,15 @@ def _signs(coefficients: Floats) -> Bits:
 def _colour_difference(a: Floats, b: Floats) -> float:
     """Of two planes (S, S, 3), the same both ways."""
     a, b = a.reshape(-1, 3), b.reshape(-1, 3)
-    common = (a * b).sum(axis=0)
-    there = common / np.maximum((a * a).sum(axis=0), 1) * a - b
-    and_back = common / np.maximum((b * b).sum(axis=0), 1) * b - a
+    # Of a plain surface the colour is all there is: no gain may make up for another one.
+    plain = max(a.std(axis=0).max(), b.std(axis=0).max()) < PLAIN
+    there = (a if plain else _gain(a, b) * a) - b
+    and_back = (b if plain else _gain(b, a) * b) - a
     return float(max((there**2).mean(), (and_back**2).mean()) ** 0.5)
+
+
+def _gain(a: Floats, b: Floats) -> Floats:
+    """What each channel of a is multiplied by to be like b: other light, but no other thing."""
+    gain = (a * b).sum(axis=0) / np.maximum((a * a).sum(axis=0), 1)
+    common = np.exp(np.log(np.maximum(gain, 1e-3)).mean())
+    return np.asarray(np.clip(gain, common / MAX_CAST, common * MAX_CAST), np.float32)
