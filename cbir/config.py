@@ -22,7 +22,10 @@ __all__ = [
     "Whitening",
     "available_cores",
     "cache_dir",
+    "max_bytes",
+    "max_download",
     "max_pixels",
+    "network_timeout",
     "weights_dirs",
 ]
 
@@ -165,6 +168,22 @@ def available_cores() -> int:
 def max_pixels() -> int:
     """Largest image that is decoded, in pixels: 100 million unless `CBIR_MAX_PIXELS` says so."""
     return _integer("CBIR_MAX_PIXELS", os.environ.get("CBIR_MAX_PIXELS", "100000000"))
+
+
+def max_bytes() -> int:
+    """Largest encoded image that is read: 16-bit RGBA without compression has 8 per pixel."""
+    return 10 * max_pixels()
+
+
+def max_download() -> int:
+    """Largest image that is read over a network, in bytes: 64 MB unless `CBIR_MAX_DOWNLOAD`."""
+    asked = os.environ.get("CBIR_MAX_DOWNLOAD")
+    return min(max_bytes(), _integer("CBIR_MAX_DOWNLOAD", asked) if asked else 64_000_000)
+
+
+def network_timeout() -> float:
+    """Seconds that one attempt to read over a network may take: `CBIR_TIMEOUT`, or 30."""
+    return max(1, _integer("CBIR_TIMEOUT", os.environ.get("CBIR_TIMEOUT", "30")))
 
 
 def cache_dir() -> Path:

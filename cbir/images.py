@@ -6,7 +6,6 @@ several threads at once.
 
 from __future__ import annotations
 
-import importlib
 import io
 import logging
 import re
@@ -23,6 +22,13 @@ from PIL import Image
 from cbir.colour import resamplable, to_srgb
 from cbir.config import Preprocessing, View, max_pixels
 from cbir.errors import ImageError, ImageTooLargeError
+from cbir.formats import (
+    IMAGE_SUFFIXES,
+    KNOWN_FORMATS,
+    SIGNATURE_BYTES,
+    plugin_of,
+    sniff_format,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -40,22 +46,6 @@ __all__ = [
     "thumbnail_jpeg",
 ]
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
-)
-SIGNATURE_BYTES = 32
-"""How much of a file's beginning `sniff_format` needs."""
-
-# Plugins are called directly, not through Image.open: no other parser (EPS starts Ghostscript)
-# can be reached, and an image's size is known when it is held against the limit.
-_PLUGINS = {
-    "jpeg": "PIL.JpegImagePlugin:JpegImageFile",  # the first image of an MPO, too
-    "png": "PIL.PngImagePlugin:PngImageFile",
-    "webp": "PIL.WebPImagePlugin:WebPImageFile",
-    "bmp": "PIL.BmpImagePlugin:BmpImageFile",
-    "tiff": "PIL.TiffImagePlugin:TiffImageFile",
-    "gif": "PIL.GifImagePlugin:GifImageFile",
-}
 _RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -93,25 +83,6 @@ class DecodedImage:
     width: int
     height: int
     """Size of the whole image in pixels, upright."""
-
-
-def sniff_format(head: bytes) -> str | None:
-    """`jpeg`, `png`, `webp`, `bmp`, `tiff` or `gif` by a file's first 32 bytes, or None."""
-    if head.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "png"
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return "gif"
-    if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        return "tiff"
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return "webp"
-    # Text may well begin with "BM"; a bitmap goes on with the size of one of its known headers.
-    if head.startswith(b"BM") and len(head) >= 18:
-        (header_size,) = struct.unpack_from("<I", head, 14)
-        return "bmp" if header_size in {12, 40, 52, 56, 64, 108, 124} else None
-    return None
 
 
 def decode(data: bytes, preprocessing: Preprocessing) -> DecodedImage:
@@ -185,12 +156,11 @@ def _opened(data: bytes) -> Iterator[ImageFile]:
     """The image with its header read and its size checked; any failure within is an ImageError."""
     kind = sniff_format(data[:SIGNATURE_BYTES])
     if kind is None:
-        known = ", ".join(name.upper() for name in _PLUGINS)
+        known = ", ".join(name.upper() for name in KNOWN_FORMATS)
         raise ImageError(f"not an image in a known format ({known})" if data else "empty file")
     limit = max_pixels()
     _prepare_pillow(limit)
-    module, _, name = _PLUGINS[kind].partition(":")
-    plugin = getattr(importlib.import_module(module), name)
+    plugin = plugin_of(kind)
     try:
         with plugin(io.BytesIO(data), "") as image:
             width, height = image.size
@@ -253,7 +223,9 @@ def _load(
     and taking that part for picture shifts all the others (four times the error, measured).
     """
     full = image.size
-    drafted = image.draft(None, (least_width, least_height))
+    # The thumbnail that a HEIC may offer instead is another picture.
+    is_jpeg = image.format in ("JPEG", "MPO")
+    drafted = image.draft(None, (least_width, least_height)) if is_jpeg else None
     image.load()
     if drafted is None:
         # Only now: Pillow turns a TIFF upright when it loads it.

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 
 import numpy as np
 
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
+from cbir.sources.paths import is_remote
 from cbir.sources.stored import content_hash, file_state, read_uri
+from cbir.storage.rows import KnownImage
+from cbir.types import ImageRecord
+
+READERS = 32
+"""Images asked for over a network at once."""
+PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +47,16 @@ def verify_gallery(gallery: Gallery, *, content: bool = False) -> VerifyReport:
     """
     missing: list[str] = []
     changed: list[str] = []
-    for record, known in gallery.catalog.scan():
-        try:
-            if content:
-                same = content_hash(read_uri(record.uri)) == known.content_hash
-            else:
-                same = file_state(record.uri) == (known.state.size, known.state.mtime_ns)
-        except ImageError:
-            missing.append(record.uri)
-        else:
-            if not same:
-                changed.append(record.uri)
+    judge = partial(_is_same, content=content)
+    with ThreadPoolExecutor(READERS, "cbir-verify") as pool:
+        images = iter(gallery.catalog.scan())
+        while page := list(islice(images, PAGE)):
+            # Files answer at once; behind a network there is waiting to be shared.
+            remote = any(is_remote(record.uri) for record, _ in page)
+            verdicts = pool.map(judge, page) if remote else map(judge, page)
+            for (record, _), same in zip(page, verdicts, strict=True):
+                if not same:
+                    (missing if same is None else changed).append(record.uri)
     return VerifyReport(
         images=gallery.count(),
         catalog_problems=tuple(gallery.catalog.check()),
@@ -55,6 +64,19 @@ def verify_gallery(gallery: Gallery, *, content: bool = False) -> VerifyReport:
         missing_files=tuple(missing),
         changed_files=tuple(changed),
     )
+
+
+def _is_same(image: tuple[ImageRecord, KnownImage], *, content: bool) -> bool | None:
+    """Whether an image is as it was indexed; None where it can no longer be read."""
+    record, known = image
+    try:
+        if content:
+            return content_hash(read_uri(record.uri)) == known.content_hash
+        size, stamp = file_state(record.uri)
+    except ImageError:
+        return None
+    # Not every server says how large an image is.
+    return stamp == known.state.mtime_ns and size in (None, known.state.size)
 
 
 def _compare_index(gallery: Gallery) -> list[str]:

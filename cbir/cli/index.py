@@ -30,13 +30,18 @@ if TYPE_CHECKING:
 
 EXIT_INTERRUPTED = 130
 
+SOURCE_HELP = (
+    "A folder of images or tars; a manifest (.csv, .jsonl, .parquet) with a column of paths or "
+    "URLs; a tar, or several as 'shard-{000..009}.tar'; an image; or s3://BUCKET/PREFIX."
+)
+
 
 def register(app: typer.Typer) -> None:
     app.command()(index)
 
 
 def index(
-    source: Annotated[str, typer.Argument(help="A folder of images, or a CSV with a path column.")],
+    source: Annotated[str, typer.Argument(help=SOURCE_HELP)],
     gallery: GalleryOption = DEFAULT_GALLERY,
     backbone: BackboneOption = None,
     weights: WeightsOption = None,
@@ -56,8 +61,16 @@ def index(
     ] = False,
     kind: IndexKindOption = None,
     image_column: Annotated[
-        str, typer.Option(help="Column of a manifest that names the file.", metavar="COLUMN")
+        str, typer.Option(help="Column of a manifest with paths or URLs.", metavar="COLUMN")
     ] = "path",
+    key: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Column (of tars: field, or __key__) by which an image is known, instead of its "
+            "place. Remembered for SOURCE; to change it, add --prune; '' is the place again.",
+            metavar="COLUMN",
+        ),
+    ] = None,
     descriptors: Annotated[
         Optional[Literal["sift", "orb", "grey", "phash"]],  # noqa: UP045
         typer.Option(help="Prepare --rerank, too; grey is for ssim, phash for duplicates."),
@@ -92,7 +105,7 @@ def index(
 
     if force and not prune:
         raise typer.BadParameter("has a meaning with --prune only", param_hint="--force")
-    images = open_source(source, image_column=image_column)
+    images = open_source(source, image_column=image_column, key=key)
     asked = _Asked(backbone, weights, pooling, input_size, whole, zoom, flip)
     if dry_run:
         with _open(gallery, asked, kind) or nullcontext() as existing:

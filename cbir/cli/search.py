@@ -184,7 +184,9 @@ def _query(image: str) -> Query:
             return int(image[3:])
         except ValueError:
             raise CbirError(f"{image!r} is no image id; give id: and a number, as id:12") from None
-    return Path(image)
+    from cbir.sources.paths import is_remote
+
+    return image if is_remote(image) else Path(image)
 
 
 def _crop(text: str) -> Crop:

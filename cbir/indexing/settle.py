@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from threading import Event
 from typing import Literal, TypeAlias
 
 from cbir.embedding import Embedder, embed_views
@@ -13,7 +14,9 @@ from cbir.errors import ImageError
 from cbir.images import DecodedImage, check_header, decode_views
 from cbir.metadata import plain
 from cbir.sources import SourceImage
-from cbir.sources.stored import content_hash
+from cbir.sources.paths import is_remote
+from cbir.sources.retry import stop_at
+from cbir.sources.stored import Content, content_hash
 from cbir.storage.catalog import Catalog
 from cbir.storage.rows import FailureRow, FileState, ImageRow, KnownImage, TouchedRow
 from cbir.types import FailedImage
@@ -27,6 +30,27 @@ class Pending:
     known: KnownImage | None
     compared: bool = False
     """Whether its content was looked for among the gallery's already, so that it is embedded."""
+    failure: FailureRow | None = None
+    """What was wrong with the content that was there before."""
+    ahead: Future[Content | None] | None = None
+    """Its content, being read already."""
+
+    @property
+    def before(self) -> FailureRow | KnownImage | None:
+        """What was read at this very place the last time."""
+        if self.failure is not None and self.failure.state is not None:
+            return self.failure
+        moved = self.known is None or self.known.uri != self.image.uri
+        return None if moved else self.known
+
+    def content(self) -> Content | None:
+        """The content; None where its server says that it is as it was. Raises ImageError."""
+        return self.read() if self.ahead is None else self.ahead.result()
+
+    def read(self) -> Content | None:
+        """The content, as `content`, but read now."""
+        state = None if self.before is None else self.before.state
+        return self.image.fetch((None, None) if state is None else (state.size, state.mtime_ns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +96,8 @@ def compare(
             continue
         state = FileState(entry.size, entry.mtime_ns)
         failure, image = failures.get(key), known.get(key)
-        if failure is not None and failure.state == state and failure.uri == entry.uri:
-            settled.append(Outcome("failed", entry.name, failure=_failure(entry, failure.reason)))
+        if failure is not None and failure.state == state and _stands(failure, entry):
+            settled.append(_failed_again(entry, failure))
         elif (
             image is not None
             and (image.state, image.uri) == (state, entry.uri)
@@ -81,7 +105,8 @@ def compare(
         ):
             settled.append(_same_content(entry, image, state))
         else:
-            pending.append(Pending(entry, image))
+            same = failure if failure is not None and _stands(failure, entry) else None
+            pending.append(Pending(entry, image, failure=same))
     return settled, pending
 
 
@@ -94,14 +119,14 @@ def settle(pending: Sequence[Pending], embedder: Embedder, is_twin: IsTwin) -> l
         if not isinstance(content, tuple):
             outcomes.append(content)
             continue
-        data, digest = content
+        data, digest, state = content
         try:
             image = decode_views(data, embedder.spec.preprocessing, embedder.spec.views)
         except ImageError as error:
-            outcomes.append(_failed(item.image, str(error), _state(item.image, data)))
+            outcomes.append(_failed(item.image, str(error), state))
             continue
         outcomes.append(None)
-        decoded.append((position, digest, _state(item.image, data), image))
+        decoded.append((position, digest, state, image))
     embeddings = embed_views(embedder, [image.pixels for *_, image in decoded])
     for (position, digest, state, image), embedding in zip(decoded, embeddings, strict=True):
         item = pending[position]
@@ -136,28 +161,35 @@ def examine(pending: Sequence[Pending], is_twin: IsTwin) -> list[Outcome | Twin]
     return outcomes
 
 
-def _read(item: Pending, is_twin: IsTwin) -> tuple[bytes, bytes] | Outcome | Twin:
-    """The encoded image and its hash if the content is new; what became of the image if not."""
+def _read(item: Pending, is_twin: IsTwin) -> tuple[bytes, bytes, FileState] | Outcome | Twin:
+    """The encoded image, its hash and state if it is new; what became of the image if not."""
     try:
-        data = item.image.read()
+        content = item.content()
     except ImageError as error:
         # Not the content's fault, and a time stamp would not tell when it is mended.
         return _failed(item.image, str(error), None)
-    digest = content_hash(data)
+    if content is None:
+        before = item.before
+        if isinstance(before, FailureRow):
+            return _failed_again(item.image, before)
+        assert before is not None
+        return _same_content(item.image, before, before.state)
+    digest, state = content_hash(content.data), _state(item.image, content)
     if item.known is not None and item.known.content_hash == digest:
-        return _same_content(item.image, item.known, _state(item.image, data))
+        return _same_content(item.image, item.known, state)
     if not item.compared and is_twin(item, digest):
-        return Twin(item.image, item.known, digest, _state(item.image, data))
-    return data, digest
+        return Twin(item.image, item.known, digest, state)
+    return content.data, digest, state
 
 
 def _verdict(item: Pending) -> Verdict:
     return "added" if item.known is None else "updated"
 
 
-def _state(image: SourceImage, data: bytes) -> FileState:
+def _state(image: SourceImage, content: Content) -> FileState:
     # Not every listing knows sizes.
-    return FileState(len(data) if image.size is None else image.size, image.mtime_ns)
+    size = len(content.data) if image.size is None else image.size
+    return FileState(size, content.mtime_ns)
 
 
 def _same_content(image: SourceImage, known: KnownImage, state: FileState) -> Outcome:
@@ -174,17 +206,35 @@ def _same_content(image: SourceImage, known: KnownImage, state: FileState) -> Ou
 
 
 def _failed(image: SourceImage | FailedImage, reason: str, state: FileState | None) -> Outcome:
-    failure = _failure(image, reason)
+    if isinstance(image, SourceImage) and image.place:
+        reason = f"{reason} ({image.place})"
+    failure = FailedImage(image.uri, reason, image.key or image.uri)
     row = FailureRow(failure.key, failure.uri, reason, state)
     return Outcome("failed", failure.uri, row, failure)
 
 
-def _failure(image: SourceImage | FailedImage, reason: str) -> FailedImage:
-    return FailedImage(image.uri, reason, image.key or image.uri)
+def _failed_again(image: SourceImage, failure: FailureRow) -> Outcome:
+    told = FailedImage(image.uri, failure.reason, image.identity)
+    return Outcome("failed", image.name, failure=told)
+
+
+def _stands(failure: FailureRow, image: SourceImage) -> bool:
+    """Whether a failure tells of the image at its present place."""
+    listed = not image.place or failure.reason.endswith(f"({image.place})")
+    return failure.uri == image.uri and listed
+
+
+READERS = 32
+"""Images read over a network at once: such reading is waiting, so that cores do not count."""
+READ_AHEAD = 4
+"""Chunks more than else under way where images come over a network."""
 
 
 class Workers:
-    """Threads that settle chunks; at most a few chunks are under way, so memory stays bounded."""
+    """Threads that settle chunks; at most a few chunks are under way, so memory stays bounded.
+
+    What lies behind a network is read ahead by threads of their own as soon as it is handed in.
+    """
 
     def __init__(self, settle: Settle, parallelism: Callable[[], int]) -> None:
         """`parallelism` is asked only when there is work: an embedder opens its network for it."""
@@ -192,6 +242,8 @@ class Workers:
         self._parallelism = parallelism
         self._enough = 0
         self._pool: ThreadPoolExecutor | None = None
+        self._readers: ThreadPoolExecutor | None = None
+        self._stop = Event()
         self._under_way: deque[Future[Sequence[Outcome | Twin]]] = deque()
 
     def exchange(self, chunk: Sequence[Pending]) -> Sequence[Outcome | Twin]:
@@ -200,9 +252,17 @@ class Workers:
             threads = self._parallelism()
             self._enough = 2 * threads
             self._pool = ThreadPoolExecutor(threads, "cbir-index")
+        if any(is_remote(item.image.uri) for item in chunk):
+            chunk = self._read_ahead(chunk)
         self._under_way.append(self._pool.submit(self._settle, chunk))
         full = len(self._under_way) > self._enough
         return self._under_way.popleft().result() if full else []
+
+    def _read_ahead(self, chunk: Sequence[Pending]) -> list[Pending]:
+        if self._readers is None:
+            self._readers = ThreadPoolExecutor(READERS, "cbir-read", stop_at, (self._stop,))
+            self._enough += READ_AHEAD
+        return [replace(item, ahead=self._readers.submit(item.read)) for item in chunk]
 
     def drain(self) -> Iterator[Sequence[Outcome | Twin]]:
         """The outcomes of all chunks still under way."""
@@ -212,6 +272,9 @@ class Workers:
     def __enter__(self) -> Workers:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+    def __exit__(self, kind: object, *exception: object) -> None:
+        if kind is not None:  # interrupted: a server may have asked for a minute's patience
+            self._stop.set()
+        for pool in (self._readers, self._pool):
+            if pool is not None:
+                pool.shutdown(cancel_futures=True)

@@ -187,6 +187,12 @@ class Catalog:
             streamed = connection.execution_options(yield_per=ROWS_PER_PAGE).execute(query)
             yield from streamed.partitions()
 
+    def key_column(self, source: str) -> str | None:
+        """By which column a source's images are known; empty: by their place. None: no source."""
+        query = select(func.coalesce(sources.c.key_column, "")).where(sources.c.uri == source)
+        with reading(self._engine) as connection:
+            return connection.execute(query).scalar()
+
     def known_failures(self, keys: Sequence[str]) -> dict[str, FailureRow]:
         """The failures among these keys."""
         with reading(self._engine) as connection:
@@ -371,6 +377,12 @@ class Catalog:
         """Forget that these pairs were dismissed. Returns how many were."""
         with writing(self._engine) as connection:
             return writes.undismiss(connection, sorted({(min(p), max(p)) for p in pairs}))
+
+    def set_key_column(self, source: str, column: str) -> None:
+        """Write down by which column a source's images are known; empty: by their place."""
+        with writing(self._engine) as connection:
+            row = sources.c.id == writes.source_id(connection, source)
+            connection.execute(update(sources).where(row).values(key_column=column or None))
 
     def remove(self, ids: Sequence[int], *, source: str | None = None) -> int:
         """Take images out for good, of `source` (its URI) alone if given; how many there were."""

@@ -32,6 +32,8 @@ CONTENT_TYPES = {
     "gif": "image/gif",
     "bmp": "image/bmp",
     "tiff": "image/tiff",
+    "heic": "image/heic",
+    "avif": "image/avif",
 }
 """What an image's own bytes are sent as; its name is not asked."""
 A_YEAR = 365 * 24 * 3600
@@ -88,7 +90,7 @@ async def file(
     def work() -> Response:
         record, data, same = service.content_of(image_id)
         kind = sniff_format(data[:SIGNATURE_BYTES])
-        if kind is None:
+        if kind not in CONTENT_TYPES:
             raise Problem(404, f"the file of image {image_id} is no image any more")
         if same and _has(request, record.content):
             return _unchanged(service, record.content, v)
