@@ -259,7 +259,8 @@ class Client:
                 self._record(hit["image"]),
                 hit["similarity"],
                 None if hit["rerank"] is None else RerankScore(**hit["rerank"]),
-                None if hit["confidence"] is None else Confidence(**hit["confidence"]),
+                region=None if hit["region"] is None else tuple(hit["region"]),
+                confidence=None if hit["confidence"] is None else Confidence(**hit["confidence"]),
             )
             for hit in answer["hits"]
         )

@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from cbir.errors import CbirError
 
@@ -18,6 +18,7 @@ __all__ = [
     "Interpolation",
     "Pooling",
     "Preprocessing",
+    "Region",
     "View",
     "Whitening",
     "available_cores",
@@ -33,6 +34,13 @@ View = Literal["crop", "whole", "zoom"]
 Interpolation = Literal["bilinear", "bicubic"]
 Pooling = Literal["avg", "max", "gem", "rmac", "flatten", "cls", "none"]
 IndexKind = Literal["auto", "flat", "hnsw", "ivf", "pq"]
+Region: TypeAlias = "tuple[float, float, float, float]"
+"""x, y, width, height of a part of an image, as fractions of the upright whole."""
+
+MULTI_CROP: tuple[Region, ...] = tuple(
+    (x, y, 0.5, 0.5) for y in (0.0, 0.25, 0.5) for x in (0.0, 0.25, 0.5)
+)
+"""Nine regions of half the image's sides, each of which overlaps its neighbours by half."""
 
 DEFAULT_GALLERY = Path("index_data/default")
 DEFAULT_BACKBONE = "efficientnet_lite0"
@@ -134,12 +142,16 @@ class GalleryConfig:
     """Checkpoint file or torchvision weights name the spec's weights were read from, if any."""
     index: IndexKind = "auto"
     whitening: Whitening | None = None
+    regions: tuple[Region, ...] = ()
+    """The parts of each image that have embeddings of their own; none in most galleries. They
+    decide what can be found, not what can be compared, and are therefore no part of the spec."""
 
     def to_json(self) -> dict[str, Any]:
         return {
             "spec": self.spec.to_json(),
             "weights_from": self.weights_from,
             "index": self.index,
+            "regions": [list(region) for region in self.regions],
             "whitening": None if self.whitening is None else asdict(self.whitening),
         }
 
@@ -150,6 +162,7 @@ class GalleryConfig:
             weights_from=data["weights_from"],
             index=data["index"],
             whitening=None if data.get("whitening") is None else Whitening(**data["whitening"]),
+            regions=tuple((x, y, w, h) for x, y, w, h in data.get("regions", ())),
         )
 
 

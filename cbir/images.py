@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import re
 import struct
 import warnings
@@ -20,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from cbir.colour import resamplable, to_srgb
-from cbir.config import Preprocessing, View, max_pixels
+from cbir.config import Preprocessing, Region, View, max_pixels
 from cbir.errors import ImageError, ImageTooLargeError
 from cbir.formats import (
     IMAGE_SUFFIXES,
@@ -40,6 +41,7 @@ __all__ = [
     "DecodedImage",
     "check_header",
     "decode",
+    "decode_regions",
     "decode_views",
     "open_rgb",
     "sniff_format",
@@ -73,13 +75,15 @@ _SIDEWAYS = frozenset({5, 6, 7, 8})
 _RUNS_LEFT = frozenset({2, 3, 7, 8})  # the stored x axis runs against an upright one
 _RUNS_UP = frozenset({3, 4, 6, 7})  # the stored y axis does
 
+_WHOLE: Region = (0.0, 0.0, 1.0, 1.0)
+
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
     """An image as a network takes it, and how large the whole of it is."""
 
     pixels: npt.NDArray[np.uint8]
-    """(crop, crop, 3), upright, sRGB; one more axis in front for several views."""
+    """(crop, crop, 3), upright, sRGB; with axes in front for regions and views, if any."""
     width: int
     height: int
     """Size of the whole image in pixels, upright."""
@@ -102,23 +106,31 @@ def decode_views(data: bytes, preprocessing: Preprocessing, views: Sequence[View
     `crop` is the centre square; `whole` is everything, squeezed into the square; `zoom` is the
     middle of the centre square, √2 times as large.
     """
-    resize, crop = preprocessing.resize, preprocessing.crop
-    resample = _RESAMPLING[preprocessing.interpolation]
+    decoded = decode_regions(data, preprocessing, views, ())
+    return DecodedImage(decoded.pixels[0], decoded.width, decoded.height)
+
+
+def decode_regions(
+    data: bytes, preprocessing: Preprocessing, views: Sequence[View], regions: Sequence[Region]
+) -> DecodedImage:
+    """One image and R regions of it, decoded once: pixels (1 + R, V, crop, crop, 3).
+
+    The image comes first. A region is seen as if it were an image of its own, in the same views.
+    """
     with _opened(data) as image:
-        enough = _DRAFT_MARGIN * resize
-        (width, height), (x_end, y_end) = _load(image, enough, enough)
+        least = min((min(w, h) for _, _, w, h in regions), default=1.0)
+        enough = math.ceil(_DRAFT_MARGIN * preprocessing.resize / least)
+        (width, height), end = _load(image, enough, enough)
         orientation = _orientation(image)
-        scale = resize / min(width, height)
-        left, right = _centre(round(width * scale), crop, x_end, orientation in _RUNS_LEFT)
-        top, bottom = _centre(round(height * scale), crop, y_end, orientation in _RUNS_UP)
-        boxes = {
-            "crop": (left, top, right, bottom),
-            "whole": (0, 0, x_end, y_end),
-            "zoom": _middle(left, top, right, bottom),
-        }
         stored = resamplable(image)
-        squares = [stored.resize((crop, crop), resample, boxes[view]) for view in views]
-        pixels = np.stack([np.asarray(_finish(s, image, orientation), np.uint8) for s in squares])
+        side = preprocessing.crop
+        resample = _RESAMPLING[preprocessing.interpolation]
+        pixels = np.empty((1 + len(regions), len(views), side, side, 3), np.uint8)
+        for part, region in zip(pixels, (_WHOLE, *regions), strict=True):
+            boxes = _boxes(region, (width, height), end, orientation, preprocessing)
+            for square, view in zip(part, views, strict=True):
+                resized = stored.resize((side, side), resample, boxes[view])
+                square[:] = np.asarray(_finish(resized, image, orientation), np.uint8)
     if orientation in _SIDEWAYS:
         width, height = height, width
     return DecodedImage(pixels, width, height)
@@ -232,6 +244,38 @@ def _load(
         return image.size, image.size
     _, (_, _, x_end, y_end) = drafted
     return full, (x_end, y_end)
+
+
+def _boxes(
+    region: Region,
+    full: tuple[int, int],
+    end: tuple[float, float],
+    orientation: int,
+    preprocessing: Preprocessing,
+) -> dict[View, tuple[float, float, float, float]]:
+    """What each view of a region shows: a box in the decoded pixels, which end at `end`.
+
+    The region is one of the upright image, `full` the size of the whole as it is stored.
+    """
+    x, y, w, h = region
+    if orientation in _SIDEWAYS:
+        x, y, w, h = y, x, h, w
+    if orientation in _RUNS_LEFT:
+        x = 1 - x - w
+    if orientation in _RUNS_UP:
+        y = 1 - y - h
+    scale = preprocessing.resize / min(w * full[0], h * full[1])
+    crop = preprocessing.crop
+    # Rounding must not make a region end beyond the image.
+    x_low, x_high = max(0.0, x * end[0]), min(end[0], (x + w) * end[0])
+    y_low, y_high = max(0.0, y * end[1]), min(end[1], (y + h) * end[1])
+    left, right = _centre(
+        round(w * full[0] * scale), crop, x_high - x_low, orientation in _RUNS_LEFT
+    )
+    top, bottom = _centre(round(h * full[1] * scale), crop, y_high - y_low, orientation in _RUNS_UP)
+    right, bottom = min(x_high, x_low + right), min(y_high, y_low + bottom)
+    square = x_low + left, y_low + top, right, bottom
+    return {"crop": square, "whole": (x_low, y_low, x_high, y_high), "zoom": _middle(*square)}
 
 
 def _centre(scaled: int, crop: int, end: float, reverse: bool) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +15,13 @@ from cbir.gallery import Gallery
 from cbir.sources.paths import is_remote
 from cbir.sources.stored import content_hash, file_state, read_uri
 from cbir.storage.rows import KnownImage
+from cbir.storage.vectors import REGION_ROWS
 from cbir.types import ImageRecord
+
+if TYPE_CHECKING:
+    from cbir.storage.exact_scan import ExactScan
+    from cbir.storage.faiss_index import FaissIndex
+    from cbir.storage.snapshot import Rows
 
 READERS = 32
 """Images asked for over a network at once."""
@@ -80,23 +87,37 @@ def _is_same(image: tuple[ImageRecord, KnownImage], *, content: bool) -> bool | 
 
 
 def _compare_index(gallery: Gallery) -> list[str]:
-    index = gallery.vectors()
-    found = index.ids()
+    """The vector index against the catalogue, that of regions included."""
+    wholes, parts = gallery.vectors(), gallery.parts()
     with gallery.catalog.snapshot() as snapshot:
-        expected: set[int] = set()
-        problems: list[str] = []
-        for ids, vectors in snapshot.changed_since(0):
-            expected.update(ids.tolist())
-            both = np.isin(ids, found)
-            cosines = (index.vectors(ids[both]) * index.project(vectors[both])).sum(axis=1)
-            problems += [
-                f"image {i}: its vector in the index is not the catalogue's"
-                for i in ids[both][cosines < 0.999].tolist()
-            ]
+        problems = _compare(wholes, snapshot, "image {0}")
+        if parts is not None:
+            rows = snapshot.regions(len(gallery.config.regions))
+            problems += _compare(parts, rows, "region {2} of image {1}")
+    return problems
+
+
+def _compare(index: FaissIndex | ExactScan, rows: Rows, name: str) -> list[str]:
+    """`name` is how an id is called, by itself (0) or by its image (1) and region (2)."""
+    found = index.ids()
+    expected: set[int] = set()
+    problems: list[str] = []
+    for ids, vectors in rows.changed_since(0):
+        expected.update(ids.tolist())
+        both = np.isin(ids, found)
+        cosines = (index.vectors(ids[both]) * index.project(vectors[both])).sum(axis=1)
+        problems += [
+            f"{_called(name, i)}: its vector in the index is not the catalogue's"
+            for i in ids[both][cosines < 0.999].tolist()
+        ]
     if len(np.unique(found)) != len(found):
         problems.append(f"{len(found) - len(np.unique(found))} images stand in the index twice")
-    extra = set(found.tolist()) - expected
-    absent = expected - set(found.tolist())
-    problems += [f"image {i} is in the index, not in the catalogue" for i in sorted(extra)]
-    problems += [f"image {i} is in the catalogue, not in the index" for i in sorted(absent)]
+    extra = sorted(set(found.tolist()) - expected)
+    absent = sorted(expected - set(found.tolist()))
+    problems += [f"{_called(name, i)} is in the index, not in the catalogue" for i in extra]
+    problems += [f"{_called(name, i)} is in the catalogue, not in the index" for i in absent]
     return problems
+
+
+def _called(name: str, row: int) -> str:
+    return name.format(row, *divmod(row, REGION_ROWS))

@@ -188,3 +188,12 @@ def test_a_bad_image_is_a_failure_with_its_line(shop: Path) -> None:
     write(shop, "A1,0.png,0", "A3,2.png,2", "A2,1.png,1")
     again = json.loads(index(shop, "--json").out)["failed"]
     assert [f["reason"][-8:] for f in again] == ["(line 4)"]
+
+
+def test_the_column_travels_with_the_gallery(shop: Path) -> None:
+    index(shop, "--key", "sku")
+    assert cbir("export", "--out", shop / "g.npy", "-g", shop / "g").code == 0
+    assert cbir("import", shop / "g.npy", "-g", shop / "copy").code == 0
+    again = cbir("index", shop / "feed.csv", "-g", shop / "copy", "--json")
+    report = json.loads(again.out)
+    assert (report["added"], report["unchanged"]) == (0, 4)

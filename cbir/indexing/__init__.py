@@ -23,11 +23,13 @@ from cbir.gallery import Gallery
 from cbir.indexing.follow import Follower
 from cbir.indexing.keys import keyed, remember
 from cbir.indexing.ledger import GalleryLedger, PlanLedger, Progress
-from cbir.indexing.settle import Workers, examine, settle
+from cbir.indexing.regions import ensure_regions
+from cbir.indexing.settle import ReadAhead, examine, settle
+from cbir.indexing.workers import Workers
 from cbir.sources import Source, open_source
 from cbir.types import IndexPlan, IndexReport
 
-__all__ = ["index_images", "plan_images"]
+__all__ = ["ensure_regions", "index_images", "plan_images"]
 
 
 def index_images(
@@ -63,10 +65,15 @@ def index_images(
     gallery.check_spec(embedder.spec, "the embedder")
     ledger = GalleryLedger(gallery, opened.uri, progress)
     follower = Follower(opened, gallery.catalog, ledger, retry_failed=retry_failed)
-    work = partial(settle, embedder=embedder, is_twin=follower.is_twin)
+    work = partial(
+        settle,
+        embedder=embedder,
+        is_twin=follower.is_twin,
+        regions=gallery.config.regions,
+    )
     if not prune or follower.look(force=force):
         remember(opened, gallery.catalog)
-        with Workers(work, lambda: embedder.parallelism) as workers:
+        with Workers(work, lambda: embedder.parallelism, ahead=ReadAhead()) as workers:
             follower.read(workers)
             follower.finish(workers, force=force)
         ledger.close()
@@ -107,7 +114,7 @@ def plan_images(
     follower = Follower(opened, catalog, ledger, retry_failed=retry_failed)
     work = partial(examine, is_twin=follower.is_twin)
     if not prune or follower.look(force=force):
-        with Workers(work, available_cores) as workers:
+        with Workers(work, available_cores, ahead=ReadAhead()) as workers:
             follower.read(workers)
             follower.finish(workers, force=force)
     return ledger.plan(time.perf_counter() - started)

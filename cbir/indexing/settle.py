@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import Literal, TypeAlias
 
+from cbir.config import Region
 from cbir.embedding import Embedder, embed_views
 from cbir.errors import ImageError
-from cbir.images import DecodedImage, check_header, decode_views
+from cbir.images import DecodedImage, check_header, decode_regions
 from cbir.metadata import plain
 from cbir.sources import SourceImage
 from cbir.sources.paths import is_remote
@@ -64,8 +64,6 @@ class Twin:
 
 
 Verdict = Literal["added", "updated", "touched", "unchanged", "moved", "failed"]
-Settle: TypeAlias = Callable[[Sequence[Pending]], Sequence["Outcome | Twin"]]
-"""Deals with a chunk of images, in a worker thread."""
 IsTwin: TypeAlias = Callable[[Pending, bytes], bool]
 """Whether a content hash is that of another image of the source, whose place this may be now."""
 
@@ -110,8 +108,17 @@ def compare(
     return settled, pending
 
 
-def settle(pending: Sequence[Pending], embedder: Embedder, is_twin: IsTwin) -> list[Outcome | Twin]:
-    """Read, decode and embed a chunk; runs in a worker thread. Outcomes are in its order."""
+def settle(
+    pending: Sequence[Pending],
+    embedder: Embedder,
+    is_twin: IsTwin,
+    regions: Sequence[Region] = (),
+) -> list[Outcome | Twin]:
+    """Read, decode and embed a chunk, images and their regions together; in a worker thread.
+
+    Outcomes are in the order of the chunk.
+    """
+    spec = embedder.spec
     outcomes: list[Outcome | Twin | None] = []
     decoded: list[tuple[int, bytes, FileState, DecodedImage]] = []
     for position, item in enumerate(pending):
@@ -121,13 +128,14 @@ def settle(pending: Sequence[Pending], embedder: Embedder, is_twin: IsTwin) -> l
             continue
         data, digest, state = content
         try:
-            image = decode_views(data, embedder.spec.preprocessing, embedder.spec.views)
+            image = decode_regions(data, spec.preprocessing, spec.views, regions)
         except ImageError as error:
             outcomes.append(_failed(item.image, str(error), state))
             continue
         outcomes.append(None)
         decoded.append((position, digest, state, image))
-    embeddings = embed_views(embedder, [image.pixels for *_, image in decoded])
+    vectors = embed_views(embedder, [part for *_, image in decoded for part in image.pixels])
+    embeddings = vectors.reshape(len(decoded), 1 + len(regions), spec.dim)
     for (position, digest, state, image), embedding in zip(decoded, embeddings, strict=True):
         item = pending[position]
         row = ImageRow(
@@ -139,7 +147,8 @@ def settle(pending: Sequence[Pending], embedder: Embedder, is_twin: IsTwin) -> l
             width=image.width,
             height=image.height,
             metadata=item.image.metadata,
-            embedding=embedding,
+            embedding=embedding[0],
+            regions=embedding[1:] if regions else None,
         )
         outcomes[position] = Outcome(_verdict(item), item.image.name, row)
     return [outcome for outcome in outcomes if outcome is not None]
@@ -230,51 +239,26 @@ READ_AHEAD = 4
 """Chunks more than else under way where images come over a network."""
 
 
-class Workers:
-    """Threads that settle chunks; at most a few chunks are under way, so memory stays bounded.
+class ReadAhead:
+    """Reads what lies behind a network as soon as it is handed in, by threads of its own."""
 
-    What lies behind a network is read ahead by threads of their own as soon as it is handed in.
-    """
-
-    def __init__(self, settle: Settle, parallelism: Callable[[], int]) -> None:
-        """`parallelism` is asked only when there is work: an embedder opens its network for it."""
-        self._settle = settle
-        self._parallelism = parallelism
-        self._enough = 0
+    def __init__(self) -> None:
+        self.chunks = 0
         self._pool: ThreadPoolExecutor | None = None
-        self._readers: ThreadPoolExecutor | None = None
         self._stop = Event()
-        self._under_way: deque[Future[Sequence[Outcome | Twin]]] = deque()
 
-    def exchange(self, chunk: Sequence[Pending]) -> Sequence[Outcome | Twin]:
-        """Hand in a chunk; get the outcomes of the oldest one back once enough are under way."""
+    def begin(self, chunk: Sequence[Pending]) -> Sequence[Pending]:
+        """The chunk, its remote images with a read under way."""
+        if not any(is_remote(item.image.uri) for item in chunk):
+            return chunk
         if self._pool is None:
-            threads = self._parallelism()
-            self._enough = 2 * threads
-            self._pool = ThreadPoolExecutor(threads, "cbir-index")
-        if any(is_remote(item.image.uri) for item in chunk):
-            chunk = self._read_ahead(chunk)
-        self._under_way.append(self._pool.submit(self._settle, chunk))
-        full = len(self._under_way) > self._enough
-        return self._under_way.popleft().result() if full else []
+            self._pool = ThreadPoolExecutor(READERS, "cbir-read", stop_at, (self._stop,))
+            self.chunks = READ_AHEAD
+        return [replace(item, ahead=self._pool.submit(item.read)) for item in chunk]
 
-    def _read_ahead(self, chunk: Sequence[Pending]) -> list[Pending]:
-        if self._readers is None:
-            self._readers = ThreadPoolExecutor(READERS, "cbir-read", stop_at, (self._stop,))
-            self._enough += READ_AHEAD
-        return [replace(item, ahead=self._readers.submit(item.read)) for item in chunk]
-
-    def drain(self) -> Iterator[Sequence[Outcome | Twin]]:
-        """The outcomes of all chunks still under way."""
-        while self._under_way:
-            yield self._under_way.popleft().result()
-
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(self, kind: object, *exception: object) -> None:
-        if kind is not None:  # interrupted: a server may have asked for a minute's patience
+    def close(self, *, interrupted: bool) -> None:
+        """Let reads under way end; interrupted, none is tried again."""
+        if interrupted:  # a server may have asked for a minute's patience
             self._stop.set()
-        for pool in (self._readers, self._pool):
-            if pool is not None:
-                pool.shutdown(cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)

@@ -24,7 +24,7 @@ from cbir.similarity import LocalFeatures, Pixels, extract, to_grey
 from cbir.similarity.keypoints import EXTRACTION_SIDE
 from cbir.similarity.opencv import opencv
 from cbir.similarity.picture import LITTLE_BYTES, Littles, little
-from cbir.sources.stored import content_hash, read_uri
+from cbir.sources.stored import read_indexed
 from cbir.storage.rows import DescriptorRow
 from cbir.types import FailedImage, ImageRecord
 
@@ -204,9 +204,10 @@ def _make(gallery: Gallery, kind: Descriptor[Any], ids: Sequence[int]) -> Iterat
 def _row(kind: Descriptor[Any], image: ImageRecord, indexed: bytes) -> DescriptorRow | str:
     """The descriptor of one image, or why there is none."""
     try:
-        data = read_uri(image.uri)
-        if content_hash(data) != indexed:
-            return "changed since it was indexed; 'cbir index' brings the gallery up to it"
+        data = read_indexed(image.uri, indexed)
+    except ImageError as error:
+        return str(error)
+    try:
         return DescriptorRow(image.id, indexed, kind.encode(kind.describe(data)))
     except ImageError as error:
-        return f"cannot be read: {str(error).removeprefix('cannot be read: ')}"
+        return f"cannot be read: {error}"

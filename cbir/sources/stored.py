@@ -11,7 +11,7 @@ from cbir.errors import ImageError
 from cbir.sources.paths import is_remote, read_file, uri_to_path
 from cbir.sources.tar_index import member_path, member_state, read_member
 
-__all__ = ["Content", "Stamp", "content_hash", "fetch", "file_state", "read_uri"]
+__all__ = ["Content", "Stamp", "content_hash", "fetch", "file_state", "read_indexed", "read_uri"]
 
 Stamp: TypeAlias = tuple[int | None, int | None]
 """Bytes and time stamp of an image, as far as they are known."""
@@ -57,6 +57,17 @@ def fetch(uri: str, *, known: Stamp = (None, None)) -> Content | None:
 def content_hash(data: bytes) -> bytes:
     """The 16 bytes by which a gallery tells whether an encoded image is as it was (BLAKE2b)."""
     return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def read_indexed(uri: str, indexed: bytes) -> bytes:
+    """The encoded image at a URI as it was when it was indexed, with that content hash.
+
+    Raises ImageError when it cannot be read, or is another by now.
+    """
+    data = read_uri(uri)
+    if content_hash(data) != indexed:
+        raise ImageError("changed since it was indexed; 'cbir index' brings the gallery up to it")
+    return data
 
 
 def file_state(uri: str) -> Stamp:

@@ -41,7 +41,14 @@ from cbir.storage.field_values import (
 )
 from cbir.storage.migrations import migrate
 from cbir.storage.projection import Projection
-from cbir.storage.rows import Batch, DescriptorRow, FailureRow, FileState, KnownImage
+from cbir.storage.rows import (
+    Batch,
+    DescriptorRow,
+    FailureRow,
+    FileState,
+    KnownImage,
+    RegionRow,
+)
 from cbir.storage.schema import (
     SCHEMA_VERSION,
     descriptors,
@@ -51,6 +58,7 @@ from cbir.storage.schema import (
     images,
     metadata,
     projections,
+    regions,
     sources,
     state,
 )
@@ -254,6 +262,13 @@ class Catalog:
         vectors = decode([row.vector for row in rows], self.config.spec.dim)
         return {row.image_id: vector for row, vector in zip(rows, vectors, strict=True)}
 
+    def region_embeddings(self, image_id: int) -> Vectors:
+        """The stored embeddings of one image's regions, in their order: (R, D); none: (0, D)."""
+        query = select(regions.c.vector).where(regions.c.image_id == image_id)
+        with reading(self._engine) as connection:
+            blobs = connection.execute(query.order_by(regions.c.region)).scalars().all()
+        return decode(list(blobs), self.config.spec.dim)
+
     def sample(self, count: int) -> Vectors:
         """The embeddings of `count` images drawn at random, of all if there are no more: (N, D)."""
         with reading(self._engine) as connection:
@@ -299,6 +314,18 @@ class Catalog:
             rows = connection.execute(select(*columns).order_by(*columns))
             return [(row.first_id, row.second_id) for row in rows]
 
+    def without_regions(self) -> list[int]:
+        """Ids of the images none of whose regions are embedded, ascending."""
+        first = (regions.c.image_id == images.c.id) & (regions.c.region == 1)
+        missing = (
+            select(images.c.id)
+            .outerjoin(regions, first)
+            .where(regions.c.image_id.is_(None))
+            .order_by(images.c.id)
+        )
+        with reading(self._engine) as connection:
+            return list(connection.execute(missing).scalars())
+
     def stored(self, keys: Sequence[str]) -> dict[str, StoredImage]:
         """The images with these keys, by key, with everything that is kept of them."""
         with reading(self._engine) as connection:
@@ -332,6 +359,19 @@ class Catalog:
             problems += [
                 f"image {i} has no embedding of the gallery's dimension"
                 for i in connection.execute(bare).scalars()
+            ]
+            odd = (
+                select(regions.c.image_id)
+                .group_by(regions.c.image_id)
+                .having(
+                    (func.count() != len(self.config.regions))
+                    | (func.min(func.length(regions.c.vector)) != 2 * self.config.spec.dim)
+                    | (func.max(func.length(regions.c.vector)) != 2 * self.config.spec.dim)
+                )
+            )
+            problems += [
+                f"image {i} has other regions than the gallery's {len(self.config.regions)}"
+                for i in connection.execute(odd).scalars()
             ]
         return problems
 
@@ -377,6 +417,13 @@ class Catalog:
         """Forget that these pairs were dismissed. Returns how many were."""
         with writing(self._engine) as connection:
             return writes.undismiss(connection, sorted({(min(p), max(p)) for p in pairs}))
+
+    def write_regions(self, rows: Sequence[RegionRow]) -> None:
+        """Store the regions of images that have none yet; as in `write_descriptors`."""
+        if not rows:
+            return
+        with writing(self._engine) as connection:
+            writes.write_regions(connection, rows)
 
     def set_key_column(self, source: str, column: str) -> None:
         """Write down by which column a source's images are known; empty: by their place."""

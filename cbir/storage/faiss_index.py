@@ -18,7 +18,7 @@ from cbir.storage.faiss_kinds import FaissBuilt
 from cbir.storage.index_file import IndexHeader
 from cbir.storage.projection import Projection
 from cbir.storage.scan_index import ScanIndex
-from cbir.storage.snapshot import Snapshot
+from cbir.storage.snapshot import Rows
 from cbir.storage.vectors import BuiltKind, Ids, Vectors, kind_for
 from cbir.types import Candidates
 
@@ -28,9 +28,14 @@ log = logging.getLogger(__name__)
 class FaissIndex:
     """`VectorIndex` in FAISS. Searching from several threads is safe, also during a catch-up."""
 
-    def __init__(self, folder: Path, dim: int, kind: IndexKind) -> None:
-        """`folder` holds the index files; nothing is read before the first `catch_up`."""
+    def __init__(self, folder: Path, dim: int, kind: IndexKind, *, regions: int = 0) -> None:
+        """`folder` holds the index files; nothing is read before the first `catch_up`.
+
+        With `regions`, the index is one of the regions that each image has so many of, and every
+        id is that of a region (`region_rows`).
+        """
         self._folder = folder
+        self._regions = regions
         self._dim = dim
         self._asked = kind
         self._lock = threading.Lock()
@@ -64,13 +69,15 @@ class FaissIndex:
                 level = self._index is not None and self._generation == snapshot.generation
                 if level and not rebuild and (self._projection is not None or not self._digest):
                     return
+                rows = snapshot.regions(self._regions) if self._regions else snapshot
                 digest, projection = snapshot.projection
                 if digest == self._digest:
                     self._projection = projection
                     if level and not rebuild:  # its files, just read, hold no projection
                         return
-                if rebuild or digest != self._digest or not self._apply(snapshot):
-                    self._build(snapshot, digest, projection)
+                anew = rebuild or digest != self._digest
+                if anew or not self._apply(rows, snapshot.generation):
+                    self._build(rows, digest, projection)
                 self._generation = snapshot.generation
             if isinstance(self._index, FaissBuilt):  # only read by that, as by a search
                 self._save(catalog.gallery_id)
@@ -133,10 +140,10 @@ class FaissIndex:
         with self._catching_up, self._lock:
             self._clear()
 
-    def _build(self, snapshot: Snapshot, digest: str, projection: Projection | None) -> None:
-        count = snapshot.count
+    def _build(self, rows: Rows, digest: str, projection: Projection | None) -> None:
+        count = rows.count
         dim = self._dim if projection is None else projection.dim
-        kind, pages = kind_for(self._asked, count, dim), _pages(snapshot, 0, projection)
+        kind, pages = kind_for(self._asked, count, dim), _pages(rows, 0, projection)
         built: BuiltIndex
         if kind == "pq":
             self._folder.mkdir(exist_ok=True)
@@ -150,22 +157,23 @@ class FaissIndex:
             if old is not None:
                 old.close()
 
-    def _apply(self, snapshot: Snapshot) -> bool:
-        """Bring the index up to the snapshot; False when building anew is the better way."""
-        index, count = self._index, snapshot.count
-        if index is None or self._generation > snapshot.generation:
+    def _apply(self, rows: Rows, generation: int) -> bool:
+        """Bring the index up to a generation; False when building anew is the better way."""
+        index, count = self._index, rows.count
+        if index is None or self._generation > generation:
             return False
         wanted = kind_for(self._asked, count, index.dim, index.kind)
         if wanted != index.kind or index.outgrown(count, self._built_count):
             return False
         with self._lock:
             there = index.ids()
-        gone = np.array(snapshot.removed_since(self._generation), np.int64)
+        gone = rows.removed_since(self._generation)
         gone = gone[np.isin(gone, there)]
         with self._lock:
             if len(gone) and not index.forget(gone):
                 return False
-        for ids, vectors in _pages(snapshot, self._generation, self._projection):
+        there = there[np.isin(there, gone, invert=True)]
+        for ids, vectors in _pages(rows, self._generation, self._projection):
             stale = ids[np.isin(ids, there)]
             with self._lock:
                 if len(stale) and not index.forget(stale):
@@ -214,8 +222,8 @@ class FaissIndex:
 
 
 def _pages(
-    snapshot: Snapshot, generation: int, projection: Projection | None
+    rows: Rows, generation: int, projection: Projection | None
 ) -> Iterator[tuple[Ids, Vectors]]:
     """What changed after a generation, as an index compares it."""
-    for ids, vectors in snapshot.changed_since(generation):
+    for ids, vectors in rows.changed_since(generation):
         yield ids, vectors if projection is None else projection.apply(vectors)

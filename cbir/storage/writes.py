@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from cbir.metadata import as_json, plain
 from cbir.storage.bulk import insert_rows
 from cbir.storage.field_values import delete_values, insert_values, replace_values
-from cbir.storage.rows import DescriptorRow, FailureRow, ImageRow, TouchedRow
+from cbir.storage.rows import DescriptorRow, FailureRow, ImageRow, RegionRow, TouchedRow
 from cbir.storage.schema import (
     descriptors,
     dismissals,
@@ -24,7 +24,7 @@ from cbir.storage.schema import (
     state,
     tombstones,
 )
-from cbir.storage.vectors import encode
+from cbir.storage.vectors import Vectors, encode
 
 ROWS_PER_STATEMENT = 1000
 """Names or ids bound to one statement: well below SQLite's limit, few round trips."""
@@ -270,6 +270,37 @@ def _dismissed_among(connection: Connection, pairs: Sequence[Pair]) -> list[Pair
     return [(row.first_id, row.second_id) for row in found]
 
 
+def write_regions(connection: Connection, rows: Sequence[RegionRow]) -> None:
+    """Store the regions of images that have none, and still have that content."""
+    if not rows:
+        return
+    generation, _ = next_generation(connection)
+    for part in parts(rows):
+        bare = (
+            select(images.c.id, images.c.content_hash)
+            .outerjoin(regions, regions.c.image_id == images.c.id)
+            .where(images.c.id.in_([row.image_id for row in part]), regions.c.region.is_(None))
+        )
+        current = {row.id: row.content_hash for row in connection.execute(bare)}
+        fitting = [row for row in part if current.get(row.image_id) == row.content_hash]
+        _insert_regions(connection, generation, [(row.image_id, row.vectors) for row in fitting])
+
+
+def _insert_regions(
+    connection: Connection, generation: int, rows: Sequence[tuple[int, Vectors | None]]
+) -> None:
+    insert_rows(
+        connection,
+        regions,
+        [
+            (image_id, region, generation, vector)
+            for image_id, vectors in rows
+            if vectors is not None
+            for region, vector in enumerate(encode(vectors), 1)
+        ],
+    )
+
+
 def _insert(
     connection: Connection,
     source: int,
@@ -308,6 +339,8 @@ def _insert(
         embeddings,
         [(i, generation, vector) for i, vector in zip(ids, vectors, strict=True)],
     )
+    own = [(i, row.regions) for i, row in zip(ids, rows, strict=True)]
+    _insert_regions(connection, generation, own)
 
 
 def _replace(
@@ -337,6 +370,8 @@ def _replace(
             for i, vector in zip(ids, vectors, strict=True)
         ],
     )
+    own = [(i, row.regions) for i, row in zip(ids, rows, strict=True)]
+    _insert_regions(connection, generation, own)
 
 
 def _ids(connection: Connection, keys: Sequence[str]) -> dict[str, int]:

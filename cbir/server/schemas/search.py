@@ -85,6 +85,9 @@ class HitAnswer(Described):
     confidence: ConfidenceAnswer | None
     """Null where the gallery has too few images to say."""
     rerank: Rerank | None
+    region: Annotated[list[float], Field(min_length=4, max_length=4)] | None
+    """The part of the image that is so similar: x, y, width, height as fractions of it; null for
+    the whole."""
     image: Image
 
     @classmethod
@@ -103,6 +106,7 @@ class HitAnswer(Described):
             else Rerank.model_construct(
                 method=own.method, score=own.score, inliers=own.inliers, note=own.note
             ),
+            region=None if hit.region is None else list(hit.region),
             image=Image.of(hit.image),
         )
 
