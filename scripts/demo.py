@@ -18,8 +18,9 @@ HITS = 11
 
 
 def main() -> None:
-    if len(sys.argv) > 1:
-        folder = Path(sys.argv[1])
+    arguments = [argument for argument in sys.argv[1:] if argument != "--serve"]
+    if arguments:
+        folder = Path(arguments[0])
         gallery = GALLERIES / f"demo-{folder.name}"
         run("index", str(folder), "--gallery", str(gallery), allowed=(0, 3))
     else:
@@ -31,7 +32,11 @@ def main() -> None:
         run("evaluate", "--label", "photograph", "-k", "1", "-k", "10", "--gallery", str(gallery))
     sheet = show(gallery)
     print(f"contact sheet: {sheet}")
+    if "--serve" in sys.argv:
+        run("serve", "--gallery", str(gallery))
+        return
     print(f"next: .venv/bin/cbir search PHOTO --gallery {gallery}")
+    print(f"or:   .venv/bin/cbir serve --gallery {gallery}    and open the page it names")
 
 
 def run(*arguments: str, allowed: tuple[int, ...] = (0,)) -> None:
