@@ -1,7 +1,8 @@
 // A justified grid: rows of one height, edge to edge, aspect ratios kept, nothing cropped.
 
 const GAP = 8;
-const NARROW = 640;
+/** Rows as high as look well in so many pixels of width. */
+const rowHeight = (width) => (width < 500 ? 130 : width < 900 ? 170 : 220);
 
 /**
  * Sizes for images of these aspect ratios (width / height) in rows `width` pixels wide and about
@@ -41,10 +42,17 @@ export function keepJustified(list) {
     const width = list.clientWidth;
     if (!items.length || !width) return;
     const aspects = items.map((item) => Number(item.dataset.aspect));
-    justify(aspects, width, width < NARROW ? 130 : 220).forEach((size, place) => {
+    let x = 0;
+    justify(aspects, width, rowHeight(width)).forEach((size, place) => {
+      const { style, dataset } = items[place];
       // Rounded down: a sum of widths above the row's would wrap its last image.
-      items[place].style.width = `${Math.floor(size.width * 100) / 100}px`;
-      items[place].style.height = `${size.height}px`;
+      style.width = `${Math.floor(size.width * 100) / 100}px`;
+      style.height = `${size.height}px`;
+      // What unfolds from a tile must not leave the page.
+      if (x + size.width > width + 1) x = 0;
+      const first = x === 0;
+      x += size.width + GAP;
+      dataset.edge = first ? "left" : x > width - GAP - 1 ? "right" : "";
     });
   };
   new ResizeObserver(layOut).observe(list);
