@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from cbir.filters import Filter
+    from cbir.storage.exact_scan import ExactScan
     from cbir.storage.faiss_index import FaissIndex
     from cbir.storage.rows import Batch
     from cbir.storage.vectors import Vectors
@@ -54,6 +56,11 @@ class Gallery:
         self.path = path
         self.catalog = catalog
         self._vectors: FaissIndex | None = None
+        self.follows = False
+        """Whether searches take the vector index as it is, for somebody else calls `catch_up`
+        again and again. Until the first time, every search reads all embeddings instead."""
+        self._levelled = False
+        self._opening = threading.Lock()
 
     @classmethod
     def create(
@@ -158,14 +165,30 @@ class Gallery:
             self.catalog.set_projection(replace(self.config, whitening=fitted), projection)
         self.vectors()
 
-    def vectors(self, *, rebuild: bool = False) -> FaissIndex:
+    def vectors(self, *, rebuild: bool = False) -> FaissIndex | ExactScan:
         """The vector index, level with the catalogue; built anew from it if `rebuild`."""
-        if self._vectors is None:
-            from cbir.storage.faiss_index import FaissIndex
+        if self.follows and not self._levelled:
+            from cbir.storage.exact_scan import ExactScan
 
-            self._vectors = FaissIndex(self.path / VECTORS, self.spec.dim, self.config.index)
-        self._vectors.catch_up(self.catalog, rebuild=rebuild)
-        return self._vectors
+            return ExactScan(self.catalog)
+        if rebuild or not self.follows:
+            return self.catch_up(rebuild=rebuild)
+        return self._whole()
+
+    def catch_up(self, *, rebuild: bool = False) -> FaissIndex:
+        """Bring the vector index level with the catalogue; searches go on meanwhile."""
+        whole = self._whole()
+        whole.catch_up(self.catalog, rebuild=rebuild)
+        self._levelled = True
+        return whole
+
+    def _whole(self) -> FaissIndex:
+        with self._opening:
+            if self._vectors is None:
+                from cbir.storage.faiss_index import FaissIndex
+
+                self._vectors = FaissIndex(self.path / VECTORS, self.spec.dim, self.config.index)
+            return self._vectors
 
     def refresh(self) -> None:
         """Have the file of the vector index level with the catalogue; one that is, is not read."""
@@ -255,6 +278,7 @@ class Gallery:
         if self._vectors is not None:
             self._vectors.close()
             self._vectors = None
+            self._levelled = False
 
     def __enter__(self) -> Gallery:
         return self
