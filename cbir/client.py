@@ -138,6 +138,19 @@ class Client:
             found = self._ask("POST", "/search/matches", files=upload, data=form)
         return dict(found)
 
+    def duplicates(
+        self, *, verify: bool = False, limit: int = 50, offset: int = 0
+    ) -> dict[str, Any] | None:
+        """A page of the groups of duplicates, as the server has it; None while it looks."""
+        asked = {"verify": verify, "limit": limit, "offset": offset}
+        response = self._send("GET", "/duplicates", params=asked)
+        return None if response.status_code == 202 else dict(response.json())
+
+    def dismiss(self, pairs: Sequence[tuple[int, int]], *, undo: bool = False) -> int:
+        """Say that pairs of images are no duplicates; how many were not known to be."""
+        asked = {"pairs": [list(pair) for pair in pairs], "undo": undo}
+        return int(self._ask("POST", "/duplicates/dismissals", json=asked)["pairs"])
+
     def image(self, image_id: int) -> ImageRecord:
         """One image. Raises NotFoundError."""
         return self._record(self._ask("GET", f"/images/{image_id}"))

@@ -19,7 +19,7 @@ Serve = Callable[..., httpx.Client]
 @contextmanager
 def running(app: FastAPI) -> Iterator[httpx.Client]:
     """Serve an application on a free port; yields a client whose base is its address."""
-    config = uvicorn.Config(app, port=0, log_config=None, access_log=False)
+    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, server_header=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

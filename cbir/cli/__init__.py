@@ -11,7 +11,18 @@ from typing import Annotated, Optional
 import typer
 
 from cbir import __version__
-from cbir.cli import compare, evaluate, gallery, index, models, recommend, search, serve, tune
+from cbir.cli import (
+    compare,
+    duplicates,
+    evaluate,
+    gallery,
+    index,
+    models,
+    recommend,
+    search,
+    serve,
+    tune,
+)
 from cbir.errors import CbirError
 
 EXIT_ERROR = 1
@@ -25,7 +36,19 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (index, search, recommend, serve, compare, evaluate, tune, gallery, models):
+MODULES = (
+    index,
+    search,
+    recommend,
+    duplicates,
+    serve,
+    compare,
+    evaluate,
+    tune,
+    gallery,
+    models,
+)
+for module in MODULES:
     module.register(app)
 
 

@@ -61,8 +61,8 @@ def index(
         str, typer.Option(help="Column of a manifest that names the file.", metavar="COLUMN")
     ] = "path",
     descriptors: Annotated[
-        Optional[Literal["sift", "orb", "grey"]],  # noqa: UP045
-        typer.Option(help="Prepare --rerank, too; grey is what ssim compares."),
+        Optional[Literal["sift", "orb", "grey", "phash"]],  # noqa: UP045
+        typer.Option(help="Prepare --rerank, too; grey is for ssim, phash for duplicates."),
     ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try unreadable images again at once.")

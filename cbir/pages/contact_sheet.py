@@ -12,7 +12,7 @@ from pathlib import Path
 from cbir.errors import CbirError, ImageError
 from cbir.images import thumbnail_jpeg
 from cbir.sources.stored import read_uri
-from cbir.types import Hit, SearchResult
+from cbir.types import Hit, ImageRecord, SearchResult
 
 THUMBNAIL_SIDE = 360
 """Longer side of an embedded thumbnail, in pixels: sharp at the size shown on most screens."""
@@ -115,15 +115,23 @@ def _proofs(sheet: Sheet) -> str:
     return f"<details><summary>why they match</summary>{images}</details>" if images else ""
 
 
+def aspect_of(image: ImageRecord) -> float:
+    """Width to height, as shown: a panorama or a strip would fill, or vanish from, its row."""
+    return min(max(image.width / image.height if image.height else 1.0, 0.4), 3.0)
+
+
+def picture_of(uri: str, *, alt: str) -> str:
+    """An `img` element with a thumbnail of the image at a URI; why there is none, if so."""
+    try:
+        return _image(read_uri(uri), alt=alt)
+    except ImageError as error:
+        return f'<div class="gone">{escape(str(error))}</div>'
+
+
 def _figure(hit: Hit, *, right: bool) -> str:
     image = hit.image
-    aspect = image.width / image.height if image.height else 1.0
-    # A panorama or a strip would otherwise fill, or vanish from, its row.
-    aspect = min(max(aspect, 0.4), 3.0)
-    try:
-        picture = _image(read_uri(image.uri), alt=image.name)
-    except ImageError as error:
-        picture = f'<div class="gone">{escape(str(error))}</div>'
+    aspect = aspect_of(image)
+    picture = picture_of(image.uri, alt=image.name)
     fields = [f"{key} {value}" for key, value in image.metadata.items()]
     shown = "".join(f"<br>{escape(text)}" for text in fields[:METADATA_FIELDS])
     width = 100 * max(0.0, min(1.0, hit.similarity))

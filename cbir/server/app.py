@@ -14,7 +14,7 @@ from cbir.server import page, problem
 from cbir.server.guard import Guard
 from cbir.server.metrics import Metrics
 from cbir.server.problem import ProblemDetails
-from cbir.server.routes import gallery, health, images, recommendations, search
+from cbir.server.routes import duplicates, gallery, health, images, recommendations, search
 from cbir.server.service import Service
 from cbir.server.settings import Settings
 
@@ -46,7 +46,7 @@ def build_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for module in (search, images, recommendations, gallery, health):
+    for module in (search, images, recommendations, duplicates, gallery, health):
         app.include_router(module.router, prefix=API)
     app.include_router(page.router)
     problem.install(app, settings.gallery)

@@ -45,7 +45,7 @@ def explain(
         inliers=found.inliers,
         likely=found.inliers >= CHANCE_INLIERS,
         spread=found.spread,
-        places=[tuple(row) for row in places.round(5).tolist()],
+        places=places.round(5).tolist(),
     )
 
 

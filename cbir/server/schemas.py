@@ -155,7 +155,7 @@ class SearchRequest(SearchOptions):
     """Images to fetch, where the server does so (`--allow-fetch`)."""
     combine: Literal["mean", "best"] = "mean"
     """Several images: what they share, or whatever is near to one of them."""
-    crop: tuple[Fraction, Fraction, Fraction, Fraction] | None = None
+    crop: Annotated[list[Fraction], Field(min_length=4, max_length=4)] | None = None
     """x, y, width, height of a region of the one image, in its pixels, or as fractions where none
     exceeds 1."""
     filter: Condition | None = None
@@ -260,7 +260,7 @@ class Matches(Described):
     """Whether so many hardly agree by chance."""
     spread: float
     """Share of the image that the verified matches cover."""
-    places: list[tuple[float, float, float, float]]
+    places: list[Annotated[list[float], Field(min_length=4, max_length=4)]]
     """x, y in the query and x, y in the image, as shares of width and height."""
 
 
@@ -311,6 +311,74 @@ class RecommendationAnswer(Described):
 class Recommendations(Described):
     item: Image
     recommendations: list[RecommendationAnswer]
+
+
+# Duplicates
+
+
+class DuplicatesQuery(Strict):
+    verify: bool = False
+    """Compare parts of pictures by keypoints, too: takes longer."""
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+    """Groups."""
+    offset: Annotated[int, Field(ge=0, le=MAX_ID)] = 0
+
+
+class Progress(Described):
+    stage: str
+    done: int
+    total: int
+
+
+class EvidenceAnswer(Described):
+    """Why two images are held for copies of one another."""
+
+    first: int
+    second: int
+    kind: Literal["exact", "near", "verified"]
+    """The same bytes; the same picture; a part of the picture."""
+    similarity: float | None
+    bits: int | None
+    """Of 255 of the perceptual hashes, those that differ."""
+    inliers: int | None
+    form: str
+    """How one is the other: `mirrored`, `turned by 90°`; empty: upright."""
+
+
+class DuplicateGroup(Described):
+    keeper: Image
+    """The one to keep: of most pixels, then of most bytes."""
+    others: list[Image]
+    kinds: list[Literal["exact", "near", "verified"]]
+    bytes_saved: int
+    """What the files of the others take."""
+    evidence: list[EvidenceAnswer]
+
+
+class DuplicatesAnswer(Described):
+    total: int
+    """Groups in all."""
+    redundant: int
+    """Images that could go."""
+    bytes_saved: int
+    current: bool
+    """Whether the gallery is as it was; otherwise they are being looked for again."""
+    failed: int
+    """Images whose files cannot be read."""
+    groups: list[DuplicateGroup]
+
+
+class Dismissal(Strict):
+    pairs: Annotated[
+        list[Annotated[list[ImageId], Field(min_length=2, max_length=2)]],
+        Field(min_length=1, max_length=1000),
+    ]
+    undo: bool = False
+
+
+class Dismissed(Described):
+    pairs: int
+    """How many have changed by it."""
 
 
 # The gallery

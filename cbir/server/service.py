@@ -13,6 +13,7 @@ from cbir.errors import ImageError, NotFoundError
 from cbir.gallery import Gallery
 from cbir.reranking import open_reranker
 from cbir.retrieval import Reranker, Retriever
+from cbir.server.duplicates import Finder
 from cbir.server.follower import Follower
 from cbir.server.metrics import Metrics
 from cbir.server.settings import Settings
@@ -56,6 +57,9 @@ class Service:
         self.quick = WorkPool("quick", threads=QUICK_THREADS, waiting=QUICK_WAITING)
         self.work = WorkPool("work", threads=threads, waiting=settings.waiting)
         self.pictures = WorkPool("pictures", threads=threads, waiting=QUICK_WAITING)
+        # Writers take turns anyway, and may wait long for one in another process.
+        self.writes = WorkPool("writes", threads=1, waiting=settings.waiting)
+        self.finder = Finder(self.gallery)
         self._rerankers: dict[tuple[str, int], Reranker] = {}
         self.retriever.warm_up()
         self.follower.ready.wait(INDEX_WAIT_S)
@@ -63,8 +67,9 @@ class Service:
 
     def close(self) -> None:
         """Let what is under way end, then let go of the gallery."""
-        for pool in (self.quick, self.work, self.pictures):
+        for pool in self._pools:
             pool.close()
+        self.finder.close()
         self.follower.close()
         self.gallery.close()
 
@@ -99,12 +104,15 @@ class Service:
 
         return begin
 
+    @property
+    def _pools(self) -> tuple[WorkPool, ...]:
+        return self.quick, self.work, self.pictures, self.writes
+
     def _watch(self) -> None:
         watch = self.metrics.watch
         watch("cbir_images", "Images in the gallery.", {"": self.gallery.count})
         watch("cbir_generation", "Changes so far.", {"": self.gallery.catalog.generation})
-        pools = (self.quick, self.work, self.pictures)
-        waiting = {pool.name: partial(getattr, pool, "waiting") for pool in pools}
+        waiting = {pool.name: partial(getattr, pool, "waiting") for pool in self._pools}
         watch("cbir_queue", "Requests that wait for a thread.", waiting)
 
 

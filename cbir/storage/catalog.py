@@ -45,6 +45,7 @@ from cbir.storage.rows import Batch, DescriptorRow, FailureRow, FileState, Known
 from cbir.storage.schema import (
     SCHEMA_VERSION,
     descriptors,
+    dismissals,
     embeddings,
     failures,
     images,
@@ -55,7 +56,7 @@ from cbir.storage.schema import (
 )
 from cbir.storage.snapshot import Snapshot
 from cbir.storage.vectors import Ids, Vectors, decode
-from cbir.storage.writes import ROWS_PER_STATEMENT, parts
+from cbir.storage.writes import ROWS_PER_STATEMENT, Pair, parts
 from cbir.types import FailedImage, ImageRecord
 
 ROWS_PER_PAGE = 10_000
@@ -284,6 +285,13 @@ class Catalog:
         with reading(self._engine) as connection:
             return list(connection.execute(missing).scalars())
 
+    def dismissed(self) -> list[Pair]:
+        """Pairs that somebody said are no duplicates of one another; the smaller id first."""
+        columns = dismissals.c.first_id, dismissals.c.second_id
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(*columns).order_by(*columns))
+            return [(row.first_id, row.second_id) for row in rows]
+
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         """A consistent view for a vector index that catches up."""
@@ -338,6 +346,21 @@ class Catalog:
             return
         with writing(self._engine) as connection:
             writes.write_descriptors(connection, method, rows)
+
+    def dismiss(self, pairs: Iterable[Pair]) -> int:
+        """Remember that these pairs are no duplicates, until an image of them changes or goes.
+
+        Returns how many were not known. Pairs of images that are gone are left out.
+        """
+        ordered = sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]})
+        with writing(self._engine) as connection:
+            there = writes.existing(connection, sorted({i for pair in ordered for i in pair}))
+            return writes.dismiss(connection, [p for p in ordered if there.issuperset(p)])
+
+    def undismiss(self, pairs: Iterable[Pair]) -> int:
+        """Forget that these pairs were dismissed. Returns how many were."""
+        with writing(self._engine) as connection:
+            return writes.undismiss(connection, sorted({(min(p), max(p)) for p in pairs}))
 
     def remove(self, ids: Sequence[int], *, source: str | None = None) -> int:
         """Take images out for good, of `source` (its URI) alone if given; how many there were."""

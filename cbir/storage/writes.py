@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from cbir.metadata import as_json, plain
@@ -30,6 +30,8 @@ ROWS_PER_STATEMENT = 1000
 """Names or ids bound to one statement: well below SQLite's limit, few round trips."""
 
 T = TypeVar("T")
+Pair: TypeAlias = tuple[int, int]
+"""Ids of two images, the smaller one first."""
 
 
 def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -192,8 +194,7 @@ def remove_images(connection: Connection, ids: Sequence[int], *, source: int | N
         if found:
             for table in (descriptors, regions, embeddings):
                 connection.execute(delete(table).where(table.c.image_id.in_(found)))
-            for column in (dismissals.c.first_id, dismissals.c.second_id):
-                connection.execute(delete(dismissals).where(column.in_(found)))
+            forget_dismissals_of(connection, found)
             delete_values(connection, found)
             connection.execute(delete(images).where(images.c.id.in_(found)))
             graves = [{"image_id": i, "generation": generation} for i in found]
@@ -216,6 +217,50 @@ def write_descriptors(connection: Connection, method: str, rows: Sequence[Descri
                 insert(descriptors),
                 [{"image_id": r.image_id, "method": method, "data": r.data} for r in fitting],
             )
+
+
+def existing(connection: Connection, ids: Sequence[int]) -> set[int]:
+    """Those of these ids that images have."""
+    found: set[int] = set()
+    for part in parts(ids):
+        query = select(images.c.id).where(images.c.id.in_(part))
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+def dismiss(connection: Connection, pairs: Sequence[Pair]) -> int:
+    """Write down different pairs of images of the gallery. Returns how many were new."""
+    added = 0
+    for part in parts(pairs):
+        known = set(_dismissed_among(connection, part))
+        new = [
+            {"first_id": a, "second_id": b} for a, b in dict.fromkeys(part) if (a, b) not in known
+        ]
+        if new:
+            connection.execute(insert(dismissals), new)
+        added += len(new)
+    return added
+
+
+def undismiss(connection: Connection, pairs: Sequence[Pair]) -> int:
+    """Forget dismissed pairs, smaller id first. Returns how many there were."""
+    columns = tuple_(dismissals.c.first_id, dismissals.c.second_id)
+    return sum(
+        connection.execute(delete(dismissals).where(columns.in_(list(part)))).rowcount
+        for part in parts(pairs)
+    )
+
+
+def forget_dismissals_of(connection: Connection, ids: Sequence[int]) -> None:
+    """What was said of these images holds no longer: they are gone, or show something else."""
+    for column in (dismissals.c.first_id, dismissals.c.second_id):
+        connection.execute(delete(dismissals).where(column.in_(ids)))
+
+
+def _dismissed_among(connection: Connection, pairs: Sequence[Pair]) -> list[Pair]:
+    columns = dismissals.c.first_id, dismissals.c.second_id
+    found = connection.execute(select(*columns).where(tuple_(*columns).in_(list(pairs))))
+    return [(row.first_id, row.second_id) for row in found]
 
 
 def _insert(
@@ -270,6 +315,7 @@ def _replace(
     for part in parts(ids):  # what was made from the old content
         for table in (descriptors, regions):
             connection.execute(delete(table).where(table.c.image_id.in_(part)))
+        forget_dismissals_of(connection, part)
         delete_values(connection, part)
     connection.execute(
         update(images).where(images.c.id == bindparam("the_id")),

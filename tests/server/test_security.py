@@ -3,6 +3,7 @@
 import logging
 import socket
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -48,7 +49,7 @@ def test_with_a_token_everything_needs_it(serve: Serve) -> None:
             True,
         )
         assert http.get(f"/api/v1/{path}", headers=BEARER).status_code == 200
-    for wrong in ("Bearer wrong", "Bearer ", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x"):
+    for wrong in ("Bearer wrong", "Bearer", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x"):
         assert http.get("/api/v1/gallery", headers={"Authorization": wrong}).status_code == 401
     assert http.get(f"/api/v1/gallery?token={TOKEN}").status_code == 401
     assert http.get("/api/v1/health/live").status_code == 200
@@ -240,8 +241,9 @@ def test_a_redirect_is_checked_like_an_address(
     monkeypatch.setattr(fetch, "PORTS", {"http": port})
     looked_up = socket.getaddrinfo
 
-    def resolve(host: str, *arguments: object, **options: object) -> object:
-        return looked_up("127.0.0.1" if host == "public.example" else host, port)
+    def resolve(host: str, *arguments: Any, **options: Any) -> Any:
+        known = "127.0.0.1" if host == "public.example" else host
+        return looked_up(known, *arguments, **options)
 
     monkeypatch.setattr(fetch.socket, "getaddrinfo", resolve)
     monkeypatch.setattr(fetch, "is_public", lambda ip: is_public(ip) or ip == "127.0.0.1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, File, Form, Path, Query, Request, UploadFile
@@ -104,12 +104,13 @@ async def file(
 async def thumbnail(
     request: Request,
     image_id: Id,
-    size: Literal[160, 320, 640, 1280] = 320,
+    size: Annotated[int, Query(json_schema_extra={"enum": list(SIZES)})] = 320,
     v: Annotated[str, Query(max_length=64)] = "",
 ) -> Response:
     """A JPEG whose longer side is at most `size` pixels."""
     service = service_of(request)
-    assert size in SIZES
+    if size not in SIZES:
+        raise Problem(422, f"size is one of {', '.join(map(str, SIZES))}")
 
     def work() -> Response:
         content = service.gallery.image(image_id).content
@@ -154,7 +155,7 @@ async def add(
         service.gallery.catch_up()
         return as_json(Image.of(record), status=201 if new else 200)
 
-    return await service.work.run(work)
+    return await service.writes.run(work)
 
 
 @router.patch("/images/{image_id}", response_model=Image, responses=documented(404, 422))
@@ -170,7 +171,7 @@ async def update(request: Request, image_id: Id, change: Update) -> Response:
         service.gallery.catalog.describe(image_id, changes)
         return as_json(Image.of(service.gallery.image(image_id)))
 
-    return await service.quick.run(work)
+    return await service.writes.run(work)
 
 
 @router.delete("/images/{image_id}", status_code=204, responses=documented(404, 422))
@@ -185,7 +186,7 @@ async def remove(request: Request, image_id: Id) -> Response:
         service.gallery.catch_up()
         return Response(status_code=204)
 
-    return await service.quick.run(work)
+    return await service.writes.run(work)
 
 
 def _has(request: Request, tag: str) -> bool:

@@ -126,7 +126,7 @@ async def _search(
         urls=wanted.urls,
         unwanted=[*unwanted, *wanted.unwanted_ids],
         combine=wanted.combine,
-        crop=wanted.crop,
+        crop=None if wanted.crop is None else tuple(wanted.crop),
     )
 
 
