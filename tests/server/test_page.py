@@ -10,6 +10,7 @@ import pytest
 from browsing import chromium, violations
 from conftest import save_gradients
 from factories import picture
+from PIL import Image
 from serving import Serve, running
 
 from cbir import Gallery, index_images, resolve_spec
@@ -314,3 +315,41 @@ def test_a_server_with_a_token_asks_for_it(browser: Any, serve: Serve) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector("#start-grid img")
     page.close()
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> Path:
+    """A gallery with one picture three times, one of them mirrored, and another picture."""
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    original = picture(96, 72, seed=1)
+    original.save(folder / "original.png")
+    original.resize((48, 36)).save(folder / "small.png")
+    original.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "mirrored.png")
+    picture(96, 72, seed=2).save(folder / "other.png")
+    with Gallery.create(tmp_path / "g", resolve_spec("tiny_image")[0]) as gallery:
+        index_images(folder, gallery)
+    return tmp_path / "g"
+
+
+def test_duplicates_are_kept_or_dismissed(browser: Any, copies: Path) -> None:
+    with running(create_app(Settings(gallery=copies))) as http:
+        page = browser.new_page(base_url=str(http.base_url))
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.goto("/?view=duplicates")
+        page.wait_for_selector(".pair-group")
+        assert page.inner_text("#duplicates h2").startswith("1 groups of duplicates; 2 images")
+        assert violations(page) == []
+        page.click("text=keep all: no duplicates")
+        page.click("text=undo")
+        page.click("[aria-label='Keep original.png, take the others out']")
+        page.wait_for_selector("text=original.png kept; 2 taken out.")
+        page.goto("/?view=duplicates")
+        page.wait_for_selector("text=No duplicates found")
+        page.close()
+    with Gallery.open(copies) as gallery:
+        assert {record.name for record, _ in gallery.catalog.scan()} == {
+            "original.png",
+            "other.png",
+        }
+    assert (copies.parent / "copies" / "small.png").exists()

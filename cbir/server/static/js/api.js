@@ -76,9 +76,9 @@ async function fileOf(reference) {
   return file;
 }
 
-function posted(body, method = "POST") {
+function posted(body) {
   const headers = { "Content-Type": "application/json", "X-Requested-With": "cbir" };
-  return { method, body: JSON.stringify(body), headers };
+  return { method: "POST", body: JSON.stringify(body), headers };
 }
 
 async function ask(path, options = {}) {
@@ -113,12 +113,15 @@ async function reasonOf(response) {
   }
 }
 
-/** Groups of duplicates, or how far the search for them is. */
-export const duplicates = (offset, limit) => ask(`duplicates?offset=${offset}&limit=${limit}`);
+/** Groups of duplicates; while they are looked for, how far that is: no `groups` yet. */
+export const duplicates = (offset, limit, verify) =>
+  ask(`duplicates?offset=${offset}&limit=${limit}&verify=${verify}`);
 
-/** Remember that images are no duplicates of one another; `undismiss` takes it back. */
-export const dismiss = (ids) => ask("duplicates/dismissals", posted({ ids }));
-export const undismiss = (ids) => ask("duplicates/dismissals", posted({ ids }, "DELETE"));
+/** Remember that no two of these images are duplicates, or with `undo` that they may be. */
+export function dismiss(ids, { undo = false } = {}) {
+  const pairs = ids.flatMap((first, place) => ids.slice(place + 1).map((second) => [first, second]));
+  return ask("duplicates/dismissals", posted({ pairs, undo }));
+}
 
 /** Take an image out of the gallery. Its file stays, unless it was uploaded. */
 export const remove = (id) =>

@@ -38,6 +38,10 @@ export function isTyping(target) {
 
 export const number = (value) => value.toLocaleString("en-US");
 
+/** A size of a file. */
+export const bytes = (count) =>
+  count < 1e6 ? `${Math.max(1, Math.round(count / 1e3))} kB` : `${(count / 1e6).toFixed(1)} MB`;
+
 /** A metadata value as people read it. */
 export function shown(value) {
   if (Array.isArray(value)) return value.map(shown).join(", ");

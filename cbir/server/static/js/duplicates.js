@@ -1,95 +1,107 @@
 // The duplicates of the gallery in groups: keep all, or keep one and take the others out.
 
 import * as api from "./api.js";
-import { announce, el, number } from "./dom.js";
+import { announce, bytes, el, number } from "./dom.js";
 import { picture } from "./picture.js";
 
 const PAGE = 20;
 const POLL_MS = 700;
 
-let drawing = 0;
+let turn = 0;
 
 /** Draw the view; `actions.open` shows an image, `guarded` runs what asks the server. */
-export function showDuplicates(section, { actions, guarded }) {
-  if (section.dataset.shown) return;
-  section.dataset.shown = "yes";
-  drawing += 1;
-  guarded(() => draw(section, actions, guarded, drawing)).finally(() => {
-    if (!section.querySelector(".pair-group, .done")) delete section.dataset.shown;
+export function showDuplicates(section, verify, tools) {
+  if (section.dataset.shown === String(verify)) return;
+  section.dataset.shown = String(verify);
+  turn += 1;
+  tools.guarded(() => draw(section, verify, tools, turn)).finally(() => {
+    // Left, or failed, before there was an answer: the next visit asks again.
+    if (!section.querySelector(".done")) delete section.dataset.shown;
   });
 }
 
-/** Have the next visit ask the server again. */
-export function forgetDuplicates(section) {
-  drawing += 1;
-  delete section.dataset.shown;
-}
-
-async function draw(section, actions, guarded, turn) {
-  const found = await ready(section, turn);
-  if (!found || turn !== drawing) return;
+async function draw(section, verify, tools, own) {
+  const found = await ready(section, verify, own);
+  if (!found) return;
   const title = found.total
-    ? `${number(found.total)} groups of duplicates; ${number(found.redundant)} images (${megabytes(found.bytes_saved)}) could go`
-    : "No duplicates found.";
+    ? `${number(found.total)} groups of duplicates; ${number(found.redundant)} images (${bytes(found.bytes_saved)}) could go`
+    : "No duplicates found";
   const list = el("div", {});
   const more = el("button", { type: "button", class: "more", hidden: true }, "Show more");
   section.replaceChildren(
     el("h2", { class: "done" }, title),
-    el("p", { class: "quiet" }, "Nothing is deleted here: an image that is taken out of the gallery keeps its file."),
+    el(
+      "p",
+      { class: "quiet" },
+      "No file is deleted here: an image that is taken out of the gallery keeps its file.",
+    ),
+    verifySwitch(verify, tools.go),
     list,
     more,
   );
-  let shown = 0;
-  const append = (groups, total) => {
-    list.append(...groups.map((group) => drawGroup(group, actions, guarded)));
-    shown += groups.length;
-    more.hidden = shown >= total;
+  let offset = 0;
+  const append = ({ groups, total }) => {
+    list.append(...groups.map((group) => drawGroup(group, tools)));
+    offset += PAGE;
+    more.hidden = offset >= total;
   };
-  append(found.groups, found.total);
+  append(found);
   more.addEventListener("click", () =>
-    guarded(async () => {
-      const next = await api.duplicates(shown, PAGE);
-      if (next.state === "ready") append(next.groups, next.total);
+    tools.guarded(async () => {
+      const next = await api.duplicates(offset, PAGE, verify);
+      if (next.groups) append(next);
     }),
   );
   announce(title);
 }
 
 /** The first groups once the server has looked at all images; says how far it is until then. */
-async function ready(section, turn) {
+async function ready(section, verify, own) {
   const line = el("p", { class: "quiet", role: "status" }, "Looking for duplicates …");
   section.replaceChildren(line);
   for (;;) {
-    const found = await api.duplicates(0, PAGE);
-    if (turn !== drawing) return null;
-    if (found.state === "ready") return found;
-    if (found.total) {
+    const found = await api.duplicates(0, PAGE, verify);
+    if (own !== turn || section.hidden) return null;
+    // What was found before the gallery changed may do, unless all of it has gone since.
+    if (found.groups && (found.current || found.groups.length)) return found;
+    if (!found.groups && found.total) {
       line.textContent = `Looking for duplicates: ${found.stage} ${number(found.done)} / ${number(found.total)}`;
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    if (section.hidden) return null;
+    if (own !== turn || section.hidden) return null;
   }
 }
 
-function drawGroup(group, actions, guarded) {
-  const ids = group.images.map((image) => image.id);
-  const box = el("section", { class: "pair-group", "aria-label": `${ids.length} copies of ${group.images[0].name}` });
-  const members = el(
-    "ul",
-    { class: "members" },
-    group.images.map((image, place) => member(image, place, group, actions, guarded, box)),
-  );
+function verifySwitch(verify, go) {
+  const box = el("input", { type: "checkbox", checked: verify });
+  box.addEventListener("change", () => go({ verify: box.checked }));
+  return el("label", { class: "switch" }, box, " parts and frames, too (slower)");
+}
+
+function drawGroup(group, tools) {
+  const images = [group.keeper, ...group.others];
+  const ids = images.map((image) => image.id);
   const keepAll = el(
     "button",
-    { type: "button", onclick: () => guarded(() => dismiss(box, ids)) },
+    { type: "button", onclick: () => tools.guarded(() => dismiss(box, ids)) },
     "keep all: no duplicates",
   );
-  box.append(el("p", { class: "quiet" }, why(group)), members, el("div", { class: "actions" }, keepAll));
+  const box = el(
+    "section",
+    { class: "pair-group", "aria-label": `${ids.length} copies of ${group.keeper.name}` },
+    el("p", { class: "quiet" }, why(group)),
+    el(
+      "ul",
+      { class: "members" },
+      images.map((image) => member(image, images, tools, (line) => box.replaceWith(line))),
+    ),
+    el("div", { class: "actions" }, keepAll),
+  );
   return box;
 }
 
-function member(image, place, group, actions, guarded, box) {
-  const others = group.images.filter((one) => one.id !== image.id);
+function member(image, images, { actions, guarded }, replaceGroup) {
+  const others = images.filter((one) => one.id !== image.id);
   return el(
     "li",
     {},
@@ -104,14 +116,18 @@ function member(image, place, group, actions, guarded, box) {
       picture(image, 200, { alt: "" }),
     ),
     el("span", { class: "name" }, image.name),
-    el("span", { class: "quiet" }, `${number(image.width)} × ${number(image.height)} · ${megabytes(image.size)}`),
-    place === 0 ? el("span", { class: "keeper" }, "suggested to keep") : null,
+    el(
+      "span",
+      { class: "quiet" },
+      `${number(image.width)} × ${number(image.height)} · ${bytes(image.size)}`,
+    ),
+    el("span", { class: "keeper" }, image === images[0] ? "suggested to keep" : ""),
     el(
       "button",
       {
         type: "button",
         "aria-label": `Keep ${image.name}, take the others out`,
-        onclick: () => guarded(() => keepOnly(box, image, others)),
+        onclick: () => guarded(() => keepOnly(image, others, replaceGroup)),
       },
       "keep this one only",
     ),
@@ -119,8 +135,13 @@ function member(image, place, group, actions, guarded, box) {
 }
 
 function why(group) {
-  const words = { exact: "the same file", near: "the same picture", verified: "a part, or in a frame" };
-  return group.kinds.map((kind) => words[kind] ?? kind).join(", ");
+  const words = {
+    exact: "the same file",
+    near: "the same picture",
+    verified: "a part of it, or it in a frame",
+  };
+  const forms = [...new Set(group.evidence.map((one) => one.form).filter(Boolean))];
+  return [...group.kinds.map((kind) => words[kind]), ...forms].join(", ");
 }
 
 async function dismiss(box, ids) {
@@ -131,7 +152,7 @@ async function dismiss(box, ids) {
       type: "button",
       class: "plain",
       onclick: async () => {
-        await api.undismiss(ids);
+        await api.dismiss(ids, { undo: true });
         line.replaceWith(box);
       },
     },
@@ -143,16 +164,14 @@ async function dismiss(box, ids) {
   announce("kept");
 }
 
-async function keepOnly(box, image, others) {
+async function keepOnly(image, others, replaceGroup) {
   const names = others.map((one) => one.name).join(", ");
-  if (!window.confirm(`Take ${names} out of the gallery? Files on disk stay; uploaded ones go.`)) return;
+  const question = `Take ${names} out of the gallery? Files on disk stay; uploaded ones go.`;
+  if (!window.confirm(question)) return;
   for (const other of others) await api.remove(other.id);
-  const line = el("p", { class: "quiet pair-group", tabindex: "-1" }, `${image.name} kept; ${others.length} taken out.`);
-  box.replaceWith(line);
+  const said = `${image.name} kept; ${others.length} taken out.`;
+  const line = el("p", { class: "quiet pair-group", tabindex: "-1" }, said);
+  replaceGroup(line);
   line.focus();
-  announce("taken out");
-}
-
-function megabytes(bytes) {
-  return bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+  announce(said);
 }

@@ -65,7 +65,7 @@ function show(from = null) {
     if (here) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  if (state.view === "duplicates") showDuplicates(byId("duplicates"), { actions, guarded });
+  if (state.view === "duplicates") showDuplicates(byId("duplicates"), state.verify, { actions, guarded, go });
   else if (asking) guarded(() => showAnswer());
   if (state.open === null) closePanel();
   else openPanel(state.open, state, { actions, linkTo, from });
@@ -164,7 +164,7 @@ function drawVerdict(found, hits) {
     `searched in ${took.search.toFixed(1)} ms`,
     took.rerank ? `reranked ${found.reranked} in ${took.rerank.toFixed(0)} ms` : "",
   ];
-  const close = found.close === false ? "Nothing close; the nearest are" : "";
+  const close = found.matched === false ? "Nothing close; the nearest are" : "";
   line.replaceChildren(
     ...(close ? [el("strong", {}, close), " "] : []),
     el("span", {}, parts.filter(Boolean).join(" · ")),

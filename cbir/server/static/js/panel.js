@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import * as dropped from "./dropped.js";
-import { byId, el, number, shown } from "./dom.js";
+import { byId, bytes, el, number, shown } from "./dom.js";
 import { drawMatches } from "./explain.js";
 import { keepJustified } from "./grid.js";
 import { picture, thumbnail } from "./picture.js";
@@ -166,8 +166,4 @@ function alike(image, linkTo) {
     () => {}, // the image itself is there; what is like it is an extra
   );
   return section;
-}
-
-function bytes(count) {
-  return count < 1e6 ? `${Math.max(1, Math.round(count / 1e3))} kB` : `${(count / 1e6).toFixed(1)} MB`;
 }

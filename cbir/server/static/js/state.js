@@ -7,6 +7,7 @@
  * crop: [x, y, w, h] as fractions, or null     where: conditions as text, all must hold
  * rerank, group: names or ""                   count: how many hits are shown
  * open: id of the image in the panel, or null  view: "search" or "duplicates"
+ * verify: whether duplicates are looked for among parts of pictures, too
  */
 export const PAGE_SIZE = 40;
 
@@ -20,6 +21,7 @@ const EMPTY = {
   group: "",
   count: PAGE_SIZE,
   open: null,
+  verify: false,
 };
 
 const REFERENCE = /^(id:\d{1,18}|upload:[0-9a-f]{8,128})$/;
@@ -40,6 +42,7 @@ export function parse(search) {
     rerank: asked.get("rerank") ?? "",
     group: asked.get("group") ?? "",
     count: count > 0 ? Math.min(count, 1000) : PAGE_SIZE,
+    verify: asked.get("verify") === "1",
     open: /^\d{1,18}$/.test(open) ? Number(open) : null,
   };
 }
@@ -55,6 +58,7 @@ export function format(state) {
   if (state.rerank) asked.set("rerank", state.rerank);
   if (state.group) asked.set("group", state.group);
   if (state.count !== PAGE_SIZE) asked.set("n", String(state.count));
+  if (state.verify) asked.set("verify", "1");
   if (state.open !== null) asked.set("open", String(state.open));
   return `?${asked}`;
 }
