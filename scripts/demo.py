@@ -18,9 +18,10 @@ HITS = 11
 
 
 def main() -> None:
-    arguments = [argument for argument in sys.argv[1:] if argument != "--serve"]
-    if arguments:
-        folder = Path(arguments[0])
+    serve = "--serve" in sys.argv[1:]
+    folders = [argument for argument in sys.argv[1:] if argument != "--serve"]
+    if folders:
+        folder = Path(folders[0])
         gallery = GALLERIES / f"demo-{folder.name}"
         run("index", str(folder), "--gallery", str(gallery), allowed=(0, 3))
     else:
@@ -32,11 +33,11 @@ def main() -> None:
         run("evaluate", "--label", "photograph", "-k", "1", "-k", "10", "--gallery", str(gallery))
     sheet = show(gallery)
     print(f"contact sheet: {sheet}")
-    if "--serve" in sys.argv:
-        run("serve", "--gallery", str(gallery))
-        return
     print(f"next: .venv/bin/cbir search PHOTO --gallery {gallery}")
-    print(f"or:   .venv/bin/cbir serve --gallery {gallery}    and open the page it names")
+    if serve:
+        run("serve", "--gallery", str(gallery), allowed=(0, 130))
+    else:
+        print(f"the page: .venv/bin/cbir serve --gallery {gallery}, or 'scripts/demo --serve'")
 
 
 def run(*arguments: str, allowed: tuple[int, ...] = (0,)) -> None:

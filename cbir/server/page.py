@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from importlib.resources import files
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -13,6 +14,8 @@ from cbir.server.problem import Problem
 __all__ = ["router"]
 
 STATIC = Path(__file__).parent / "static"
+SHARED = Path(str(files("cbir.pages"))) / "style.css"
+"""The look that the page has in common with reports and contact sheets."""
 
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -42,10 +45,10 @@ async def static(request: Request, name: str) -> Response:
 
 def _send(request: Request, name: str) -> Response:
     """A file that ships with the package; a browser asks each time whether it is another one."""
-    path = STATIC / name
+    path = SHARED if name == SHARED.name else STATIC / name
     kind = CONTENT_TYPES.get(path.suffix)
     try:
-        inside = path.resolve().is_relative_to(STATIC.resolve())
+        inside = path == SHARED or path.resolve().is_relative_to(STATIC.resolve())
         data = path.read_bytes() if kind and inside else None
     except (OSError, ValueError):  # no such file; a name that cannot be one
         data = None
