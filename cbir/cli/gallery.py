@@ -264,6 +264,8 @@ def verify(
             _print_problems("vector index", report.index_problems)
             _print_problems("file is gone", report.missing_files)
             _print_problems("file has changed", report.changed_files)
+            unread = [f"{one.uri}: {one.reason}" for one in report.unread_files]
+            _print_problems("file cannot be looked at", unread)
             if report.changed_files:
                 console.print(
                     "next: cbir index SOURCE brings changed files up to date", style="dim"
@@ -272,7 +274,7 @@ def verify(
         raise typer.Exit(EXIT_PROBLEMS)
 
 
-def _print_problems(what: str, problems: tuple[str, ...]) -> None:
+def _print_problems(what: str, problems: Sequence[str]) -> None:
     from cbir.cli.console import out, printable
 
     for problem in problems[:PROBLEMS_SHOWN]:

@@ -78,6 +78,7 @@ def export_gallery(
             snapshot.next_image_id,
             snapshot.count if among is None else len(among),
             snapshot.key_columns,
+            snapshot.dismissed(among=among),
             projected,
         )
         dim = projection.dim if projected and projection else gallery.spec.dim
