@@ -76,7 +76,8 @@ def align(first: tuple[LocalFeatures, Pixels], second: tuple[LocalFeatures, Pixe
         return Aligned(found.inliers)
     grown = np.linalg.svd(found.model[:2, :2], compute_uv=False)
     squeeze = float(grown[0] / grown[1])
-    overlap = min(_within(a, b, found.model), _within(b, a, np.linalg.inv(found.model)))
+    back = np.linalg.inv(found.model).astype(np.float64)
+    overlap = min(_within(a, b, found.model), _within(b, a, back))
     shared = found.inliers / max(1, overlap)
     if squeeze > SQUEEZE or shared < SHARED:
         return Aligned(found.inliers, squeeze, shared)
