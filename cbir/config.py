@@ -131,6 +131,9 @@ class GalleryConfig:
     """Checkpoint file or torchvision weights name the spec's weights were read from, if any."""
     index: IndexKind = "auto"
     whitening: Whitening | None = None
+    calibration: str | None = None
+    """Digest of the images its int8 network is calibrated on, where it embeds in int8. No part of
+    the spec: such embeddings are compared with those in fp32, within a tolerance."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -138,6 +141,7 @@ class GalleryConfig:
             "weights_from": self.weights_from,
             "index": self.index,
             "whitening": None if self.whitening is None else asdict(self.whitening),
+            "calibration": self.calibration,
         }
 
     @classmethod
@@ -147,6 +151,7 @@ class GalleryConfig:
             weights_from=data["weights_from"],
             index=data["index"],
             whitening=None if data.get("whitening") is None else Whitening(**data["whitening"]),
+            calibration=data.get("calibration"),
         )
 
 

@@ -65,6 +65,7 @@ def info(
                     **opened.config.to_json()["spec"],
                     "weights_from": opened.config.weights_from,
                     "whitening": opened.config.to_json()["whitening"],
+                    "calibration": opened.config.calibration,
                     "fields": [asdict(field) for field in opened.catalog.field_summaries()],
                 }
             )
@@ -83,6 +84,9 @@ def info(
             "pooling": spec.pooling,
             "input": f"{spec.preprocessing.crop} px, {' + '.join(spec.views)}"
             + (", mirrored, too" if spec.flip else ""),
+            "numbers": "as the processor prefers"
+            if opened.config.calibration is None
+            else f"int8, calibrated on images of its own ({opened.config.calibration})",
             "compared": _describe(opened.config.whitening) if opened.config.whitening else "plain",
             "on disk": f"{_bytes(opened.path) / 1e6:,.1f} MB",
             "failed": f"{len(failures):,}" + (" (--failed lists them)" if failures else ""),

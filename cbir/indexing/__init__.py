@@ -19,13 +19,14 @@ from cbir.config import available_cores
 from cbir.embedding import Embedder
 from cbir.errors import SourceShrunkError
 from cbir.gallery import Gallery
+from cbir.indexing.calibration import calibrate
 from cbir.indexing.follow import Follower
 from cbir.indexing.ledger import GalleryLedger, PlanLedger, Progress
 from cbir.indexing.settle import Workers, examine, settle
 from cbir.sources import Source, open_source
 from cbir.types import IndexPlan, IndexReport
 
-__all__ = ["index_images", "plan_images"]
+__all__ = ["calibrate", "index_images", "plan_images"]
 
 
 def index_images(
