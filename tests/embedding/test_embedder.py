@@ -213,3 +213,17 @@ def test_the_first_inference_is_over_when_the_network_is_open(
     monkeypatch.setattr(OpenVinoRuntime, "embed", counted)
     load_embedder(lite0.spec)
     assert seen == [threading.get_ident()]
+
+
+@pytest.mark.parametrize("precision", ["auto", "fp32"])
+def test_a_gpu_agrees_with_the_cpu(lite0: Embedder, photos: list[Pixels], precision: Any) -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("torch sees no GPU here")
+    gpu = load_embedder(lite0.spec, device="cuda", precision=precision)
+    assert gpu.parallelism >= 1
+    with ThreadPoolExecutor(2) as pool:
+        parts = list(pool.map(gpu.embed, [photos[::2], photos[1::2]]))
+    for found, images in zip(parts, (photos[::2], photos[1::2]), strict=True):
+        assert (found * lite0.embed(images)).sum(axis=1).min() >= 0.999
