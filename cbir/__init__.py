@@ -26,6 +26,8 @@ _HOMES = {
     "IndexReport": "cbir.types",
     "Retriever": "cbir.retrieval",
     "SearchResult": "cbir.types",
+    "export_gallery": "cbir.transfer",
+    "import_gallery": "cbir.transfer",
     "index_images": "cbir.indexing",
     "plan_images": "cbir.indexing",
     "load_embedder": "cbir.embedding",
@@ -47,6 +49,8 @@ __all__ = [
     "IndexReport",
     "Retriever",
     "SearchResult",
+    "export_gallery",
+    "import_gallery",
     "index_images",
     "load_embedder",
     "parse_where",
@@ -66,6 +70,7 @@ if TYPE_CHECKING:
     from cbir.integrity import verify_gallery
     from cbir.pages.contact_sheet import write_contact_sheet
     from cbir.retrieval import Retriever
+    from cbir.transfer import export_gallery, import_gallery
     from cbir.types import Hit, ImageRecord, IndexPlan, IndexReport, SearchResult
 
 

@@ -13,6 +13,7 @@ CbirError
 ├── BackboneError           no such backbone, or an option it does not have
 │   └── WeightsError            its weights are missing, damaged or of another network
 ├── NotFoundError           no such image in the gallery
+├── TransferError           a file of embeddings cannot be written, or is none that can be read
 ├── FilterError             a condition on metadata that means nothing in this gallery
 └── MissingExtraError       an optional dependency is not installed
 
@@ -70,6 +71,10 @@ class WeightsError(BackboneError):
 
 class NotFoundError(CbirError):
     """There is no such image in the gallery."""
+
+
+class TransferError(CbirError):
+    """A file of embeddings cannot be written, or is none that can be read."""
 
 
 class FilterError(CbirError):

@@ -28,7 +28,7 @@ from cbir.errors import (
     SpecMismatchError,
 )
 from cbir.sources.paths import path_to_uri
-from cbir.storage import index_file
+from cbir.storage import background, index_file
 from cbir.storage.catalog import Catalog
 from cbir.storage.projection import fit
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from cbir.embedding.vectors import Pixels
     from cbir.filters import Filter
+    from cbir.storage.background import Background
     from cbir.storage.faiss_index import FaissIndex
     from cbir.storage.rows import Batch
     from cbir.storage.vectors import Vectors
@@ -63,6 +64,7 @@ class Gallery:
         self.path = path
         self.catalog = catalog
         self._vectors: FaissIndex | None = None
+        self._background: Background | None = None
 
     @classmethod
     def create(
@@ -176,6 +178,16 @@ class Gallery:
         self._vectors.catch_up(self.catalog, rebuild=rebuild)
         return self._vectors
 
+    def background(self) -> Background:
+        """Images drawn from the gallery as of its last search, against which hits are judged.
+
+        Drawn once and again when anything has changed; nothing of it is written down.
+        """
+        index, known = self._vectors or self.vectors(), self._background
+        if known is None or known.generation != index.generation:
+            self._background = known = background.draw(index)
+        return known
+
     def refresh(self) -> None:
         """Have the file of the vector index level with the catalogue; one that is, is not read."""
         folder = self.path / VECTORS
@@ -274,7 +286,7 @@ class Gallery:
     def _drop_vectors(self) -> None:
         if self._vectors is not None:
             self._vectors.close()
-            self._vectors = None
+            self._vectors = self._background = None
 
     def __enter__(self) -> Gallery:
         return self

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Candidates",
+    "Confidence",
     "FailedImage",
     "Hit",
     "ImageRecord",
@@ -19,7 +20,13 @@ __all__ = [
     "IndexReport",
     "RerankScore",
     "SearchResult",
+    "Word",
 ]
+
+Word: TypeAlias = Literal["very likely the same object", "similar", "weak"]
+
+NOTHING_CLOSE = "nothing close; the nearest are"
+"""What is said above hits of which none is a match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,18 @@ class RerankScore:
 
 
 @dataclass(frozen=True, slots=True)
+class Confidence:
+    """How unusual a similarity is among unrelated images of the gallery."""
+
+    p_value: float
+    """The share of unrelated images that reach this similarity, in [0, 1]."""
+    expected: float
+    """How many unrelated images of the whole gallery are expected to reach it."""
+    word: Word
+    """The first two are a match; `weak` is not told apart from what is there by chance."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One image that answers a query."""
 
@@ -76,6 +95,8 @@ class Hit:
     """Cosine similarity of the embeddings, in [-1, 1]; higher is more alike."""
     rerank: RerankScore | None = None
     """None where nothing was reranked, and for hits beyond a reranker's depth."""
+    confidence: Confidence | None = None
+    """What the similarity means; None where the gallery has too few images to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +109,8 @@ class SearchResult:
     """Milliseconds by stage: `embed`, `search`, `rerank` if asked for, `total`."""
     reranked: int = 0
     """How many candidates a reranker has judged; those that are no hits count, too."""
+    matched: bool | None = None
+    """Whether any image found, on this page or before it, is a match; None where unknown."""
 
 
 @dataclass(frozen=True, slots=True)

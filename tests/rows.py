@@ -51,4 +51,4 @@ def batch(*rows: ImageRow) -> Batch:
 
 def rounded(hits: Sequence[Hit]) -> list[Hit]:
     """Hits without the last bits of their similarities, which depend on where a vector lies."""
-    return [replace(hit, similarity=round(hit.similarity, 5)) for hit in hits]
+    return [replace(hit, similarity=round(hit.similarity, 5), confidence=None) for hit in hits]

@@ -12,11 +12,16 @@ from factories import picture
 from cbir import Gallery, index_images, resolve_spec, verify_gallery
 
 KILLS = 20
+STEPS = 12
+"""At most so many before a kill: the work, some 200 of them, lasts for all kills."""
+PRUNE_STEPS = 80
+"""What was moved is settled last, and looked at again by every run: 50 steps of 150."""
 IMAGES = 400
 
-# Slow enough to be killed in every part of a run, and commits every few images.
+# Waits for leave before each step, so that kills meet every part of a run however fast the machine
+# is, and commits every few images.
 SLOW_INDEX = """
-import sys, time
+import sys
 import cbir.indexing as indexing
 from cbir import Gallery, index_images, resolve_spec
 from cbir.errors import GalleryNotFoundError
@@ -25,15 +30,18 @@ from cbir.storage.catalog import Catalog
 
 follow.CHUNK, ledger.COMMIT_ROWS, ledger.REMOVE_ROWS = 2, 8, 2
 settle, remove = indexing.settle, Catalog.remove
+def step():
+    sys.stdin.readline()
+    print("step", flush=True)
 def slowly(pending, **options):
-    time.sleep(0.004)
+    step()
     return settle(pending, **options)
 def remove_slowly(catalog, ids, **options):
-    time.sleep(0.004)
+    step()
     return remove(catalog, ids, **options)
 indexing.settle, Catalog.remove = slowly, remove_slowly
 folder, path, *prune = sys.argv[1:]
-print("started", flush=True)
+step()
 try:
     gallery = Gallery.open(path)
 except GalleryNotFoundError:
@@ -63,7 +71,7 @@ def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
     rng = random.Random(20)
     killed, counts = 0, []
     while killed < KILLS:
-        killed += _killed(rng.uniform(0.0, 0.12), script, folder, tmp_path / "killed")
+        killed += _killed(rng, STEPS, script, folder, tmp_path / "killed")
         if (tmp_path / "killed" / "catalog.sqlite").exists():
             counts.append(_committed(tmp_path / "killed"))
     # Nothing committed is ever lost, and the kills came at many points of the work.
@@ -96,10 +104,11 @@ def test_a_prune_run_that_is_killed_goes_on(tmp_path: Path) -> None:
     script.write_text(SLOW_INDEX)
     rng = random.Random(21)
     killed, generations = 0, set()
-    while killed < KILLS:
-        killed += _killed(rng.uniform(0.0, 0.4), script, folder, tmp_path / "killed", "prune")
+    for _ in range(KILLS):
+        killed += _killed(rng, PRUNE_STEPS, script, folder, tmp_path / "killed", "prune")
         with Gallery.open(tmp_path / "killed") as gallery:
             generations.add(gallery.catalog.generation())
+    assert killed > 3, killed
     assert len(generations) > 3  # the kills came at several points of the work
 
     with Gallery.open(tmp_path / "killed") as gallery:
@@ -135,16 +144,23 @@ def _by_key(path: Path) -> dict[str, tuple[object, ...]]:
     return {record.key: (known.content_hash, vector) for record, known, vector in contents(path)}
 
 
-def _killed(seconds: float, script: Path, *arguments: str | Path) -> bool:
-    """Run the script and kill it after so long; False when it has ended before."""
+def _killed(rng: random.Random, most: int, script: Path, *arguments: str | Path) -> bool:
+    """Run the script for up to so many steps and kill it; False when it has ended before."""
     process = subprocess.Popen(
         [sys.executable, str(script), *map(str, arguments)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+    assert process.stdin is not None
     assert process.stdout is not None
-    process.stdout.readline()  # the imports are over: what follows is worth interrupting
-    time.sleep(seconds)
+    steps = rng.randint(1, most)
+    process.stdin.write(b"\n" * steps)
+    process.stdin.flush()
+    # Imports are over with the first step: what follows is worth interrupting.
+    for _ in range(steps):
+        process.stdout.readline()
+    time.sleep(rng.uniform(0.0, 0.01))
     process.send_signal(signal.SIGKILL)
     _, error = process.communicate()
     assert process.returncode in (-signal.SIGKILL, 0), error.decode()

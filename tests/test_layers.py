@@ -12,11 +12,11 @@ PACKAGE = Path(cbir.__file__).parent
 # Lowest first; what stands on one line may not import one another.
 LAYERS = [
     ["errors"],
-    ["types", "config", "colour", "metadata"],
+    ["types", "config", "colour", "metadata", "files"],
     ["images", "filters"],
     ["sources", "embedding", "similarity", "storage"],
     ["gallery"],
-    ["indexing", "retrieval", "integrity"],
+    ["indexing", "retrieval", "integrity", "transfer"],
     ["reranking"],
     ["duplicates", "recommendation", "evaluation", "distributed"],
     ["pages"],

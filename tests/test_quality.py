@@ -1,6 +1,7 @@
 """The main job on real photographs, as its users run it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from datasets import dataset
 from terminal import cbir
 
-from cbir import Gallery
+from cbir import Gallery, Retriever
 from cbir.evaluation.metrics import precision_at
+from cbir.retrieval.confidence import scale_of
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +46,33 @@ def test_a_query_that_is_in_the_gallery_comes_back_first(corel1k: Path) -> None:
         (hit,) = json.loads(run.out)["hits"]
         assert hit["uri"] == str(folder / name)
         assert hit["similarity"] >= 0.999
+
+
+@pytest.mark.parametrize("name", ["cdcovers", "tmbud"])
+def test_what_is_absent_is_seldom_reported_and_what_is_there_often(
+    name: str, tmp_path: Path
+) -> None:
+    whole = tmp_path / "whole"
+    assert cbir("index", dataset(name) / "labels.csv", "--gallery", whole).code == 0
+    with Gallery.open(whole) as gallery:
+        labels = {record.id: record.metadata["label"] for record, _ in gallery.catalog.scan()}
+        vectors = gallery.catalog.embeddings(list(labels))
+        groups = sorted(set(labels.values()))
+        retriever = Retriever(gallery)
+        known = [i for i, own in labels.items() if list(labels.values()).count(own) > 1]
+        present = [retriever.search(image_id, k=1).matched for image_id in known]
+    absent = []
+    for part in range(4):
+        missing = [i for i, label in labels.items() if label in groups[part::4]]
+        shutil.copytree(whole, tmp_path / f"{part}")
+        with Gallery.open(tmp_path / f"{part}") as gallery:
+            gallery.remove(missing)
+            for image_id in missing:
+                vector = vectors[image_id][None]
+                scale = scale_of(gallery, vector)
+                assert scale is not None
+                similarity = float(gallery.search(vector, 1).similarities[0, 0])
+                absent.append(scale.confidence(similarity).word != "weak")
+    assert len(absent) == len(labels)
+    assert np.mean(absent) <= 0.05
+    assert np.mean(present) >= 0.3

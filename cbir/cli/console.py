@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from cbir.types import FailedImage
+
 BAR_CELLS = 10
+FAILURES_SHOWN = 10
 LOG_EVERY_S = 10.0
 
 
@@ -48,6 +51,14 @@ def print_columns(
     for number, row in enumerate(table):
         cells = [f"{cell:{a}{w}}" for cell, a, w in zip(row, align, widths, strict=True)]
         console.print("  ".join(cells).rstrip(), style=style if number == 0 else None)
+
+
+def print_failures(failed: Sequence[FailedImage]) -> None:
+    """The first few of what could not be read, and how many more there are."""
+    for failure in failed[:FAILURES_SHOWN]:
+        out().print(f"failed  {printable(failure.uri)}: {printable(failure.reason)}", style="red")
+    if len(failed) > FAILURES_SHOWN:
+        out().print(f"failed  and {len(failed) - FAILURES_SHOWN:,} more", style="red")
 
 
 def similarity_bar(similarity: float) -> str:

@@ -87,7 +87,9 @@ def info(
             "numbers": "as the processor prefers"
             if opened.config.calibration is None
             else f"int8, calibrated on images of its own ({opened.config.calibration})",
-            "compared": _describe(opened.config.whitening) if opened.config.whitening else "plain",
+            "compared": describe_whitening(opened.config.whitening)
+            if opened.config.whitening
+            else "plain",
             "on disk": f"{_bytes(opened.path) / 1e6:,.1f} MB",
             "failed": f"{len(failures):,}" + (" (--failed lists them)" if failures else ""),
         }
@@ -204,12 +206,14 @@ def whiten(
         if json:
             print_json({"whitening": None if whitening is None else asdict(whitening)})
         else:
-            typer.echo("plain embeddings" if whitening is None else _describe(whitening))
+            typer.echo("plain embeddings" if whitening is None else describe_whitening(whitening))
             typer.echo(summary(opened))
 
 
-def _describe(whitening: Whitening) -> str:
-    """`centred`, or how it is whitened, for people."""
+def describe_whitening(whitening: Whitening | None) -> str:
+    """`plain`, `centred`, or how it is whitened, for people."""
+    if whitening is None:
+        return "plain"
     if whitening.power == 0 and whitening.dims is None:
         return "centred"
     kept = "" if whitening.dims is None else f", {whitening.dims} dimensions"

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 EXIT_INTERRUPTED = 130
 
-FAILURES_SHOWN = 10
-
 
 def register(app: typer.Typer) -> None:
     app.command()(index)
@@ -205,14 +203,11 @@ def _describe(gallery: Gallery, method: str) -> None:
 
 
 def _print_report(report: IndexReport, gallery: Gallery) -> None:
-    from cbir.cli.console import out, printable
+    from cbir.cli.console import out, print_failures
     from cbir.cli.gallery import summary
 
     console = out()
-    for failure in report.failed[:FAILURES_SHOWN]:
-        console.print(f"failed  {printable(failure.uri)}: {printable(failure.reason)}", style="red")
-    if len(report.failed) > FAILURES_SHOWN:
-        console.print(f"failed  and {len(report.failed) - FAILURES_SHOWN:,} more", style="red")
+    print_failures(report.failed)
     counts = [f"added {report.added:,}"]
     if report.updated:
         counts.append(f"updated {report.updated:,}")

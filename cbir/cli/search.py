@@ -72,6 +72,10 @@ def search(
         Optional[float],  # noqa: UP045
         typer.Option(min=-1.0, max=1.0, help="Only images as similar or more.", metavar="S"),
     ] = None,
+    matches_only: Annotated[
+        bool,
+        typer.Option("--matches-only", help="Only images more similar than chance explains."),
+    ] = False,
     group_by: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="Of images with one value in FIELD, the best only.", metavar="FIELD"),
@@ -131,6 +135,7 @@ def search(
             combine=combine,
             crop=region,
             min_similarity=min_similarity,
+            matches_only=matches_only,
             group_by=group_by,
             max_per_group=max_per_group,
             exact=exact,
@@ -148,13 +153,15 @@ def search(
                 "crop": region,
                 "where": where or None,
                 "min_similarity": min_similarity,
+                "matches_only": matches_only or None,
                 "group_by": group_by,
                 "max_per_group": max_per_group if group_by else None,
                 "offset": offset or None,
             }
             print_json(_as_json(result, asked))
         else:
-            _print_table(result, opened.count(condition), rerank, offset=offset)
+            count = opened.count(condition)
+            _print_table(result, count, rerank, offset=offset, matches_only=matches_only)
     if html is not None and not json:
         typer.echo(f"contact sheet: {html}")
 
@@ -197,12 +204,14 @@ def _as_json(result: SearchResult, asked: dict[str, Any]) -> dict[str, Any]:
     return {
         "query": result.query,
         **{name: value for name, value in asked.items() if value is not None},
+        "matched": result.matched,
         "hits": [
             {
                 "rank": hit.rank,
                 "id": hit.image.id,
                 "uri": hit.image.uri,
                 "similarity": round(hit.similarity, 6),
+                "confidence": _confidence_as_json(hit),
                 "metadata": dict(hit.image.metadata),
                 **_rerank_as_json(hit),
             }
@@ -210,6 +219,14 @@ def _as_json(result: SearchResult, asked: dict[str, Any]) -> dict[str, Any]:
         ],
         "timings_ms": {stage: round(ms, 3) for stage, ms in result.timings_ms.items()},
     }
+
+
+def _confidence_as_json(hit: Hit) -> dict[str, Any] | None:
+    """What the similarity of a hit means, to four digits."""
+    if (own := hit.confidence) is None:
+        return None
+    chance = {"p_value": own.p_value, "expected_unrelated": own.expected}
+    return {name: float(f"{value:.4g}") for name, value in chance.items()} | {"word": own.word}
 
 
 def _rerank_as_json(hit: Hit) -> dict[str, Any]:
@@ -220,27 +237,36 @@ def _rerank_as_json(hit: Hit) -> dict[str, Any]:
     return {"rerank": said | ({"note": own.note} if own.note else {})}
 
 
-def _print_table(result: SearchResult, count: int, rerank: str | None, *, offset: int) -> None:
+def _print_table(
+    result: SearchResult, count: int, rerank: str | None, *, offset: int, matches_only: bool
+) -> None:
     from cbir.cli.console import out, print_columns, printable, similarity_bar
+    from cbir.types import NOTHING_CLOSE
 
     verified = rerank in VERIFIED_BY
     if result.hits:
+        judged = [] if result.matched is None else ["confidence"]
+        if result.matched is False:
+            out().print(NOTHING_CLOSE)
         evidence = [] if rerank is None else ["inliers" if verified else "score"]
         print_columns(
-            ("#", "similarity", "", *evidence, "id", "image"),
+            ("#", "similarity", "", *judged, *evidence, "id", "image"),
             [
                 (
                     str(hit.rank),
                     f"{hit.similarity:.3f}",
                     similarity_bar(hit.similarity),
+                    *(hit.confidence.word if hit.confidence else "–" for _ in judged),
                     *(_evidence(hit, verified=verified) for _ in evidence),
                     str(hit.image.id),
                     printable(hit.image.name),
                 )
                 for hit in result.hits
             ],
-            align=">><" + ">" * len(evidence) + "><",
+            align=">><" + "<" * len(judged) + ">" * len(evidence) + "><",
         )
+    elif matches_only and count and not offset:
+        out().print("nothing close; without --matches-only the nearest are shown")
     else:
         beyond = f" beyond the first {offset:,}" if offset else ""
         out().print(f"nothing found{beyond}: the gallery has no other image that was asked for")

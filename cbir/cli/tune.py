@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Optional
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from cbir.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from cbir.config import Whitening
-    from cbir.evaluation.tuning import Trial
-
-ROWS_SHOWN = 12
+    from cbir.evaluation.tuning import Setting, Trial, Tuning
 
 
 def register(app: typer.Typer) -> None:
@@ -27,64 +27,141 @@ def tune(
     ] = None,
     backbone: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="A network to try; may be repeated.", metavar="NAME"),
+        typer.Option(help="A network to try, the cheapest first; may be repeated.", metavar="NAME"),
     ] = None,
     sample: Annotated[int, typer.Option(min=50, help="How many images to try them on.")] = 500,
+    minutes: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(min=0, help="Leave out what would take longer in all.", metavar="N"),
+    ] = None,
+    rerank: Annotated[
+        bool, typer.Option("--rerank/--no-rerank", help="Try reranking on what was chosen.")
+    ] = True,
     json: JsonOption = False,
 ) -> None:
-    """Try networks, views and whitening on a sample of SOURCE and name the flags that win.
+    """Try networks, inputs, views, whitening and reranking on a sample of SOURCE, stage by stage.
 
-    Without --label each image should be found by an altered version of itself.
+    Without --label each image should be found by an altered version of itself. A costlier
+    setting is chosen where it is better beyond chance.
     """
-    from cbir.cli.console import out, print_columns, print_json, progress_line
-    from cbir.evaluation.tuning import BACKBONES
+    from cbir.cli.console import print_json
+    from cbir.evaluation.tuning import BACKBONES, METHODS
     from cbir.evaluation.tuning import tune as run
 
-    backbones = tuple(backbone) if backbone else BACKBONES
-    with progress_line("embedding", sample * len(backbones)) as progress:
-        trials = run(source, label=label, backbones=backbones, sample=sample, progress=progress)
+    with _progress() as progress:
+        tuning = run(
+            source,
+            label=label,
+            backbones=tuple(backbone) if backbone else BACKBONES,
+            sample=sample,
+            rerankers=tuple(METHODS) if rerank else (),
+            budget=None if minutes is None else 60 * minutes,
+            progress=progress,
+        )
     if json:
-        print_json([_as_json(trial, source) for trial in trials])
-        return
-    print_columns(
-        ("mAP", "95 % interval", "P@1", "passes", "network", "views", "compared"),
-        [
-            (
-                f"{trial.map.value:.3f}",
-                f"{trial.map.low:.3f} – {trial.map.high:.3f}",
-                f"{trial.precision_at_1:.3f}",
-                str(trial.passes),
-                trial.spec.backbone,
-                " + ".join(trial.spec.views) + (", mirrored" if trial.spec.flip else ""),
-                _whitening(trial.whitening),
+        print_json(_as_json(tuning, source))
+    else:
+        _print(tuning, source)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """One progress line after the other, as what is going on changes."""
+    from cbir.cli.console import progress_line
+
+    with ExitStack() as stack:
+        now, update = "", None
+
+        def told(what: str, done: int, total: int) -> None:
+            nonlocal now, update
+            if what != now or update is None:
+                stack.close()
+                now, update = what, stack.enter_context(progress_line(what, total))
+            update(done)
+
+        yield told
+
+
+def _print(tuning: Tuning, source: str) -> None:
+    """A table of all stages; what each of them chose is marked."""
+    from cbir.cli.console import out, print_columns
+
+    rows = []
+    for stage, trials in groupby(tuning.trials, key=lambda trial: trial.stage):
+        for number, trial in enumerate(trials):
+            gain = trial.gain
+            rows.append(
+                (
+                    stage if number == 0 else "",
+                    "→" if trial.chosen else "",
+                    f"{trial.map.value:.3f}",
+                    f"{trial.map.low:.3f} – {trial.map.high:.3f}",
+                    f"{gain.value:+.3f}  {gain.low:+.3f} – {gain.high:+.3f}",
+                    f"{trial.precision_at_1:.3f}",
+                    _tried(trial),
+                )
             )
-            for trial in trials[:ROWS_SHOWN]
-        ],
-        align="><>><<<",
-    )
-    out().print("\nthe first is recommended:")
-    for line in trials[0].commands(source):
-        out().print(f"  {line}")
+    header = ("stage", "", "mAP", "95 % interval", "gain by query", "P@1", "tried")
+    print_columns(header, rows, align="<<>>>><")
+    console = out()
+    for reason in tuning.left_out:
+        console.print(f"left out: {reason}", style="dim")
+    console.print(f"\nrecommended, by {tuning.images:,} images:")
+    for line in tuning.setting.commands(source):
+        console.print(f"  {line}")
 
 
-def _whitening(whitening: Whitening | None) -> str:
-    if whitening is None:
-        return "plain"
-    if whitening.power == 0:
-        return "centred"
-    return f"power {whitening.power:g}, shrink {whitening.shrink:g}"
+def _tried(trial: Trial) -> str:
+    """What a setting is called within its stage."""
+    from cbir.cli.gallery import describe_whitening
+
+    spec = trial.setting.spec
+    match trial.stage:
+        case "network":
+            return spec.backbone
+        case "input":
+            return f"{spec.preprocessing.crop} px, {spec.pooling}"
+        case "views":
+            return " + ".join(spec.views) + (", mirrored, too" if spec.flip else "")
+        case "comparison":
+            return describe_whitening(trial.setting.whitening)
+        case _:
+            return trial.setting.rerank or "none"
 
 
-def _as_json(trial: Trial, source: str) -> dict[str, object]:
+def _as_json(tuning: Tuning, source: str) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {
-        "mAP": asdict(trial.map),
-        "P@1": trial.precision_at_1,
-        "passes": trial.passes,
-        "backbone": trial.spec.backbone,
-        "views": list(trial.spec.views),
-        "flip": trial.spec.flip,
-        "whitening": None if trial.whitening is None else asdict(trial.whitening),
-        "commands": trial.commands(source),
+        "recommended": _setting_as_json(tuning.setting, source),
+        "images": tuning.images,
+        "left_out": list(tuning.left_out),
+        "trials": [
+            {
+                "stage": trial.stage,
+                "chosen": trial.chosen,
+                "mAP": asdict(trial.map),
+                "gain": asdict(trial.gain),
+                "P@1": trial.precision_at_1,
+                **_setting_as_json(trial.setting, source),
+            }
+            for trial in tuning.trials
+        ],
+    }
+
+
+def _setting_as_json(setting: Setting, source: str) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    spec, whitening = setting.spec, setting.whitening
+    return {
+        "backbone": spec.backbone,
+        "input_size": spec.preprocessing.crop,
+        "pooling": spec.pooling,
+        "views": list(spec.views),
+        "flip": spec.flip,
+        "passes": setting.passes,
+        "whitening": None if whitening is None else asdict(whitening),
+        "rerank": setting.rerank,
+        "commands": setting.commands(source),
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from cbir.config import DEFAULT_BACKBONE, EmbeddingSpec, View
+from cbir.embedding.backbone import Backbone, WeightsFile
 from cbir.embedding.registry import find_backbone
 from cbir.embedding.vectors import Pixels, Vectors
 from cbir.embedding.weights import Weights, locate_weights
@@ -75,6 +76,8 @@ def resolve_spec(
     variant = located.variant
     if input_size is not None:
         variant = found.resized(variant, input_size)
+        if chosen == "flatten" and variant is not located.variant:
+            variant = _with_its_map(found, variant)
     spec = EmbeddingSpec(
         backbone=found.name,
         weights=located.identity,
@@ -85,6 +88,13 @@ def resolve_spec(
         flip=flip,
     )
     return spec, located.label
+
+
+def _with_its_map(backbone: Backbone, variant: WeightsFile) -> WeightsFile:
+    """A resized variant with the true side of its feature map, found by running the network."""
+    from cbir.embedding.networks import map_side
+
+    return replace(variant, map_side=map_side(backbone, variant.preprocessing.crop))
 
 
 def load_embedder(

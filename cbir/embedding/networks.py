@@ -19,7 +19,7 @@ from cbir.embedding.checkpoints import load_checkpoint
 from cbir.embedding.pooling import pooling_module
 from cbir.embedding.registry import find_backbone
 
-__all__ = ["EmbeddingNetwork", "architecture", "build_body", "build_network"]
+__all__ = ["EmbeddingNetwork", "architecture", "build_body", "build_network", "map_side"]
 
 HEADS = ("avgpool", "classifier", "fc", "head", "heads")
 """How torchvision's networks call the modules that follow the feature map."""
@@ -76,6 +76,13 @@ def build_body(net: nn.Module, backbone: Backbone, size: int) -> nn.Module:
     traced.delete_all_unused_submodules()
     traced.recompile()
     return traced
+
+
+def map_side(backbone: Backbone, size: int) -> int:
+    """Height and width of the last feature map for inputs of `size` pixels."""
+    body = build_body(architecture(backbone, size).eval(), backbone, size)
+    with torch.inference_mode():
+        return int(body(torch.zeros(1, 3, size, size)).shape[-1])
 
 
 def architecture(backbone: Backbone, size: int) -> nn.Module:

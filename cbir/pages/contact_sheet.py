@@ -12,7 +12,7 @@ from pathlib import Path
 from cbir.errors import CbirError, ImageError
 from cbir.images import thumbnail_jpeg
 from cbir.sources.stored import read_uri
-from cbir.types import Hit, SearchResult
+from cbir.types import NOTHING_CLOSE, Hit, SearchResult
 
 THUMBNAIL_SIDE = 360
 """Longer side of an embedded thumbnail, in pixels: sharp at the size shown on most screens."""
@@ -97,6 +97,8 @@ def answer(sheet: Sheet) -> str:
         images += f'<div class="unwanted"><p class="quiet">not</p>{unwanted}</div>'
     note = f'<p class="quiet">{escape(sheet.note)}</p>' if sheet.note else ""
     found = f'<div class="hits">\n{hits}\n</div>' if hits else '<p class="quiet">nothing found</p>'
+    if hits and result.matched is False:
+        found = f"<p>{NOTHING_CLOSE}</p>{found}"
     return (
         f'<section class="answer">\n<div class="query">{images}'
         f'<p class="quiet">{escape(result.query)}</p>{note}</div>\n'
@@ -132,9 +134,17 @@ def _figure(hit: Hit, *, right: bool) -> str:
         f'<figure{kind} style="--aspect: {aspect:.3f}" title="{escape(", ".join(fields))}">'
         f"{picture}"
         f'<figcaption><span class="bar"><i style="width: {width:.1f}%"></i></span>'
-        f"<b>{hit.similarity:.3f}</b>{_evidence(hit)} {escape(image.name)}{shown}"
+        f"<b>{hit.similarity:.3f}</b>{_confidence(hit)}{_evidence(hit)} {escape(image.name)}{shown}"
         "</figcaption></figure>"
     )
+
+
+def _confidence(hit: Hit) -> str:
+    """What the similarity of a hit means, in words."""
+    if hit.confidence is None:
+        return ""
+    chance = f"unrelated images as similar: {hit.confidence.expected:.2g} expected"
+    return f' <span title="{chance}">{hit.confidence.word}</span> ·'
 
 
 def _evidence(hit: Hit) -> str:

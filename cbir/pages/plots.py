@@ -31,6 +31,9 @@ _VARIABLES = {TEXT: "--text", QUIET: "--quiet", LINE: "--line", ACCENT: "--accen
 BARS_SHOWN = 24
 """With more labels than this, the weakest are shown."""
 
+PAIRS_PER_BIN = 10
+"""On average: a histogram of fewer shows chance."""
+
 
 def precision_recall(curve: npt.NDArray[np.float64]) -> Figure:
     """(101,) precision at the recalls from 0 to 1, the mean over all queries."""
@@ -72,12 +75,13 @@ def label_bars(labels: Sequence[LabelResult]) -> Figure:
 
 def similarity_histogram(similarities: Similarities) -> Figure:
     """How often relevant and irrelevant pairs have which similarity, each kind scaled to 1."""
+    relevant, others = _without_spikes(similarities.relevant, similarities.irrelevant)
     kinds = (
-        ("other pairs", similarities.irrelevant, QUIET, "right"),
-        ("relevant pairs", similarities.relevant, ACCENT, "left"),
+        ("other pairs", others, QUIET, "right"),
+        ("relevant pairs", relevant, ACCENT, "left"),
     )
     with _axes(5.6, 3.8) as (figure, axes):
-        edges = np.linspace(-1, 1, len(similarities.relevant) + 1)
+        edges = np.linspace(-1, 1, len(relevant) + 1)
         centres = (edges[1:] + edges[:-1]) / 2
         heights = [counts / max(1, counts.sum()) * 100 for _, counts, _, _ in kinds]
         for (name, _, colour, side), height in zip(kinds, heights, strict=True):
@@ -97,6 +101,15 @@ def similarity_histogram(similarities: Similarities) -> Figure:
         axes.set(xlim=(lowest, highest), xlabel="cosine similarity", ylabel="pairs (%)")
         axes.set_ylim(0, 1.12 * max(height.max() for height in heights))
     return figure
+
+
+def _without_spikes(*kinds: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], ...]:
+    """Counts in bins twice as wide, up to eight times, until the filled ones hold ten pairs."""
+    while len(kinds[0]) % 2 == 0 and any(
+        counts.sum() < PAIRS_PER_BIN * np.count_nonzero(counts) for counts in kinds
+    ):
+        kinds = tuple(counts.reshape(-1, 2).sum(axis=1) for counts in kinds)
+    return kinds
 
 
 def to_svg(figure: Figure, *, alt: str) -> str:

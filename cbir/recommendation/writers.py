@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-from cbir.errors import CbirError, MissingExtraError
+from cbir.errors import CbirError
+from cbir.files import import_pyarrow, replacing
 
 __all__ = ["COLUMNS", "RowWriter", "Rows", "check_format", "open_writer"]
 
@@ -49,18 +49,11 @@ def check_format(path: Path) -> None:
 def open_writer(path: Path) -> Iterator[RowWriter]:
     """Write a table to `path`, which is replaced when the end is reached and not before."""
     check_format(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with _WRITERS[path.suffix.lower()](beside) as write:
+        with replacing(path) as beside, _WRITERS[path.suffix.lower()](beside) as write:
             yield write
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
     except OSError as error:
         raise CbirError(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -106,14 +99,7 @@ def _parquet(path: Path) -> Iterator[RowWriter]:
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtraError(
-            "Parquet needs pyarrow: pip install 'cbir[parquet]', or write .csv or .jsonl"
-        ) from error
-    return pyarrow, pyarrow.parquet
+    return import_pyarrow("write .csv or .jsonl")
 
 
 _WRITERS: dict[str, Any] = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}

@@ -15,6 +15,7 @@ from cbir.errors import FilterError, ImageError, NotFoundError
 from cbir.gallery import Gallery
 from cbir.images import decode_views
 from cbir.retrieval.candidates import ranked
+from cbir.retrieval.confidence import MATCH, is_match, scale_of
 from cbir.retrieval.hits import grouped, look_up, similar_enough
 from cbir.retrieval.query import (
     Combine,
@@ -73,6 +74,7 @@ class Retriever:
         combine: Combine = "mean",
         crop: Crop | None = None,
         min_similarity: float | None = None,
+        matches_only: bool = False,
         group_by: str | None = None,
         max_per_group: int = 1,
         exact: bool = False,
@@ -86,7 +88,9 @@ class Retriever:
         `crop` (x, y, width, height) asks with a region of the image, in pixels of the upright
         image, or in fractions of it where none of the four exceeds 1.
 
-        `where` admits only images that match, `min_similarity` only those as similar or more.
+        `where` admits only images that match, `min_similarity` only those as similar or more,
+        `matches_only` those that are more similar than unrelated images are by chance (see
+        `Hit.confidence`; in a gallery too small to say, it leaves out none).
         With `group_by`, no more than `max_per_group` images have the same value in that field;
         images without it are all kept. k images come back wherever there are so many.
 
@@ -116,11 +120,21 @@ class Retriever:
             where=where,
             exact=exact,
         )
+        scale = None
+        if matches_only:
+            self.gallery.vectors()  # level with the catalogue, as the search itself will find it
+            scale = scale_of(self.gallery, towards)
+            if scale is not None:
+                least = scale.reached(MATCH)
+                min_similarity = least if min_similarity is None else max(least, min_similarity)
         if min_similarity is not None:
             blocks = similar_enough(blocks, min_similarity)
         if group_by is not None:
             blocks = grouped(blocks, self.gallery.catalog, group_by, max_per_group)
         hits = look_up(self.gallery.catalog, blocks, needed)
+        scale = scale or scale_of(self.gallery, towards)
+        if scale is not None:
+            hits = [replace(hit, confidence=scale.confidence(hit.similarity)) for hit in hits]
         searched = time.perf_counter()
         timings = {"embed": 1000 * (embedded - started), "search": 1000 * (searched - embedded)}
         judged = 0
@@ -130,7 +144,13 @@ class Retriever:
             timings["rerank"] = 1000 * (time.perf_counter() - searched)
         page = [replace(hit, rank=rank) for rank, hit in enumerate(hits, 1)][offset : offset + k]
         timings["total"] = 1000 * (time.perf_counter() - started)
-        return SearchResult(name_of_all(wanted, unwanted, crop=crop), tuple(page), timings, judged)
+        return SearchResult(
+            name_of_all(wanted, unwanted, crop=crop),
+            tuple(page),
+            timings,
+            judged,
+            None if scale is None else any(is_match(hit) for hit in hits),
+        )
 
     def embed(self, query: Query, *, crop: Crop | None = None) -> Vectors:
         """The embedding of one image or a region of it: (D,) float32, unit norm."""

@@ -41,6 +41,7 @@ from cbir.storage.schema import (
     state,
 )
 from cbir.storage.snapshot import Snapshot
+from cbir.storage.stored import StoredImage, stored_by_key
 from cbir.storage.vectors import Ids, Vectors, decode
 from cbir.storage.writes import ROWS_PER_STATEMENT, parts
 from cbir.types import FailedImage, ImageRecord
@@ -271,6 +272,15 @@ class Catalog:
         with reading(self._engine) as connection:
             return list(connection.execute(missing).scalars())
 
+    def stored(self, keys: Sequence[str]) -> dict[str, StoredImage]:
+        """The images with these keys, by key, with everything that is kept of them."""
+        with reading(self._engine) as connection:
+            return {
+                image.key: image
+                for part in parts(keys)
+                for image in stored_by_key(connection, part)
+            }
+
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         """A consistent view for a vector index that catches up."""
@@ -331,6 +341,11 @@ class Catalog:
         """Forget failures, for example of files that are gone. Returns how many there were."""
         with writing(self._engine) as connection:
             return writes.forget_failures(connection, keys)
+
+    def reserve_ids(self, below: int) -> None:
+        """Have no new image given an id below this one, unless it brings it along."""
+        with writing(self._engine) as connection:
+            writes.reserve_ids(connection, below)
 
     def set_projection(self, config: GalleryConfig, projection: Projection | None) -> None:
         """Write down how embeddings are compared from now on, and what was fitted for it.

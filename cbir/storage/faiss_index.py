@@ -110,6 +110,11 @@ class FaissIndex:
         with self._lock:
             return self._index.vectors(ids)
 
+    @property
+    def generation(self) -> int:
+        """Of the catalogue, with which the index is level."""
+        return self._generation
+
     def count(self) -> int:
         return 0 if self._index is None else self._index.count()
 

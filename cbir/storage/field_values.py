@@ -151,7 +151,7 @@ class _FieldIds(dict[tuple[str, type], int]):
     def __missing__(self, used: tuple[str, type]) -> int:
         if self._stored is None:
             self._stored = field_ids(self._connection)
-        name, kind = _utf8(used[0]), type_of_class(used[1])
+        name, kind = utf8(used[0]), type_of_class(used[1])
         if (name, kind) not in self._stored:
             new = insert(fields).values(name=name, type=kind)
             key = self._connection.execute(new).inserted_primary_key
@@ -164,17 +164,17 @@ class _FieldIds(dict[tuple[str, type], int]):
 def _columns(item: Any) -> tuple[float | None, str | None]:
     """A value, or one of a list, as its number and its text."""
     if isinstance(item, (bool, int, float)):
-        return _number(item), None
-    return None, _utf8(str(item))
+        return as_number(item), None
+    return None, utf8(str(item))
 
 
-def _number(value: float) -> float:
+def as_number(value: float) -> float:
     try:
         return float(value)
     except OverflowError:  # JSON knows whole numbers of any length
         return math.inf if value > 0 else -math.inf
 
 
-def _utf8(text: str) -> str:
+def utf8(text: str) -> str:
     """Text as a database column can hold it."""
     return text if text.isascii() else text.encode(errors="backslashreplace").decode()

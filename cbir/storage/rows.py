@@ -45,6 +45,8 @@ class ImageRow:
     metadata: Mapping[str, Any]
     embedding: Vectors
     """(D,) float32, unit norm."""
+    id: int | None = None
+    """An id that is kept, of those reserved; None: the next one. Of one batch, all or none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The catalogue as a vector index reads it when it catches up."""
+"""The catalogue as of one generation, as work over all images reads it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from functools import cached_property
 import numpy as np
 from sqlalchemy import Connection, func, select
 
+from cbir.config import GalleryConfig
 from cbir.filters import Filter
 from cbir.storage import columns, conditions
+from cbir.storage.field_shapes import FieldShape, field_shapes
 from cbir.storage.projection import Projection
 from cbir.storage.schema import embeddings, projections, state, tombstones
+from cbir.storage.stored import StoredImage, stored_pages
 from cbir.storage.vectors import Ids, Vectors, decode
 
 
@@ -36,6 +39,28 @@ class Snapshot:
         if row is None:
             return "", None
         return row.digest, Projection.from_bytes(row.data, self._dim)
+
+    @cached_property
+    def config(self) -> GalleryConfig:
+        """What the gallery remembers about itself."""
+        data = self._connection.execute(select(state.c.config)).scalar_one()
+        return GalleryConfig.from_json(data)
+
+    @cached_property
+    def next_image_id(self) -> int:
+        """The first id that no image has had."""
+        return int(self._connection.execute(select(state.c.next_image_id)).scalar_one())
+
+    def stored(self, *, among: Ids | None = None, page: int = 8192) -> Iterator[list[StoredImage]]:
+        """Images with everything that is kept of them, in the order of ids, page by page.
+
+        All of them, or `among` these ids (N,), ascending.
+        """
+        return stored_pages(self._connection, among, page)
+
+    def shapes(self) -> dict[str, FieldShape]:
+        """The fields of the metadata that hold values of one type alone, by name."""
+        return field_shapes(self._connection)
 
     def removed_since(self, generation: int) -> list[int]:
         """Ids of the images removed after `generation`."""

@@ -50,6 +50,12 @@ def next_generation(connection: Connection, *, new_images: int = 0) -> tuple[int
     return row.generation, row.next_image_id - new_images
 
 
+def reserve_ids(connection: Connection, below: int) -> None:
+    """Have no new image given an id below this one."""
+    later = state.c.next_image_id < below
+    connection.execute(update(state).where(later).values(next_image_id=below))
+
+
 def source_id(connection: Connection, uri: str) -> int:
     """The id of a source, which is written down when it is new."""
     found = connection.execute(select(sources.c.id).where(sources.c.uri == uri)).scalar()
@@ -64,7 +70,8 @@ def write_images(connection: Connection, source: int, rows: Sequence[ImageRow]) 
     """Insert new images, replace those whose key is known; their failures are forgotten."""
     if not rows:
         return
-    generation, next_id = next_generation(connection, new_images=len(rows))
+    new = sum(row.id is None for row in rows)
+    generation, next_id = next_generation(connection, new_images=new)
     vectors = encode(np.stack([row.embedding for row in rows]))
     try:
         # Mostly all of them are new, and looking them up first costs as much as inserting them.
@@ -214,7 +221,8 @@ def _insert(
 ) -> None:
     if not rows:
         return
-    ids = range(first_id, first_id + len(rows))
+    kept = [row.id for row in rows if row.id is not None]
+    ids = kept or range(first_id, first_id + len(rows))
     insert_rows(
         connection,
         images,

@@ -105,9 +105,10 @@ def test_search_prints_a_table(colours: Path, shop: Path) -> None:
 def test_search_prints_json(colours: Path, shop: Path) -> None:
     run = cbir("search", colours / "red.png", "-k", "2", "-g", shop, "--json")
     answer = json.loads(run.out)
-    assert set(answer) == {"query", "hits", "timings_ms"}
+    assert set(answer) == {"query", "matched", "hits", "timings_ms"}
     assert answer["query"] == str(colours / "red.png")
-    assert set(answer["hits"][0]) == {"rank", "id", "uri", "similarity", "metadata"}
+    parts = {"rank", "id", "uri", "similarity", "confidence", "metadata"}
+    assert set(answer["hits"][0]) == parts
     assert [hit["uri"] for hit in answer["hits"]] == [
         str(colours / "red.png"),
         str(colours / "pink.png"),

@@ -3,13 +3,21 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cbir import CbirError, Gallery, Retriever, SearchResult
 from cbir.errors import MissingExtraError
 from cbir.evaluation import LabelResult, evaluate, from_file, from_labels
+from cbir.evaluation.result import Similarities
 from cbir.pages.evaluation_report import write_evaluation_report
-from cbir.pages.plots import BARS_SHOWN, label_bars, precision_recall, to_svg
+from cbir.pages.plots import (
+    BARS_SHOWN,
+    label_bars,
+    precision_recall,
+    similarity_histogram,
+    to_svg,
+)
 from cbir.retrieval import Query
 
 
@@ -94,3 +102,15 @@ def test_a_folder_that_cannot_be_made_is_an_error(labelled: Gallery, tmp_path: P
     evaluation = evaluate(retriever, from_labels(labelled, "label"), timed=0)
     with pytest.raises(CbirError, match="cannot be made"):
         write_evaluation_report(tmp_path / "file", evaluation, retriever)
+
+
+def test_a_histogram_of_few_pairs_has_wide_bins() -> None:
+    many, few = np.full(200, 100), np.zeros(200, dtype=np.int64)
+    few[100:180:2] = 3
+    (line, _) = similarity_histogram(Similarities(relevant=many, irrelevant=many)).axes[0].lines
+    assert len(line.get_xdata()) == 200
+    others, relevant = (
+        similarity_histogram(Similarities(relevant=few, irrelevant=many)).axes[0].lines
+    )
+    assert len(relevant.get_xdata()) == len(others.get_xdata()) == 25
+    assert np.sum(relevant.get_ydata()) == pytest.approx(100)

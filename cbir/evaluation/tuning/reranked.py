@@ -1,0 +1,92 @@
+"""The last stage: what reranking adds to the best embedding, in a gallery of the sample."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from cbir.evaluation.ground_truth import GroundTruth, JudgedQuery, from_labels
+from cbir.evaluation.reranked import reranked_search
+from cbir.evaluation.run import evaluate
+from cbir.evaluation.tuning.sample import Sample
+from cbir.evaluation.tuning.trial import Judged, Measured, Setting
+from cbir.gallery import Gallery
+from cbir.reranking import open_reranker
+from cbir.reranking.registry import DEPTH
+from cbir.retrieval import Retriever
+from cbir.storage.rows import Batch
+from cbir.storage.vectors import Vectors
+
+__all__ = ["METHODS", "rerankings"]
+
+METHODS: dict[str, int] = {"ssim": 1, "aqe": 1, "kreciprocal": 1, "orb": 2, "sift": 2}
+"""What is tried, and whether it costs much: keypoints take ten times as long as the others."""
+
+QUERIES = 200
+"""So many are asked, taken evenly from the sample: each has 50 candidates verified."""
+
+
+def rerankings(
+    sample: Sample,
+    setting: Setting,
+    embeddings: Vectors,
+    methods: Sequence[str],
+    *,
+    weights_from: str | None,
+    watch: Callable[[str, int], Callable[[int], None]],
+) -> Iterator[Measured]:
+    """The setting without reranking, then with each method, as far as time allows.
+
+    `embeddings` (N, D) are those of the sample's images; `watch(what, total)` gives a progress
+    callback, and whatever that raises ends the method it stands in. Raises ImageError for an
+    image that cannot be read any more.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        with Gallery.create(path / "gallery", setting.spec, weights_from=weights_from) as gallery:
+            gallery.write("sample", Batch(images=sample.rows(embeddings)))
+            gallery.whiten(setting.whitening)
+            truth = _truth(sample, gallery, path)
+            for method in (None, *methods):
+                judged = _judged(gallery, truth, method, watch)
+                cost = METHODS.get(method, max(METHODS.values())) if method else 0
+                yield Measured(replace(setting, rerank=method), (cost,), judged)
+
+
+def _truth(sample: Sample, gallery: Gallery, folder: Path) -> GroundTruth:
+    """At most 200 queries: images of the gallery, or altered ones, which become files."""
+    if sample.label is not None:
+        truth = from_labels(gallery, sample.label)
+        step = -(-len(truth.queries) // QUERIES)
+        return GroundTruth(truth.queries[::step])
+    records = [record for record, _ in gallery.catalog.scan()]
+    queries = []
+    for record in records[:: -(-len(records) // QUERIES)]:
+        file = folder / f"{record.id}.jpg"
+        image = next(image for image in sample.images if image.identity == record.key)
+        file.write_bytes(sample.altered(image.read()))
+        answer, none = np.array([record.id]), np.array([], dtype=np.int64)
+        queries.append(JudgedQuery(str(file), record.name, answer, none))
+    return GroundTruth(tuple(queries))
+
+
+def _judged(
+    gallery: Gallery,
+    truth: GroundTruth,
+    method: str | None,
+    watch: Callable[[str, int], Callable[[int], None]],
+) -> Judged:
+    retriever = Retriever(gallery)
+    search = None
+    if method is not None:
+        search = reranked_search(retriever, open_reranker(method, gallery, depth=DEPTH))
+    progress = watch(f"reranking, {method or 'none'}", len(truth.queries))
+    evaluation = evaluate(retriever, truth, ks=(1,), search=search, timed=0, progress=progress)
+    return Judged(
+        np.array([result.values["AP"] for result in evaluation.queries]),
+        np.array([result.values["P@1"] == 1 for result in evaluation.queries]),
+    )

@@ -1,0 +1,139 @@
+"""What networks make of a sample: every image once per network and input, all poolings of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
+
+import numpy as np
+
+from cbir.config import EmbeddingSpec, Pooling, View, available_cores
+from cbir.embedding import Embedder, load_embedder, resolve_spec
+from cbir.embedding.registry import find_backbone
+from cbir.embedding.vectors import Pixels, Vectors, unit_rows
+from cbir.errors import BackboneError
+from cbir.evaluation.tuning.sample import Sample
+from cbir.images import decode_views
+
+__all__ = ["Clock", "OutOfTimeError", "Progress", "Square", "poolings_of", "see"]
+
+Square: TypeAlias = tuple[View, bool]
+"""What the network is shown: a view, and whether it is mirrored."""
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Is told what is going on, how much of it is done, and how much there is."""
+
+POOLINGS: tuple[Pooling, ...] = ("avg", "gem", "rmac", "max")
+
+MEASURED = 16
+"""So many images tell how long the others will take."""
+
+
+class OutOfTimeError(Exception):
+    """A step would not end within the budget."""
+
+
+class Clock:
+    """The time that is left."""
+
+    def __init__(self, budget: float | None) -> None:
+        """Starts now; `budget` is in seconds, None is for ever."""
+        self._end = None if budget is None else time.perf_counter() + budget
+
+    def watch(self, progress: Callable[[int], None], total: int) -> Callable[[int], None]:
+        """`progress` for a step of `total` parts, which raises OutOfTimeError once it is clear
+        that the step takes too long."""
+        started = time.perf_counter()
+
+        def watched(done: int) -> None:
+            progress(done)
+            now = time.perf_counter()
+            ahead = (now - started) / done * (total - done) if done >= MEASURED else 0.0
+            if self._end is not None and done < total and now + ahead > self._end:
+                raise OutOfTimeError
+
+        return watched
+
+
+def poolings_of(backbone: str) -> tuple[Pooling, ...]:
+    """The poolings that are tried of a network, its default first."""
+    found = find_backbone(backbone)
+    others = tuple(p for p in POOLINGS if p in found.poolings and p != found.default_pooling)
+    # Others are computed from the map, which a network without `flatten` does not hand out.
+    return (found.default_pooling, *(others if "flatten" in found.poolings else ()))
+
+
+def see(
+    sample: Sample,
+    spec: EmbeddingSpec,
+    squares: Sequence[Square],
+    poolings: Sequence[Pooling],
+    *,
+    weights_from: str | None,
+    progress: Callable[[int], None],
+) -> dict[Pooling, Vectors]:
+    """Embeddings by pooling, each (N, versions, squares, D); the network runs once for all.
+
+    `progress` is called with the number of images seen so far. Raises BackboneError,
+    WeightsError, and ImageError for an image that cannot be read any more.
+    """
+    if len(poolings) == 1:
+        embedder = _load(replace(spec, pooling=poolings[0]), weights_from)
+        pool = partial(_as_it_is, poolings[0], embedder)
+    else:
+        side = spec.preprocessing.crop
+        flat, _ = resolve_spec(
+            spec.backbone, pooling="flatten", weights=weights_from, input_size=side
+        )
+        embedder = _load(flat, weights_from)
+        pool = partial(_from_map, poolings, spec.dim, embedder)
+
+    def look(number: int) -> dict[Pooling, Vectors]:
+        views = list(dict.fromkeys(view for view, _ in squares))
+        shown: list[Pixels] = []
+        for data in sample.read(number):
+            pixels = decode_views(data, spec.preprocessing, views).pixels
+            upright = dict(zip(views, pixels, strict=True))
+            shown += [upright[v][:, ::-1] if mirrored else upright[v] for v, mirrored in squares]
+        return pool(shown)
+
+    seen = []
+    with ThreadPoolExecutor(embedder.parallelism) as workers:
+        try:
+            for vectors in workers.map(look, range(len(sample))):
+                seen.append(vectors)
+                progress(len(seen))
+        except BaseException:
+            workers.shutdown(cancel_futures=True)
+            raise
+    shape = len(sample), sample.versions, len(squares), -1
+    return {p: np.stack([each[p] for each in seen]).reshape(shape) for p in poolings}
+
+
+def _load(spec: EmbeddingSpec, weights_from: str | None) -> Embedder:
+    return load_embedder(spec, weights_from=weights_from, streams=available_cores())
+
+
+def _as_it_is(pooling: Pooling, embedder: Embedder, shown: list[Pixels]) -> dict[Pooling, Vectors]:
+    return {pooling: embedder.embed(shown)}
+
+
+def _from_map(
+    poolings: Sequence[Pooling], channels: int, embedder: Embedder, shown: list[Pixels]
+) -> dict[Pooling, Vectors]:
+    """All poolings of the flattened maps. Their unit norm does not matter: it goes with the
+    norm of what is pooled, which is of the first degree in the map."""
+    import torch
+
+    from cbir.embedding.pooling import pooling_module
+
+    flat = embedder.embed(shown)
+    side = round((flat.shape[1] / channels) ** 0.5)
+    if channels * side**2 != flat.shape[1]:
+        raise BackboneError(f"{embedder.spec.backbone} has a feature map that is no square")
+    maps = torch.from_numpy(flat).view(len(flat), channels, side, side)
+    return {p: unit_rows(pooling_module(p)(maps).numpy()) for p in poolings}

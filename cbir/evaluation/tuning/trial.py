@@ -1,0 +1,117 @@
+"""Settings, how well each of them did, and which of several is chosen."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cbir.config import EmbeddingSpec, Whitening
+from cbir.embedding.registry import find_backbone
+from cbir.evaluation.metrics import bootstrap_interval
+from cbir.evaluation.result import Interval
+
+__all__ = ["Judged", "Measured", "Setting", "Trial", "decide"]
+
+NEARLY = 0.003
+"""A cheaper setting this close to the best mAP is preferred, whatever the sample tells apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How images are embedded, compared, and looked at again."""
+
+    spec: EmbeddingSpec
+    whitening: Whitening | None = None
+    rerank: str | None = None
+
+    @property
+    def passes(self) -> int:
+        """How often the network runs per image."""
+        return len(self.spec.views) * (2 if self.spec.flip else 1)
+
+    def commands(self, source: str) -> list[str]:
+        """The command lines that index `source` so, and search it."""
+        spec, backbone = self.spec, find_backbone(self.spec.backbone)
+        flags = [f"--backbone {spec.backbone}"]
+        if spec.pooling != backbone.default_pooling:
+            flags.append(f"--pooling {spec.pooling}")
+        if spec.preprocessing.crop != backbone.preprocessing.crop:
+            flags.append(f"--input-size {spec.preprocessing.crop}")
+        flags += [f"--{view}" for view in spec.views if view != "crop"]
+        flags += ["--flip"] * spec.flip
+        lines = [f"cbir index {shlex.quote(source)} {' '.join(flags)}"]
+        if self.whitening is not None:
+            given = {"power": self.whitening.power, "shrink": self.whitening.shrink}
+            given["dims"] = self.whitening.dims or 0
+            options = "".join(f" --{name} {value:g}" for name, value in given.items() if value)
+            lines.append(f"cbir whiten{options}")
+        lines += [f"cbir search IMAGE --rerank {self.rerank}"] if self.rerank else []
+        return lines
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """What became of each of Q queries, the same for every setting of a stage."""
+
+    precisions: npt.NDArray[np.float64]
+    """(Q,) average precision."""
+    firsts: npt.NDArray[np.bool_]
+    """(Q,) whether the first hit was right."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """A setting, what it costs beside the others of its stage, and how it did."""
+
+    setting: Setting
+    cost: tuple[int, ...]
+    judged: Judged
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One setting of one stage, and how well it found what belongs together."""
+
+    stage: str
+    setting: Setting
+    map: Interval
+    precision_at_1: float
+    gain: Interval
+    """mAP beyond that of the setting the stage began with, query by query."""
+    chosen: bool
+
+
+def decide(stage: str, measured: Sequence[Measured], *, begun_with: int = 0) -> list[Trial]:
+    """The trials of a stage; one of them is chosen.
+
+    That is the cheapest of those which the best is not better than beyond chance (the 95 %
+    interval of the differences, query by query, reaches 0) or by 0.003 at most; of equally cheap
+    ones the best.
+    """
+    maps = [float(each.judged.precisions.mean()) for each in measured]
+    best, start = measured[int(np.argmax(maps))].judged, measured[begun_with].judged
+    rivals = []
+    for number, each in enumerate(measured):
+        ahead = _mean(best.precisions - each.judged.precisions)
+        if ahead.low <= 0 or ahead.value <= NEARLY:
+            rivals.append(number)
+    chosen = min(rivals, key=lambda number: (measured[number].cost, -maps[number]))
+    return [
+        Trial(
+            stage,
+            each.setting,
+            _mean(each.judged.precisions),
+            float(each.judged.firsts.mean()),
+            _mean(each.judged.precisions - start.precisions),
+            number == chosen,
+        )
+        for number, each in enumerate(measured)
+    ]
+
+
+def _mean(values: npt.NDArray[np.float64]) -> Interval:
+    return Interval(float(values.mean()), *bootstrap_interval(values))

@@ -1,0 +1,42 @@
+"""Files that are whole or not there, and the library that reads and writes Parquet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from cbir.errors import MissingExtraError
+
+__all__ = ["import_pyarrow", "replacing"]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; synced and renamed to `path` at the end, and not before.
+
+    Raises OSError.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield beside
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def import_pyarrow(instead: str) -> tuple[Any, Any]:
+    """`pyarrow` and `pyarrow.parquet`. Raises MissingExtraError, which names what does without."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtraError(
+            f"Parquet needs pyarrow: pip install 'cbir[parquet]', or {instead}"
+        ) from error
+    return pyarrow, pyarrow.parquet

@@ -1,0 +1,85 @@
+"""Metadata as columns of their own, for tools that would rather not read JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from cbir.storage.field_shapes import FieldShape
+from cbir.storage.field_values import as_number, utf8
+from cbir.storage.stored import StoredImage
+
+PREFIX = "metadata."
+"""Before a field's name: no field can be taken for a column of ours."""
+MOST = 500
+"""Fields beyond so many get no columns; `metadata` holds them all."""
+
+_SHAPES: Mapping[FieldShape, tuple[str, Callable[[Any], Any]]] = {
+    "text": ("string", str),
+    "integer": ("int64", int),
+    "number": ("double", as_number),
+    "boolean": ("bool", bool),
+    "date": ("date32", lambda text: _or_none(date.fromisoformat, text)),
+    "time": ("timestamp[us]", lambda text: _or_none(datetime.fromisoformat, text)),
+    "time in UTC": (
+        "timestamp[us, tz=UTC]",
+        lambda text: _or_none(datetime.fromisoformat, text),
+    ),
+    "texts": ("list<string>", lambda items: [str(item) for item in items]),
+    "integers": ("list<int64>", lambda items: [int(item) for item in items]),
+    "numbers": ("list<double>", lambda items: [as_number(item) for item in items]),
+}
+"""Shape of a field → its type in Parquet, and what turns a value of the JSON into one."""
+
+
+class FieldColumns:
+    """The columns that the fields of one type get."""
+
+    def __init__(self, shapes: Mapping[str, FieldShape]) -> None:
+        self._shapes = dict(list(shapes.items())[:MOST])
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Name of each column → its type in Parquet."""
+        return {PREFIX + name: _SHAPES[shape][0] for name, shape in self._shapes.items()}
+
+    def values(self, images: Sequence[StoredImage]) -> list[list[Any]]:
+        """The values of each column, None where an image lacks the field."""
+        described = [_described(image.metadata) for image in images]
+        return [
+            [
+                None if (value := metadata.get(name)) is None else convert(value)
+                for metadata in described
+            ]
+            for name, shape in self._shapes.items()
+            for convert in (_SHAPES[shape][1],)
+        ]
+
+
+def _or_none(read: Callable[[str], date], text: str) -> date | None:
+    try:
+        return read(text)
+    except ValueError:  # finer than Python's dates: nanoseconds
+        return None
+
+
+def _described(text: str) -> dict[str, Any]:
+    if text == "{}":
+        return {}
+    metadata: dict[str, Any] = json.loads(text)
+    # Half a surrogate pair is no text outside of JSON.
+    if "\\ud" in text:
+        metadata = _clean(metadata)
+    return metadata
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return utf8(value)
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    if isinstance(value, dict):
+        return {utf8(name): _clean(item) for name, item in value.items()}
+    return value

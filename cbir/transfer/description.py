@@ -1,0 +1,98 @@
+"""What a file of embeddings says of itself: the gallery it comes from and how it was made."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cbir.config import GalleryConfig
+from cbir.errors import TransferError
+from cbir.storage.projection import Projection
+
+FORMAT = 1
+"""A reader of format n reads every format up to n."""
+
+COLUMNS = {
+    "id": "int64",
+    "key": "string",
+    "uri": "string",
+    "name": "string",
+    "source": "string",
+    "width": "int32",
+    "height": "int32",
+    "size": "int64",
+    "mtime_ns": "int64",
+    "content_hash": "fixed_size_binary[16]",
+    "metadata": "string",
+    "dates": "list<string>",
+}
+"""What stands beside every embedding, with its type in Parquet. `metadata` is JSON and complete;
+`dates` names its fields that hold dates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """The head of a file: whoever has it can make the gallery anew."""
+
+    config: GalleryConfig
+    projection: Projection | None
+    """How the gallery compares embeddings; the file holds them as the network gave them."""
+    gallery_id: str
+    generation: int
+    """Of the gallery, as of which it was read."""
+    next_image_id: int
+    images: int
+    projected: bool = False
+    """The vectors are those that the gallery compares, of no use to make it anew."""
+
+    def to_json(self) -> dict[str, Any]:
+        data = None if self.projection is None else self.projection.to_bytes()
+        return {
+            "format": FORMAT,
+            "gallery": self.config.to_json(),
+            "fingerprint": self.config.spec.fingerprint,
+            "projection": None if data is None else base64.b64encode(data).decode(),
+            "gallery_id": self.gallery_id,
+            "generation": self.generation,
+            "next_image_id": self.next_image_id,
+            "images": self.images,
+            "projected": self.projected,
+        }
+
+    @classmethod
+    def from_json(cls, data: Any, where: str) -> Description:
+        """What `to_json` gave. Raises TransferError, which names `where` it stands."""
+        version = data.get("format") if isinstance(data, Mapping) else None
+        if isinstance(version, int) and version > FORMAT:
+            raise TransferError(
+                f"{where} is of format {version}, this cbir reads up to {FORMAT}; update cbir"
+            )
+        try:
+            config = GalleryConfig.from_json(data["gallery"])
+            projection = _projection(data["projection"], config)
+            return cls(
+                config,
+                projection,
+                str(data["gallery_id"]),
+                int(data["generation"]),
+                int(data["next_image_id"]),
+                int(data["images"]),
+                bool(data["projected"]),
+            )
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise TransferError(
+                f"{where} says nothing that can be read of its gallery; export it again"
+            ) from error
+
+
+def _projection(encoded: Any, config: GalleryConfig) -> Projection | None:
+    """Raises ValueError or TypeError for one that is not that of the gallery's whitening."""
+    if encoded is None and config.whitening is None:
+        return None
+    data = base64.b64decode(encoded, validate=True)
+    projection = Projection.from_bytes(data, config.spec.dim)
+    if config.whitening is None or config.whitening.fitted != projection.digest:
+        raise ValueError("another whitening than the gallery's")
+    return projection

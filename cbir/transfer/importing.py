@@ -1,0 +1,229 @@
+"""From a file to a gallery, a new one or one of the same spec; a run that is killed goes on.
+
+A new gallery is made beside its place, in `GALLERY.importing`, and takes it when it is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig
+from cbir.errors import GalleryError, GalleryNotFoundError, SpecMismatchError, TransferError
+from cbir.gallery import CATALOG, VECTORS, Gallery
+from cbir.transfer.description import Description
+from cbir.transfer.merge import Merge
+from cbir.transfer.npy_file import NpyReader
+from cbir.transfer.pages import Reader
+from cbir.transfer.parquet_file import ParquetReader
+from cbir.transfer.roots import Root, moved_uri
+from cbir.transfer.rows import BadRow, RowReader
+from cbir.types import FailedImage
+
+__all__ = ["ImportReport", "import_gallery", "row_count"]
+
+log = logging.getLogger(__name__)
+
+PLAN = "import.json"
+"""In a gallery that is being made: what of. Without it, it is begun anew."""
+
+OWN = frozenset({CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", VECTORS, PLAN, f".{PLAN}.tmp"})
+"""All there is in such a gallery: a folder with anything else is somebody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What one run did; rows that an earlier run of the same import wrote are unchanged."""
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    failed: tuple[FailedImage, ...] = ()
+    """Rows that are no images, by the file and their number, from 1."""
+    created: bool = False
+    """Whether the gallery is new; its images then have the ids of the file."""
+    images: int = 0
+    """In the gallery, at the end."""
+    seconds: float = 0.0
+
+
+def import_gallery(
+    file: str | Path,
+    path: str | Path = DEFAULT_GALLERY,
+    *,
+    spec: EmbeddingSpec | None = None,
+    weights_from: str | None = None,
+    roots: Sequence[Root] = (),
+    progress: Callable[[int], None] | None = None,
+) -> ImportReport:
+    """Bring what `export_gallery` wrote into the gallery at `path`, which is made if need be.
+
+    A new gallery is the one that was exported: spec, whitening, ids and all; no weights are
+    needed for it. Into one that is there, rows go by their keys, and new images get new ids;
+    images that the file lacks stay. `roots` say where files lie now that lay elsewhere. Killed at
+    any point, the same call goes on and ends in the same gallery. `progress` is called with the
+    number of rows dealt with so far.
+
+    Another tool's file has a column `embedding` (unit vectors) and a column `uri`, perhaps `key`;
+    its other columns become metadata. `spec` has to say how its embeddings were made.
+
+    Raises TransferError for a file that cannot be read, SpecMismatchError when its embeddings
+    are not of the gallery's spec, or not of `spec`, GalleryError when `path` cannot be written.
+    """
+    started, file, path = time.perf_counter(), Path(file), Path(path)
+    reader = _open(file)
+    config = _config(file, reader, spec, weights_from, roots)
+    if reader.dim not in (None, config.spec.dim):
+        raise SpecMismatchError(
+            f"{file} has {reader.dim} dimensions and {config.spec.backbone} gives "
+            f"{config.spec.dim}; they cannot be compared"
+        )
+    rows = RowReader(file, reader, roots)
+    created = not (path / CATALOG).is_file()
+    if created:
+        gallery = _begin(path, config, reader.description, _plan(file, config, roots))
+    else:
+        gallery = Gallery.open(path)
+        gallery.check_spec(config.spec, str(file))
+    with gallery:
+        keep_ids = created and reader.description is not None
+        merge = Merge(gallery, keep_ids=keep_ids)
+        failed: list[FailedImage] = []
+        done = 0
+        for page in rows.pages():
+            bad = [row for row in page if isinstance(row, BadRow)]
+            failed += [FailedImage(f"{file}: row {row.number}", row.reason) for row in bad]
+            merge.write([row for row in page if not isinstance(row, BadRow)])
+            done += len(page)
+            if progress is not None:
+                progress(done)
+        for root in rows.unused:
+            log.warning("%s: no image lies below %s", file, root.old)
+        gallery.refresh()
+        images = gallery.count()
+    if created:
+        _finish(path)
+    return ImportReport(
+        merge.added,
+        merge.updated,
+        merge.unchanged,
+        tuple(failed),
+        created,
+        images,
+        time.perf_counter() - started,
+    )
+
+
+def row_count(file: str | Path) -> int:
+    """How many rows a file has. Raises TransferError when it cannot be read."""
+    return _open(Path(file)).rows
+
+
+def _open(file: Path) -> Reader:
+    suffix = file.suffix.lower()
+    if suffix not in (".parquet", ".npy"):
+        raise TransferError(f"{file} is of no known format; it should end in .parquet or .npy")
+    if not file.is_file():
+        raise TransferError(f"no such file: {file}; 'cbir export --out {file}' writes one")
+    return ParquetReader(file) if suffix == ".parquet" else NpyReader(file)
+
+
+def _config(
+    file: Path,
+    reader: Reader,
+    spec: EmbeddingSpec | None,
+    weights_from: str | None,
+    roots: Sequence[Root],
+) -> GalleryConfig:
+    """How the gallery is made, as the file says it or, where another tool wrote it, the user."""
+    head = reader.description
+    if head is None:
+        if spec is None:
+            raise TransferError(
+                f"{file} does not say how its embeddings were made (no spec of cbir's); "
+                "--backbone NAME does (spec=)"
+            )
+        return GalleryConfig(spec, weights_from)
+    if head.projected:
+        raise TransferError(
+            f"{file} holds vectors as they are compared, which make no gallery; export it again "
+            "without --projected"
+        )
+    own = head.config.spec
+    if spec is not None and spec.fingerprint != own.fingerprint:
+        raise SpecMismatchError(
+            f"{file} and the options given cannot be compared "
+            f"({'; '.join(own.differences(spec))}); leave the options out"
+        )
+    origin = head.config.weights_from
+    return replace(head.config, weights_from=weights_from or (origin and moved_uri(origin, roots)))
+
+
+def _plan(file: Path, config: GalleryConfig, roots: Sequence[Root]) -> str:
+    status = file.stat()
+    plan = {
+        "size": status.st_size,
+        "mtime_ns": status.st_mtime_ns,
+        "gallery": config.to_json(),
+        "roots": [[root.old, root.new] for root in roots],
+    }
+    return json.dumps(plan, sort_keys=True)
+
+
+def _begin(
+    path: Path, config: GalleryConfig, description: Description | None, plan: str
+) -> Gallery:
+    """The gallery beside its place: what a killed run has left of it, or an empty one."""
+    folder = _beside(path)
+    known = folder / PLAN
+    try:
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise GalleryError(f"{path} is there, and is no gallery; name another place")
+        if known.is_file() and known.read_text(encoding="ascii", errors="replace") == plan:
+            try:
+                return Gallery.open(folder)
+            except GalleryNotFoundError:
+                pass
+        if folder.exists():
+            if any(file.name not in OWN for file in folder.iterdir()):
+                raise GalleryError(
+                    f"{folder} is no unfinished import; rename it, its place is wanted"
+                )
+            # The plan first: what a kill in between leaves then counts for nothing.
+            known.unlink(missing_ok=True)
+            shutil.rmtree(folder)
+        gallery = Gallery.create(
+            folder, config.spec, weights_from=config.weights_from, index=config.index
+        )
+        try:
+            if description is not None:
+                gallery.catalog.reserve_ids(description.next_image_id)
+                gallery.catalog.set_projection(config, description.projection)
+            beside = folder / f".{PLAN}.tmp"
+            beside.write_text(plan, encoding="ascii")
+            beside.replace(known)
+        except BaseException:
+            gallery.close()
+            raise
+    except OSError as error:
+        raise GalleryError(f"{folder} cannot be written: {error.strerror}") from error
+    return gallery
+
+
+def _finish(path: Path) -> None:
+    folder = _beside(path)
+    try:
+        folder.replace(path)
+        (path / PLAN).unlink()
+    except OSError as error:
+        raise GalleryError(f"{folder} cannot be renamed to {path}: {error.strerror}") from error
+
+
+def _beside(path: Path) -> Path:
+    absolute = path.absolute()
+    return absolute.with_name(absolute.name + ".importing")

@@ -1,0 +1,92 @@
+"""Images of a file into a gallery, by their keys."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+
+from cbir.gallery import Gallery
+from cbir.storage.field_values import utf8
+from cbir.storage.rows import Batch, FileState, ImageRow, TouchedRow
+from cbir.storage.stored import StoredImage
+
+
+class Merge:
+    """Adds images, brings others up to date and counts them."""
+
+    def __init__(self, gallery: Gallery, *, keep_ids: bool) -> None:
+        self._gallery = gallery
+        self._keep_ids = keep_ids
+        self._empty = gallery.count() == 0
+        self.added = 0
+        self.updated = 0
+        self.unchanged = 0
+
+    def write(self, images: Sequence[StoredImage]) -> None:
+        """Commit some images, no key twice, a transaction for each of their sources."""
+        # Keys do not come again: what was empty at the start has none of them.
+        keys = [] if self._empty else [image.key for image in images]
+        known = self._gallery.catalog.stored(keys)
+        batches: defaultdict[str, Batch] = defaultdict(Batch)
+        for image in images:
+            there = known.get(image.key)
+            if there is None:
+                self.added += 1
+                batches[image.source].add(self._row(image))
+            elif image.same_as(there):
+                self.unchanged += 1
+            else:
+                self.updated += 1
+                same = _content(image) == _content(there)
+                row = _touched(image, there.id) if same else self._row(image)
+                batches[image.source].add(row)
+        for source, batch in batches.items():
+            self._gallery.write(source, batch)
+
+    def _row(self, image: StoredImage) -> ImageRow:
+        return ImageRow(
+            key=image.key,
+            uri=image.uri,
+            name=image.name,
+            state=FileState(image.size, image.mtime_ns),
+            content_hash=image.content_hash,
+            width=image.width,
+            height=image.height,
+            metadata=_metadata(image),
+            embedding=np.frombuffer(image.vector, "<f2").astype(np.float32),
+            id=image.id if self._keep_ids else None,
+        )
+
+
+def _touched(image: StoredImage, known_id: int) -> TouchedRow:
+    state = FileState(image.size, image.mtime_ns)
+    return TouchedRow(known_id, image.key, image.uri, image.name, state, _metadata(image))
+
+
+def _content(image: StoredImage) -> tuple[bytes, bytes, int, int]:
+    return image.vector, image.content_hash, image.width, image.height
+
+
+def _metadata(image: StoredImage) -> dict[str, Any]:
+    """The metadata, its dates being dates again: that they are is not to be seen in JSON."""
+    metadata: dict[str, Any] = json.loads(image.metadata) if image.metadata != "{}" else {}
+    if image.dates:
+        for name, value in metadata.items():
+            if utf8(name) in image.dates and isinstance(value, str):
+                metadata[name] = _date(value)
+    return metadata
+
+
+def _date(text: str) -> date | str:
+    kind = date if len(text) == 10 else datetime
+    try:
+        value = kind.fromisoformat(text)
+    except ValueError:
+        return text
+    # Finer than Python's dates, it stays the text it is.
+    return value if value.isoformat() == text else text
