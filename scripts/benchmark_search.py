@@ -46,13 +46,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/benchmark_search")
     parser.add_argument("data", type=Path, help="a folder of photographs")
     parser.add_argument("count", type=int, nargs="?", default=100_000)
+    parser.add_argument("--kind", action="append", choices=["flat", "pq", "hnsw", "ivf"])
     parser.add_argument("--peers", action="store_true", help="hnswlib and usearch, too")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="recall against time and memory")
     asked = parser.parse_args()
     count, results = asked.count, dict[str, Any]()
     vectors = embeddings(asked.data, QUERIES + ADDED + count)
-    kinds = ["flat", "pq", "hnsw"] if count <= 200_000 else ["flat", "pq"]
+    kinds = asked.kind or (["flat", "pq", "hnsw"] if count <= 200_000 else ["flat", "pq"])
     with tempfile.TemporaryDirectory(dir="index_data") as name:
         folder = Path(name)
         # What is searched is real at every size, and nothing of it is in the gallery.

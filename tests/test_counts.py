@@ -126,7 +126,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("kind", "copies"), [("flat", 1.75), ("pq", 1.0)])
+@pytest.mark.parametrize(("kind", "copies"), [("flat", 1.75), ("pq", 1.25)])
 def test_copies_of_the_vectors(
     catalogue: Path,
     tmp_path: Path,
