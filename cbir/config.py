@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from cbir.errors import CbirError
 
@@ -18,11 +18,15 @@ __all__ = [
     "Interpolation",
     "Pooling",
     "Preprocessing",
+    "Region",
     "View",
     "Whitening",
     "available_cores",
     "cache_dir",
+    "max_bytes",
+    "max_download",
     "max_pixels",
+    "network_timeout",
     "weights_dirs",
 ]
 
@@ -30,6 +34,13 @@ View = Literal["crop", "whole", "zoom"]
 Interpolation = Literal["bilinear", "bicubic"]
 Pooling = Literal["avg", "max", "gem", "rmac", "flatten", "cls", "none"]
 IndexKind = Literal["auto", "flat", "hnsw", "ivf", "pq"]
+Region: TypeAlias = "tuple[float, float, float, float]"
+"""x, y, width, height of a part of an image, as fractions of the upright whole."""
+
+MULTI_CROP: tuple[Region, ...] = tuple(
+    (x, y, 0.5, 0.5) for y in (0.0, 0.25, 0.5) for x in (0.0, 0.25, 0.5)
+)
+"""Nine regions of half the image's sides, each of which overlaps its neighbours by half."""
 
 DEFAULT_GALLERY = Path("index_data/default")
 DEFAULT_BACKBONE = "efficientnet_lite0"
@@ -134,12 +145,16 @@ class GalleryConfig:
     calibration: str | None = None
     """Digest of the images its int8 network is calibrated on, where it embeds in int8. No part of
     the spec: such embeddings are compared with those in fp32, within a tolerance."""
+    regions: tuple[Region, ...] = ()
+    """The parts of each image that have embeddings of their own; none in most galleries. They
+    decide what can be found, not what can be compared, and are therefore no part of the spec."""
 
     def to_json(self) -> dict[str, Any]:
         return {
             "spec": self.spec.to_json(),
             "weights_from": self.weights_from,
             "index": self.index,
+            "regions": [list(region) for region in self.regions],
             "whitening": None if self.whitening is None else asdict(self.whitening),
             "calibration": self.calibration,
         }
@@ -152,6 +167,7 @@ class GalleryConfig:
             index=data["index"],
             whitening=None if data.get("whitening") is None else Whitening(**data["whitening"]),
             calibration=data.get("calibration"),
+            regions=tuple((x, y, w, h) for x, y, w, h in data.get("regions", ())),
         )
 
 
@@ -170,6 +186,22 @@ def available_cores() -> int:
 def max_pixels() -> int:
     """Largest image that is decoded, in pixels: 100 million unless `CBIR_MAX_PIXELS` says so."""
     return _integer("CBIR_MAX_PIXELS", os.environ.get("CBIR_MAX_PIXELS", "100000000"))
+
+
+def max_bytes() -> int:
+    """Largest encoded image that is read: 16-bit RGBA without compression has 8 per pixel."""
+    return 10 * max_pixels()
+
+
+def max_download() -> int:
+    """Largest image that is read over a network, in bytes: 64 MB unless `CBIR_MAX_DOWNLOAD`."""
+    asked = os.environ.get("CBIR_MAX_DOWNLOAD")
+    return min(max_bytes(), _integer("CBIR_MAX_DOWNLOAD", asked) if asked else 64_000_000)
+
+
+def network_timeout() -> float:
+    """Seconds that one attempt to read over a network may take: `CBIR_TIMEOUT`, or 30."""
+    return max(1, _integer("CBIR_TIMEOUT", os.environ.get("CBIR_TIMEOUT", "30")))
 
 
 def cache_dir() -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import URL
 
-from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig, IndexKind, Whitening
+from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig, IndexKind, Region, Whitening
 from cbir.embedding import (
     Embedder,
     LazyEmbedder,
@@ -31,6 +31,7 @@ from cbir.sources.paths import path_to_uri
 from cbir.storage import background, index_file
 from cbir.storage.catalog import Catalog
 from cbir.storage.projection import fit
+from cbir.storage.vectors import REGION_ROWS
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -39,12 +40,14 @@ if TYPE_CHECKING:
     from cbir.filters import Filter
     from cbir.storage.background import Background
     from cbir.storage.faiss_index import FaissIndex
+    from cbir.storage.region_index import RegionIndex
     from cbir.storage.rows import Batch
-    from cbir.storage.vectors import Vectors
+    from cbir.storage.vectors import Ids, Vectors
     from cbir.types import Candidates, ImageRecord
 
 CATALOG = "catalog.sqlite"
 VECTORS = "vectors"
+REGIONS = "regions"
 
 FIT_IMAGES = 20_000
 """Whitening is fitted on at most so many images, drawn at random."""
@@ -64,6 +67,7 @@ class Gallery:
         self.path = path
         self.catalog = catalog
         self._vectors: FaissIndex | None = None
+        self._regions: RegionIndex | None = None
         self._background: Background | None = None
 
     @classmethod
@@ -74,20 +78,24 @@ class Gallery:
         *,
         weights_from: str | None = None,
         index: IndexKind = "auto",
+        regions: Sequence[Region] = (),
     ) -> Gallery:
         """A new, empty gallery whose embeddings all follow `spec` (default: the default backbone).
 
+        `regions` are parts of each image that are embedded, too, so that a detail finds its whole:
+        `cbir.config.MULTI_CROP`, for example.
+
         Raises GalleryExistsError when `path` holds a gallery, GalleryError when it cannot be
-        written.
+        written, ValueError for regions that are none.
         """
-        path = Path(path)
+        path, layout = Path(path), _layout(regions)
         if spec is None:
             spec, weights_from = resolve_spec()
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise GalleryError(f"{path} cannot be made: {error.strerror}") from error
-        config = GalleryConfig(spec, weights_from, index)
+        config = GalleryConfig(spec, weights_from, index, regions=layout)
         return cls(path, Catalog.create(_url(path), config))
 
     @classmethod
@@ -137,11 +145,13 @@ class Gallery:
         """The k nearest images of each query: (Q, D) unit vectors → ids and similarities (Q, k).
 
         What any process has committed before the call is seen. With `where`, only images that
-        match are found, and always k of them where there are so many. Raises FilterError.
+        match are found, and always k of them where there are so many. Where the gallery has
+        regions, an image is as similar as the most similar of its regions and itself. Raises
+        FilterError.
         """
         if queries.ndim != 2 or queries.shape[1] != self.spec.dim:
             raise ValueError(f"queries of shape {queries.shape}, not (Q, {self.spec.dim})")
-        index = self.vectors()
+        index = self.index()
         among = None if where is None else self.catalog.matching(where)
         return index.search(index.project(queries), k, among=among, exact=exact)
 
@@ -167,15 +177,56 @@ class Gallery:
                 raise GalleryError(f"gallery {other.path}: {error}") from error
             fitted = replace(whitening, fitted=projection.digest)
             self.catalog.set_projection(replace(self.config, whitening=fitted), projection)
-        self.vectors()
+        self.index()
 
     def vectors(self, *, rebuild: bool = False) -> FaissIndex:
-        """The vector index, level with the catalogue; built anew from it if `rebuild`."""
+        """The index of whole images, level with the catalogue; built anew from it if `rebuild`."""
+        whole = self._whole()
+        whole.catch_up(self.catalog, rebuild=rebuild)
+        return whole
+
+    def index(self, *, rebuild: bool = False) -> FaissIndex | RegionIndex:
+        """What is searched, level with the catalogue: `vectors()`, with the regions if any."""
+        regions = self._with_regions()
+        if regions is None:
+            return self.vectors(rebuild=rebuild)
+        regions.catch_up(self.catalog, rebuild=rebuild)
+        return regions
+
+    def parts(self) -> FaissIndex | None:
+        """The index of the regions alone, level with the catalogue, if the gallery has any."""
+        regions = self._with_regions()
+        if regions is not None:
+            regions.catch_up(self.catalog)
+        return None if regions is None else regions.parts
+
+    def compared(self, ids: Ids, regions: Ids) -> Vectors:
+        """The vectors of images as the gallery compares them or, where `regions` is not 0, of that
+        region of the image: (N,), (N,) → (N, d). Raises KeyError when one is not there."""
+        index = self._with_regions()
+        if index is None:
+            return self.vectors().vectors(ids)
+        index.catch_up(self.catalog)
+        return index.vectors(ids, regions)
+
+    def _with_regions(self) -> RegionIndex | None:
+        if self._regions is None and self.config.regions:
+            from cbir.storage.region_index import RegionIndex
+
+            self._regions = RegionIndex(
+                self._whole(),
+                self.path / REGIONS,
+                self.spec.dim,
+                self.config.index,
+                regions=len(self.config.regions),
+            )
+        return self._regions
+
+    def _whole(self) -> FaissIndex:
         if self._vectors is None:
             from cbir.storage.faiss_index import FaissIndex
 
             self._vectors = FaissIndex(self.path / VECTORS, self.spec.dim, self.config.index)
-        self._vectors.catch_up(self.catalog, rebuild=rebuild)
         return self._vectors
 
     def background(self) -> Background:
@@ -189,16 +240,31 @@ class Gallery:
         return known
 
     def refresh(self) -> None:
-        """Have the file of the vector index level with the catalogue; one that is, is not read."""
-        folder = self.path / VECTORS
-        header = index_file.load_header(folder)
+        """Have the files of the vector index level with the catalogue; those that are, stay."""
         level = self.catalog.gallery_id, self.catalog.generation()
-        if (
-            header is None
-            or (header.gallery_id, header.generation) != level
-            or not index_file.complete(folder, header)
-        ):
-            self.vectors()
+        for folder in (VECTORS, REGIONS) if self.config.regions else (VECTORS,):
+            header = index_file.load_header(self.path / folder)
+            if (
+                header is None
+                or (header.gallery_id, header.generation) != level
+                or not index_file.complete(self.path / folder, header)
+            ):
+                self.index()
+                return
+
+    def add_regions(self, regions: Sequence[Region]) -> None:
+        """Decide that images have regions from now on.
+
+        New images get theirs when they are indexed, `cbir.indexing.ensure_regions` embeds those
+        of the images that are there.
+
+        Raises GalleryError when the gallery has other ones, ValueError for regions that are none.
+        """
+        layout = _layout(regions)
+        if self.config.regions and self.config.regions != layout:
+            raise GalleryError(f"{self.path} has other regions; index into another gallery")
+        if not self.config.regions:
+            self.catalog.set_config(replace(self.config, regions=layout))
 
     def embedder(
         self,
@@ -241,7 +307,7 @@ class Gallery:
         if index is not None and index != self.config.index:
             self.catalog.set_config(replace(self.config, index=index))
             self._drop_vectors()
-        self.vectors(rebuild=True)
+        self.index(rebuild=True)
 
     def write(self, source: str, batch: Batch) -> None:
         """Commit a batch of rows that come from `source` (its URI)."""
@@ -275,7 +341,7 @@ class Gallery:
     def remove(self, ids: Sequence[int]) -> int:
         """Take images out of the gallery; their files stay. Returns how many there were."""
         removed = self.catalog.remove(ids)
-        self.vectors()
+        self.index()
         return removed
 
     def close(self) -> None:
@@ -284,9 +350,10 @@ class Gallery:
         self.catalog.close()
 
     def _drop_vectors(self) -> None:
-        if self._vectors is not None:
-            self._vectors.close()
-            self._vectors = self._background = None
+        for index in (self._regions, self._vectors):
+            if index is not None:
+                index.close()
+        self._regions = self._vectors = self._background = None
 
     def __enter__(self) -> Gallery:
         return self
@@ -303,3 +370,13 @@ class Gallery:
 def _url(path: Path) -> URL:
     # Absolute: the process may change its working directory while the gallery is open.
     return URL.create("sqlite", database=str((path / CATALOG).absolute()))
+
+
+def _layout(regions: Sequence[Region]) -> tuple[Region, ...]:
+    """Regions that can be indexed. Raises ValueError for others."""
+    if len(regions) >= REGION_ROWS:
+        raise ValueError(f"{len(regions)} regions are too many; at most {REGION_ROWS - 1}")
+    for x, y, w, h in regions:
+        if min(x, y) < 0 or min(w, h) <= 0 or max(x + w, y + h) > 1:
+            raise ValueError(f"region {x:g},{y:g},{w:g},{h:g} does not lie within 0,0,1,1")
+    return tuple(regions)

@@ -6,9 +6,9 @@ several threads at once.
 
 from __future__ import annotations
 
-import importlib
 import io
 import logging
+import math
 import re
 import struct
 import warnings
@@ -21,8 +21,15 @@ import numpy as np
 from PIL import Image
 
 from cbir.colour import resamplable, to_srgb
-from cbir.config import Preprocessing, View, max_pixels
+from cbir.config import Preprocessing, Region, View, max_pixels
 from cbir.errors import ImageError, ImageTooLargeError
+from cbir.formats import (
+    IMAGE_SUFFIXES,
+    KNOWN_FORMATS,
+    SIGNATURE_BYTES,
+    plugin_of,
+    sniff_format,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -34,28 +41,13 @@ __all__ = [
     "DecodedImage",
     "check_header",
     "decode",
+    "decode_regions",
     "decode_views",
     "open_rgb",
     "sniff_format",
     "thumbnail_jpeg",
 ]
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
-)
-SIGNATURE_BYTES = 32
-"""How much of a file's beginning `sniff_format` needs."""
-
-# Plugins are called directly, not through Image.open: no other parser (EPS starts Ghostscript)
-# can be reached, and an image's size is known when it is held against the limit.
-_PLUGINS = {
-    "jpeg": "PIL.JpegImagePlugin:JpegImageFile",  # the first image of an MPO, too
-    "png": "PIL.PngImagePlugin:PngImageFile",
-    "webp": "PIL.WebPImagePlugin:WebPImageFile",
-    "bmp": "PIL.BmpImagePlugin:BmpImageFile",
-    "tiff": "PIL.TiffImagePlugin:TiffImageFile",
-    "gif": "PIL.GifImagePlugin:GifImageFile",
-}
 _RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -87,35 +79,18 @@ _SIDEWAYS = frozenset({5, 6, 7, 8})
 _RUNS_LEFT = frozenset({2, 3, 7, 8})  # the stored x axis runs against an upright one
 _RUNS_UP = frozenset({3, 4, 6, 7})  # the stored y axis does
 
+_WHOLE: Region = (0.0, 0.0, 1.0, 1.0)
+
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
     """An image as a network takes it, and how large the whole of it is."""
 
     pixels: npt.NDArray[np.uint8]
-    """(crop, crop, 3), upright, sRGB; one more axis in front for several views."""
+    """(crop, crop, 3), upright, sRGB; with axes in front for regions and views, if any."""
     width: int
     height: int
     """Size of the whole image in pixels, upright."""
-
-
-def sniff_format(head: bytes) -> str | None:
-    """`jpeg`, `png`, `webp`, `bmp`, `tiff` or `gif` by a file's first 32 bytes, or None."""
-    if head.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "png"
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return "gif"
-    if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        return "tiff"
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return "webp"
-    # Text may well begin with "BM"; a bitmap goes on with the size of one of its known headers.
-    if head.startswith(b"BM") and len(head) >= 18:
-        (header_size,) = struct.unpack_from("<I", head, 14)
-        return "bmp" if header_size in {12, 40, 52, 56, 64, 108, 124} else None
-    return None
 
 
 def decode(data: bytes, preprocessing: Preprocessing) -> DecodedImage:
@@ -135,23 +110,31 @@ def decode_views(data: bytes, preprocessing: Preprocessing, views: Sequence[View
     `crop` is the centre square; `whole` is everything, squeezed into the square; `zoom` is the
     middle of the centre square, √2 times as large.
     """
-    resize, crop = preprocessing.resize, preprocessing.crop
-    resample = _RESAMPLING[preprocessing.interpolation]
+    decoded = decode_regions(data, preprocessing, views, ())
+    return DecodedImage(decoded.pixels[0], decoded.width, decoded.height)
+
+
+def decode_regions(
+    data: bytes, preprocessing: Preprocessing, views: Sequence[View], regions: Sequence[Region]
+) -> DecodedImage:
+    """One image and R regions of it, decoded once: pixels (1 + R, V, crop, crop, 3).
+
+    The image comes first. A region is seen as if it were an image of its own, in the same views.
+    """
     with _opened(data) as image:
-        enough = _DRAFT_MARGIN * resize
-        (width, height), (x_end, y_end) = _load(image, enough, enough)
+        least = min((min(w, h) for _, _, w, h in regions), default=1.0)
+        enough = math.ceil(_DRAFT_MARGIN * preprocessing.resize / least)
+        (width, height), end = _load(image, enough, enough)
         orientation = _orientation(image)
-        scale = resize / min(width, height)
-        left, right = _centre(round(width * scale), crop, x_end, orientation in _RUNS_LEFT)
-        top, bottom = _centre(round(height * scale), crop, y_end, orientation in _RUNS_UP)
-        boxes = {
-            "crop": (left, top, right, bottom),
-            "whole": (0, 0, x_end, y_end),
-            "zoom": _middle(left, top, right, bottom),
-        }
         stored = resamplable(image)
-        squares = [stored.resize((crop, crop), resample, boxes[view]) for view in views]
-        pixels = np.stack([np.asarray(_finish(s, image, orientation), np.uint8) for s in squares])
+        side = preprocessing.crop
+        resample = _RESAMPLING[preprocessing.interpolation]
+        pixels = np.empty((1 + len(regions), len(views), side, side, 3), np.uint8)
+        for part, region in zip(pixels, (_WHOLE, *regions), strict=True):
+            boxes = _boxes(region, (width, height), end, orientation, preprocessing)
+            for square, view in zip(part, views, strict=True):
+                resized = stored.resize((side, side), resample, boxes[view])
+                square[:] = np.asarray(_finish(resized, image, orientation), np.uint8)
     if orientation in _SIDEWAYS:
         width, height = height, width
     return DecodedImage(pixels, width, height)
@@ -189,12 +172,11 @@ def _opened(data: bytes) -> Iterator[ImageFile]:
     """The image with its header read and its size checked; any failure within is an ImageError."""
     kind = sniff_format(data[:SIGNATURE_BYTES])
     if kind is None:
-        known = ", ".join(name.upper() for name in _PLUGINS)
+        known = ", ".join(name.upper() for name in KNOWN_FORMATS)
         raise ImageError(f"not an image in a known format ({known})" if data else "empty file")
     limit = max_pixels()
     _prepare_pillow(limit)
-    module, _, name = _PLUGINS[kind].partition(":")
-    plugin = getattr(importlib.import_module(module), name)
+    plugin = plugin_of(kind)
     try:
         with plugin(io.BytesIO(data), "") as image:
             width, height = image.size
@@ -257,13 +239,47 @@ def _load(
     and taking that part for picture shifts all the others (four times the error, measured).
     """
     full = image.size
-    drafted = image.draft(None, (least_width, least_height))
+    # The thumbnail that a HEIC may offer instead is another picture.
+    is_jpeg = image.format in ("JPEG", "MPO")
+    drafted = image.draft(None, (least_width, least_height)) if is_jpeg else None
     image.load()
     if drafted is None:
         # Only now: Pillow turns a TIFF upright when it loads it.
         return image.size, image.size
     _, (_, _, x_end, y_end) = drafted
     return full, (x_end, y_end)
+
+
+def _boxes(
+    region: Region,
+    full: tuple[int, int],
+    end: tuple[float, float],
+    orientation: int,
+    preprocessing: Preprocessing,
+) -> dict[View, tuple[float, float, float, float]]:
+    """What each view of a region shows: a box in the decoded pixels, which end at `end`.
+
+    The region is one of the upright image, `full` the size of the whole as it is stored.
+    """
+    x, y, w, h = region
+    if orientation in _SIDEWAYS:
+        x, y, w, h = y, x, h, w
+    if orientation in _RUNS_LEFT:
+        x = 1 - x - w
+    if orientation in _RUNS_UP:
+        y = 1 - y - h
+    scale = preprocessing.resize / min(w * full[0], h * full[1])
+    crop = preprocessing.crop
+    # Rounding must not make a region end beyond the image.
+    x_low, x_high = max(0.0, x * end[0]), min(end[0], (x + w) * end[0])
+    y_low, y_high = max(0.0, y * end[1]), min(end[1], (y + h) * end[1])
+    left, right = _centre(
+        round(w * full[0] * scale), crop, x_high - x_low, orientation in _RUNS_LEFT
+    )
+    top, bottom = _centre(round(h * full[1] * scale), crop, y_high - y_low, orientation in _RUNS_UP)
+    right, bottom = min(x_high, x_low + right), min(y_high, y_low + bottom)
+    square = x_low + left, y_low + top, right, bottom
+    return {"crop": square, "whole": (x_low, y_low, x_high, y_high), "zoom": _middle(*square)}
 
 
 def _centre(scaled: int, crop: int, end: float, reverse: bool) -> tuple[float, float]:

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
+from cbir.sources.paths import is_remote
 from cbir.sources.stored import content_hash, file_state, read_uri
+from cbir.storage.rows import KnownImage
+from cbir.storage.vectors import REGION_ROWS
+from cbir.types import ImageRecord
+
+if TYPE_CHECKING:
+    from cbir.storage.faiss_index import FaissIndex
+    from cbir.storage.snapshot import Rows
+
+READERS = 32
+"""Images asked for over a network at once."""
+PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +53,16 @@ def verify_gallery(gallery: Gallery, *, content: bool = False) -> VerifyReport:
     """
     missing: list[str] = []
     changed: list[str] = []
-    for record, known in gallery.catalog.scan():
-        try:
-            if content:
-                same = content_hash(read_uri(record.uri)) == known.content_hash
-            else:
-                same = file_state(record.uri) == (known.state.size, known.state.mtime_ns)
-        except ImageError:
-            missing.append(record.uri)
-        else:
-            if not same:
-                changed.append(record.uri)
+    judge = partial(_is_same, content=content)
+    with ThreadPoolExecutor(READERS, "cbir-verify") as pool:
+        images = iter(gallery.catalog.scan())
+        while page := list(islice(images, PAGE)):
+            # Files answer at once; behind a network there is waiting to be shared.
+            remote = any(is_remote(record.uri) for record, _ in page)
+            verdicts = pool.map(judge, page) if remote else map(judge, page)
+            for (record, _), same in zip(page, verdicts, strict=True):
+                if not same:
+                    (missing if same is None else changed).append(record.uri)
     return VerifyReport(
         images=gallery.count(),
         catalog_problems=tuple(gallery.catalog.check()),
@@ -57,24 +72,51 @@ def verify_gallery(gallery: Gallery, *, content: bool = False) -> VerifyReport:
     )
 
 
+def _is_same(image: tuple[ImageRecord, KnownImage], *, content: bool) -> bool | None:
+    """Whether an image is as it was indexed; None where it can no longer be read."""
+    record, known = image
+    try:
+        if content:
+            return content_hash(read_uri(record.uri)) == known.content_hash
+        size, stamp = file_state(record.uri)
+    except ImageError:
+        return None
+    # Not every server says how large an image is.
+    return stamp == known.state.mtime_ns and size in (None, known.state.size)
+
+
 def _compare_index(gallery: Gallery) -> list[str]:
-    index = gallery.vectors()
-    found = index.ids()
+    """The vector index against the catalogue, that of regions included."""
+    wholes, parts = gallery.vectors(), gallery.parts()
     with gallery.catalog.snapshot() as snapshot:
-        expected: set[int] = set()
-        problems: list[str] = []
-        for ids, vectors in snapshot.changed_since(0):
-            expected.update(ids.tolist())
-            both = np.isin(ids, found)
-            cosines = (index.vectors(ids[both]) * index.project(vectors[both])).sum(axis=1)
-            problems += [
-                f"image {i}: its vector in the index is not the catalogue's"
-                for i in ids[both][cosines < 0.999].tolist()
-            ]
+        problems = _compare(wholes, snapshot, "image {0}")
+        if parts is not None:
+            rows = snapshot.regions(len(gallery.config.regions))
+            problems += _compare(parts, rows, "region {2} of image {1}")
+    return problems
+
+
+def _compare(index: FaissIndex, rows: Rows, name: str) -> list[str]:
+    """`name` is how an id is called, by itself (0) or by its image (1) and region (2)."""
+    found = index.ids()
+    expected: set[int] = set()
+    problems: list[str] = []
+    for ids, vectors in rows.changed_since(0):
+        expected.update(ids.tolist())
+        both = np.isin(ids, found)
+        cosines = (index.vectors(ids[both]) * index.project(vectors[both])).sum(axis=1)
+        problems += [
+            f"{_called(name, i)}: its vector in the index is not the catalogue's"
+            for i in ids[both][cosines < 0.999].tolist()
+        ]
     if len(np.unique(found)) != len(found):
         problems.append(f"{len(found) - len(np.unique(found))} images stand in the index twice")
-    extra = set(found.tolist()) - expected
-    absent = expected - set(found.tolist())
-    problems += [f"image {i} is in the index, not in the catalogue" for i in sorted(extra)]
-    problems += [f"image {i} is in the catalogue, not in the index" for i in sorted(absent)]
+    extra = sorted(set(found.tolist()) - expected)
+    absent = sorted(expected - set(found.tolist()))
+    problems += [f"{_called(name, i)} is in the index, not in the catalogue" for i in extra]
+    problems += [f"{_called(name, i)} is in the catalogue, not in the index" for i in absent]
     return problems
+
+
+def _called(name: str, row: int) -> str:
+    return name.format(row, *divmod(row, REGION_ROWS))

@@ -57,6 +57,9 @@ class Candidates:
     """(Q, k); -1 where fewer than k were found."""
     similarities: npt.NDArray[np.float32]
     """(Q, k) cosine similarities."""
+    regions: npt.NDArray[np.int64] | None = None
+    """(Q, k): the region that is so similar, from 1 in the order of the gallery's; 0 for the whole
+    image. None where only whole images were compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,9 @@ class Hit:
     """Cosine similarity of the embeddings, in [-1, 1]; higher is more alike."""
     rerank: RerankScore | None = None
     """None where nothing was reranked, and for hits beyond a reranker's depth."""
+    region: tuple[float, float, float, float] | None = None
+    """The part of the image that is so similar, x, y, width, height as fractions of it; None for
+    the whole."""
     confidence: Confidence | None = None
     """What the similarity means; None where the gallery has too few images to say."""
 

@@ -30,7 +30,11 @@ def unit(seed: int, dim: int = DIM) -> npt.NDArray[np.float32]:
 
 
 def row(
-    uri: str, embedding: npt.NDArray[np.float32], *, metadata: Mapping[str, Any] | None = None
+    uri: str,
+    embedding: npt.NDArray[np.float32],
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    regions: npt.NDArray[np.float32] | None = None,
 ) -> ImageRow:
     return ImageRow(
         key=uri,
@@ -42,6 +46,7 @@ def row(
         height=30,
         metadata=metadata or {},
         embedding=embedding,
+        regions=regions,
     )
 
 

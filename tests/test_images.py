@@ -228,7 +228,10 @@ def test_a_thumbnail_is_a_small_upright_jpeg() -> None:
     ("data", "reason"),
     [
         (b"", "empty file"),
-        (b"only text", "not an image in a known format (JPEG, PNG, WEBP, BMP, TIFF, GIF)"),
+        (
+            b"only text",
+            "not an image in a known format (JPEG, PNG, WEBP, BMP, TIFF, GIF, HEIC, AVIF)",
+        ),
         (b"BMW and Mini, a list", "not an image in a known format"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not an image in a known format"),
         (encode(picture(), "JPEG")[:-200], "truncated: the JPEG data ends early"),

@@ -99,7 +99,7 @@ def test_a_manifest_brings_metadata(folder: Path, gallery: Gallery) -> None:
     manifest = folder / "feed.csv"
     manifest.write_text("path,label,price\neven/0.png,mug,3\nodd/1.png,cup,4\n")
     assert counts(index_images(manifest, gallery)) == (2, 0, 0, 0)
-    assert gallery.image(2).metadata == {"label": "cup", "price": "4"}
+    assert gallery.image(2).metadata == {"label": "cup", "price": 4}
 
 
 def test_changed_metadata_is_taken_over_without_embedding(
@@ -130,7 +130,7 @@ def test_a_failure_is_tried_again_when_the_file_changes(
     bad.write_text("this is text")
     index_images(folder, gallery)
     reads: list[str] = []
-    monkeypatch.setattr("cbir.sources.base.read_file", lambda path: reads.append(path) or b"")
+    monkeypatch.setattr("cbir.sources.stored.read_file", lambda path: reads.append(path) or b"")
     assert counts(index_images(folder, gallery)) == (0, 0, 6, 1)
     assert reads == []
     assert counts(index_images(folder, gallery, retry_failed=True)) == (0, 0, 6, 1)

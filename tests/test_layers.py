@@ -13,6 +13,7 @@ PACKAGE = Path(cbir.__file__).parent
 LAYERS = [
     ["errors"],
     ["types", "config", "colour", "metadata", "files"],
+    ["formats"],
     ["images", "filters"],
     ["sources", "embedding", "similarity", "storage"],
     ["gallery"],

@@ -11,7 +11,18 @@ from typing import Annotated, Optional
 import typer
 
 from cbir import __version__
-from cbir.cli import compare, evaluate, gallery, index, models, recommend, search, transfer, tune
+from cbir.cli import (
+    compare,
+    duplicates,
+    evaluate,
+    gallery,
+    index,
+    models,
+    recommend,
+    search,
+    transfer,
+    tune,
+)
 from cbir.errors import CbirError
 
 EXIT_ERROR = 1
@@ -25,7 +36,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (index, search, recommend, compare, evaluate, tune, gallery, transfer, models):
+for module in (
+    *(index, search, recommend, duplicates, compare),
+    *(evaluate, tune, gallery, transfer, models),
+):
     module.register(app)
 
 

@@ -53,12 +53,13 @@ def print_columns(
         console.print("  ".join(cells).rstrip(), style=style if number == 0 else None)
 
 
-def print_failures(failed: Sequence[FailedImage]) -> None:
+def print_failures(failed: Sequence[FailedImage], what: str = "failed") -> None:
     """The first few of what could not be read, and how many more there are."""
     for failure in failed[:FAILURES_SHOWN]:
-        out().print(f"failed  {printable(failure.uri)}: {printable(failure.reason)}", style="red")
+        line = f"{what}  {printable(failure.uri)}: {printable(failure.reason)}"
+        out().print(line, style="red")
     if len(failed) > FAILURES_SHOWN:
-        out().print(f"failed  and {len(failed) - FAILURES_SHOWN:,} more", style="red")
+        out().print(f"{what}  and {len(failed) - FAILURES_SHOWN:,} more", style="red")
 
 
 def similarity_bar(similarity: float) -> str:

@@ -33,9 +33,11 @@ def summary(gallery: Gallery) -> str:
     spec = gallery.spec
     count = gallery.count()
     # Foretold rather than looked up: a large index need not be loaded for one word.
-    kind = kind_for(gallery.config.index, count, spec.dim)
+    regions = len(gallery.config.regions)
+    kind = kind_for(gallery.config.index, count * max(1, regions), spec.dim)
     index = "exact index" if kind == "flat" else f"{kind} index"
-    return f"gallery {gallery.path}: {count:,} images, {spec.backbone} · {spec.dim}-d · {index}"
+    images = f"{count:,} images" + (f" with {regions} regions each" if regions else "")
+    return f"gallery {gallery.path}: {images}, {spec.backbone} · {spec.dim}-d · {index}"
 
 
 def info(
@@ -66,6 +68,8 @@ def info(
                     "weights_from": opened.config.weights_from,
                     "whitening": opened.config.to_json()["whitening"],
                     "calibration": opened.config.calibration,
+                    "regions": opened.config.regions,
+                    "without_regions": _without_regions(opened),
                     "fields": [asdict(field) for field in opened.catalog.field_summaries()],
                 }
             )
@@ -90,12 +94,27 @@ def info(
             "compared": describe_whitening(opened.config.whitening)
             if opened.config.whitening
             else "plain",
+            "regions": _regions(opened),
             "on disk": f"{_bytes(opened.path) / 1e6:,.1f} MB",
             "failed": f"{len(failures):,}" + (" (--failed lists them)" if failures else ""),
         }
         for name, value in lines.items():
             console.print(f"{name:<8} {printable(value)}")
         _print_fields(opened.catalog.field_summaries())
+
+
+def _without_regions(gallery: Gallery) -> int:
+    """How many images lack the regions that their gallery has."""
+    return len(gallery.catalog.without_regions()) if gallery.config.regions else 0
+
+
+def _regions(gallery: Gallery) -> str:
+    """`9 in each image`, for people."""
+    if not gallery.config.regions:
+        return "none"
+    missing = _without_regions(gallery)
+    lack = f"; {missing:,} images lack them, 'cbir index SOURCE' embeds them" if missing else ""
+    return f"{len(gallery.config.regions)} in each image{lack}"
 
 
 def _print_fields(fields: Sequence[FieldSummary]) -> None:
@@ -161,7 +180,7 @@ def rebuild(
         opened.rebuild(index=kind)
         seconds = time.perf_counter() - started
         if json:
-            index = opened.vectors()
+            index = opened.index()
             print_json({"images": index.count(), "index": index.kind, "seconds": seconds})
         else:
             typer.echo(f"rebuilt in {seconds:,.1f} s")

@@ -24,11 +24,19 @@ from cbir.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cbir.config import EmbeddingSpec, GalleryConfig, View
+    from cbir.embedding import Embedder
     from cbir.gallery import Gallery
-    from cbir.types import IndexReport
+    from cbir.types import FailedImage, IndexReport
 
 EXIT_INTERRUPTED = 130
+
+SOURCE_HELP = (
+    "A folder of images or tars; a manifest (.csv, .jsonl, .parquet) with a column of paths or "
+    "URLs; a tar, or several as 'shard-{000..009}.tar'; an image; or s3://BUCKET/PREFIX."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +44,7 @@ def register(app: typer.Typer) -> None:
 
 
 def index(
-    source: Annotated[str, typer.Argument(help="A folder of images, or a CSV with a path column.")],
+    source: Annotated[str, typer.Argument(help=SOURCE_HELP)],
     gallery: GalleryOption = DEFAULT_GALLERY,
     backbone: BackboneOption = None,
     weights: WeightsOption = None,
@@ -54,13 +62,29 @@ def index(
     flip: Annotated[
         bool, typer.Option("--flip", help="See it mirrored, too: twice the work.")
     ] = False,
+    multi_crop: Annotated[
+        bool,
+        typer.Option(
+            "--multi-crop",
+            help="Embed nine overlapping regions of each image, too, so that a detail finds its "
+            "whole: ten times the work. Images already there get theirs.",
+        ),
+    ] = False,
     kind: IndexKindOption = None,
     image_column: Annotated[
-        str, typer.Option(help="Column of a manifest that names the file.", metavar="COLUMN")
+        str, typer.Option(help="Column of a manifest with paths or URLs.", metavar="COLUMN")
     ] = "path",
+    key: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Column (of tars: field, or __key__) by which an image is known, instead of its "
+            "place. Remembered for SOURCE; to change it, add --prune; '' is the place again.",
+            metavar="COLUMN",
+        ),
+    ] = None,
     descriptors: Annotated[
-        Optional[Literal["sift", "orb", "grey"]],  # noqa: UP045
-        typer.Option(help="Prepare --rerank, too; grey is what ssim compares."),
+        Optional[Literal["sift", "orb", "grey", "phash"]],  # noqa: UP045
+        typer.Option(help="Prepare --rerank, too; grey is for ssim, phash for duplicates."),
     ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try unreadable images again at once.")
@@ -92,15 +116,21 @@ def index(
 
     if force and not prune:
         raise typer.BadParameter("has a meaning with --prune only", param_hint="--force")
-    images = open_source(source, image_column=image_column)
+    images = open_source(source, image_column=image_column, key=key)
     asked = _Asked(backbone, weights, pooling, input_size, whole, zoom, flip)
     if dry_run:
         with _open(gallery, asked, kind) or nullcontext() as existing:
             planned = show_plan(
-                images, existing, prune=prune, force=force, retry_failed=retry_failed, json=json
+                images,
+                existing,
+                prune=prune,
+                force=force,
+                retry_failed=retry_failed,
+                multi_crop=multi_crop,
+                json=json,
             )
         raise typer.Exit(planned)
-    with _open_or_create(gallery, asked, kind) as opened:
+    with _open_or_create(gallery, asked, kind, multi_crop=multi_crop) as opened:
         if precision == "int8" and runtime != "torch":
             calibrate(images, opened)
         embedder = opened.embedder(
@@ -117,15 +147,20 @@ def index(
                     retry_failed=retry_failed,
                     progress=progress,
                 )
+            bare = _add_regions(opened, embedder)
         except KeyboardInterrupt:
             typer.echo("interrupted; what was committed stays, run it again to go on", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
         if descriptors is not None:
             _describe(opened, descriptors)
         if json:
-            print_json(asdict(report) | {"gallery": str(gallery), "images": opened.count()})
+            print_json(
+                asdict(report)
+                | {"gallery": str(gallery), "images": opened.count()}
+                | {"without_regions": [asdict(failure) for failure in bare]}
+            )
         else:
-            _print_report(report, opened)
+            _print_report(report, opened, bare)
     if report.failed:
         raise typer.Exit(EXIT_SOME_FAILED)
 
@@ -163,14 +198,23 @@ class _Asked:
         )
 
 
-def _open_or_create(path: Path, asked: _Asked, kind: IndexKindOption) -> Gallery:
-    """The gallery at `path`, made if there is none; options must be those it was made with."""
+def _open_or_create(
+    path: Path, asked: _Asked, kind: IndexKindOption, *, multi_crop: bool
+) -> Gallery:
+    """The gallery at `path`, made if there is none; options must be those it was made with.
+
+    Regions alone may be added later.
+    """
+    from cbir.config import MULTI_CROP
     from cbir.gallery import Gallery
 
+    regions = MULTI_CROP if multi_crop else ()
     if (gallery := _open(path, asked, kind)) is not None:
+        if multi_crop and not gallery.config.regions:
+            gallery.add_regions(regions)
         return gallery
     spec, origin = asked.spec(None)
-    return Gallery.create(path, spec, weights_from=origin, index=kind or "auto")
+    return Gallery.create(path, spec, weights_from=origin, index=kind or "auto", regions=regions)
 
 
 def _open(path: Path, asked: _Asked, kind: IndexKindOption) -> Gallery | None:
@@ -192,6 +236,18 @@ def _open(path: Path, asked: _Asked, kind: IndexKindOption) -> Gallery | None:
     return gallery
 
 
+def _add_regions(gallery: Gallery, embedder: Embedder) -> list[FailedImage]:
+    """Embed the regions of images that were there before their gallery had any; what failed."""
+    from cbir.cli.console import progress_line
+    from cbir.indexing import ensure_regions
+
+    missing = len(gallery.catalog.without_regions()) if gallery.config.regions else 0
+    if not missing:
+        return []
+    with progress_line("regions", missing) as progress:
+        return ensure_regions(gallery, embedder=embedder, progress=progress)
+
+
 def _describe(gallery: Gallery, method: str) -> None:
     """Make what a reranker needs of each image ahead of the first search that wants it."""
     from cbir.cli.console import progress_line
@@ -202,12 +258,13 @@ def _describe(gallery: Gallery, method: str) -> None:
         ensure_descriptors(gallery, method, progress=progress)
 
 
-def _print_report(report: IndexReport, gallery: Gallery) -> None:
+def _print_report(report: IndexReport, gallery: Gallery, bare: Sequence[FailedImage]) -> None:
     from cbir.cli.console import out, print_failures
     from cbir.cli.gallery import summary
 
     console = out()
     print_failures(report.failed)
+    print_failures(bare, "no regions")
     counts = [f"added {report.added:,}"]
     if report.updated:
         counts.append(f"updated {report.updated:,}")

@@ -24,6 +24,7 @@ def show_plan(
     prune: bool,
     force: bool,
     retry_failed: bool,
+    multi_crop: bool,
     json: bool,
 ) -> int:
     """Print what indexing would do; `gallery` is None where there is none yet.
@@ -43,13 +44,23 @@ def show_plan(
             retry_failed=retry_failed,
             progress=progress,
         )
+    regions = _lacking_regions(gallery, multi_crop=multi_crop)
     if json:
-        print_json(asdict(plan))
+        print_json(asdict(plan) | {"regions": regions})
     else:
         console = out()
+        if regions:
+            console.print(f"would embed the regions of {regions:,} images that are there already")
         for line, style in _lines(plan):
             console.print(line, style=style)
     return EXIT_REFUSED if plan.refusal else EXIT_SOME_FAILED if plan.fail else 0
+
+
+def _lacking_regions(gallery: Gallery | None, *, multi_crop: bool) -> int:
+    """How many images of the gallery as it is would get regions."""
+    if gallery is None or not (multi_crop or gallery.config.regions):
+        return 0
+    return len(gallery.catalog.without_regions())
 
 
 def _lines(plan: IndexPlan) -> Iterator[tuple[str, str | None]]:

@@ -68,6 +68,14 @@ def search(
             metavar="X,Y,W,H",
         ),
     ] = None,
+    multi_crop: Annotated[
+        bool,
+        typer.Option(
+            "--multi-crop",
+            help="Ask with the image's own regions, too: for a part that two images share. The "
+            "gallery must have regions.",
+        ),
+    ] = False,
     min_similarity: Annotated[
         Optional[float],  # noqa: UP045
         typer.Option(min=-1.0, max=1.0, help="Only images as similar or more.", metavar="S"),
@@ -114,6 +122,8 @@ def search(
     region = None if crop is None else _crop(crop)
     if region is not None and len(images) > 1:
         raise CbirError("--crop is a region of one image; search with that image alone")
+    if multi_crop and len(images) > 1 and combine == "mean":
+        raise CbirError("--multi-crop asks with each part by itself; add --combine best")
     condition = parse_where(where) if where else None
     wanted, away = _queries(images, unwanted or [])
     with Gallery.open(gallery) as opened:
@@ -134,6 +144,7 @@ def search(
             unwanted=away,
             combine=combine,
             crop=region,
+            multi_crop=multi_crop,
             min_similarity=min_similarity,
             matches_only=matches_only,
             group_by=group_by,
@@ -151,6 +162,7 @@ def search(
                 "combine": combine if len(images) > 1 else None,
                 "not": unwanted or None,
                 "crop": region,
+                "multi_crop": multi_crop or None,
                 "where": where or None,
                 "min_similarity": min_similarity,
                 "matches_only": matches_only or None,
@@ -184,7 +196,9 @@ def _query(image: str) -> Query:
             return int(image[3:])
         except ValueError:
             raise CbirError(f"{image!r} is no image id; give id: and a number, as id:12") from None
-    return Path(image)
+    from cbir.sources.paths import is_remote
+
+    return image if is_remote(image) else Path(image)
 
 
 def _crop(text: str) -> Crop:
@@ -213,6 +227,7 @@ def _as_json(result: SearchResult, asked: dict[str, Any]) -> dict[str, Any]:
                 "similarity": round(hit.similarity, 6),
                 "confidence": _confidence_as_json(hit),
                 "metadata": dict(hit.image.metadata),
+                **({} if hit.region is None else {"region": hit.region}),
                 **_rerank_as_json(hit),
             }
             for hit in result.hits

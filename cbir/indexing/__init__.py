@@ -4,9 +4,10 @@
                                     │                                   │
                                     └── unchanged, failed ──► batch ◄───┘ ──► one transaction
 
-Each worker takes a chunk all the way through, so that no core waits for another. Chunks are
-committed in the order of the source, which makes a run repeatable. What has gone from the source
-is looked for at other places of it (`moves`), and removed when everything else is committed.
+Each worker takes a chunk all the way through, so that no core waits for another; what lies behind
+a network is read ahead by threads of its own. Chunks are committed in the order of the source,
+which makes a run repeatable. What has gone from the source is looked for at other places of it
+(`moves`), and removed when everything else is committed.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from cbir.errors import SourceShrunkError
 from cbir.gallery import Gallery
 from cbir.indexing.calibration import calibrate
 from cbir.indexing.follow import Follower
+from cbir.indexing.keys import keyed, remember
 from cbir.indexing.ledger import GalleryLedger, PlanLedger, Progress
-from cbir.indexing.settle import Workers, examine, settle
+from cbir.indexing.regions import ensure_regions
+from cbir.indexing.settle import ReadAhead, examine, settle
+from cbir.indexing.workers import Workers
 from cbir.sources import Source, open_source
 from cbir.types import IndexPlan, IndexReport
 
-__all__ = ["calibrate", "index_images", "plan_images"]
+__all__ = ["calibrate", "ensure_regions", "index_images", "plan_images"]
 
 
 def index_images(
@@ -50,19 +54,27 @@ def index_images(
     under another key is moved there, with its id and embedding, and one that is no longer listed
     is removed at the end. What is listed but cannot be read now stays.
 
-    Raises SourceError when the source cannot be read at all, SpecMismatchError when `embedder`
+    Raises SourceError when the source cannot be read at all, or names another `key` than before
+    without `prune`, SpecMismatchError when `embedder`
     is not of the gallery's spec, and SourceShrunkError, having removed nothing, when `prune`
     would leave less than half of the source's images and `force` is not given.
     """
     started = time.perf_counter()
     opened = open_source(source) if isinstance(source, (str, PathLike)) else source
+    opened = keyed(opened, gallery.catalog, prune=prune)
     embedder = embedder or gallery.embedder(streams=available_cores())
     gallery.check_spec(embedder.spec, "the embedder")
     ledger = GalleryLedger(gallery, opened.uri, progress)
     follower = Follower(opened, gallery.catalog, ledger, retry_failed=retry_failed)
-    work = partial(settle, embedder=embedder, is_twin=follower.is_twin)
+    work = partial(
+        settle,
+        embedder=embedder,
+        is_twin=follower.is_twin,
+        regions=gallery.config.regions,
+    )
     if not prune or follower.look(force=force):
-        with Workers(work, lambda: embedder.parallelism) as workers:
+        remember(opened, gallery.catalog)
+        with Workers(work, lambda: embedder.parallelism, ahead=ReadAhead()) as workers:
             follower.read(workers)
             follower.finish(workers, force=force)
         ledger.close()
@@ -98,11 +110,12 @@ def plan_images(
     started = time.perf_counter()
     opened = open_source(source) if isinstance(source, (str, PathLike)) else source
     catalog = None if gallery is None else gallery.catalog
+    opened = keyed(opened, catalog, prune=prune)
     ledger = PlanLedger(catalog, progress)
     follower = Follower(opened, catalog, ledger, retry_failed=retry_failed)
     work = partial(examine, is_twin=follower.is_twin)
     if not prune or follower.look(force=force):
-        with Workers(work, available_cores) as workers:
+        with Workers(work, available_cores, ahead=ReadAhead()) as workers:
             follower.read(workers)
             follower.finish(workers, force=force)
     return ledger.plan(time.perf_counter() - started)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress, islice
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
 from cbir.indexing.known import Known, Listing
 from cbir.indexing.ledger import Ledger
 from cbir.indexing.moves import Moves
-from cbir.indexing.settle import Outcome, Pending, Twin, Workers, compare
+from cbir.indexing.settle import Outcome, Pending, Twin, compare
+from cbir.indexing.workers import Workers
 from cbir.sources import Source
 from cbir.storage.catalog import Catalog
 
@@ -20,6 +21,7 @@ PAGE = 1000
 CHUNK = 16
 """Images that a worker takes at once: enough to batch, few enough to share out evenly."""
 
+Threads: TypeAlias = "Workers[Pending, Outcome | Twin]"
 T = TypeVar("T")
 
 
@@ -51,10 +53,9 @@ class Follower:
         """Whether an image may be another one, moved. Safe in any thread."""
         return self._moves is not None and self._moves.is_twin(item, content_hash)
 
-    def read(self, workers: Workers) -> None:
+    def read(self, workers: Threads) -> None:
         """Compare the whole source with the catalogue, and settle what is new or changed."""
-        pages = _pages(self._source, PAGE)
-        for number, page in enumerate(pages):
+        for number, page in enumerate(pages(self._source, PAGE)):
             if number == 0 and len(page) == PAGE and self._catalog and self._moves is None:
                 # To read the source's rows takes longer than to look up a few.
                 self._known = Known(self._catalog, self._source.uri)
@@ -67,7 +68,7 @@ class Follower:
                 self._settle(pending, workers)
         self._drain(workers)
 
-    def finish(self, workers: Workers, *, force: bool) -> None:
+    def finish(self, workers: Threads, *, force: bool) -> None:
         """Settle who has changed places, then remove what was not found again."""
         if self._moves is None:
             return
@@ -80,14 +81,14 @@ class Follower:
             gone = []
         self._ledger.remove(gone, overwritten=overwritten)
 
-    def _settle(self, pending: Iterable[Pending], workers: Workers) -> None:
-        for chunk in _pages(pending, CHUNK):
+    def _settle(self, pending: Iterable[Pending], workers: Threads) -> None:
+        for chunk in pages(pending, CHUNK):
             self._enter(workers.exchange(chunk))
             if len(self._again) >= CHUNK:
                 again, self._again = self._again, []
                 self._enter(workers.exchange(again))
 
-    def _drain(self, workers: Workers) -> None:
+    def _drain(self, workers: Threads) -> None:
         for outcomes in workers.drain():
             self._enter(outcomes)
         while self._again:
@@ -121,7 +122,8 @@ class Follower:
         return False
 
 
-def _pages(items: Iterable[T], size: int) -> Iterator[list[T]]:
+def pages(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Items in lists of `size`; the last one may be shorter."""
     iterator = iter(items)
     while page := list(islice(iterator, size)):
         yield page

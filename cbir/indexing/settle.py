@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from threading import Event
 from typing import Literal, TypeAlias
 
+from cbir.config import Region
 from cbir.embedding import Embedder, embed_views
 from cbir.errors import ImageError
-from cbir.images import DecodedImage, check_header, decode_views
+from cbir.images import DecodedImage, check_header, decode_regions
 from cbir.metadata import plain
 from cbir.sources import SourceImage
-from cbir.sources.stored import content_hash
+from cbir.sources.paths import is_remote
+from cbir.sources.retry import stop_at
+from cbir.sources.stored import Content, content_hash
 from cbir.storage.catalog import Catalog
 from cbir.storage.rows import FailureRow, FileState, ImageRow, KnownImage, TouchedRow
 from cbir.types import FailedImage
@@ -27,6 +30,27 @@ class Pending:
     known: KnownImage | None
     compared: bool = False
     """Whether its content was looked for among the gallery's already, so that it is embedded."""
+    failure: FailureRow | None = None
+    """What was wrong with the content that was there before."""
+    ahead: Future[Content | None] | None = None
+    """Its content, being read already."""
+
+    @property
+    def before(self) -> FailureRow | KnownImage | None:
+        """What was read at this very place the last time."""
+        if self.failure is not None and self.failure.state is not None:
+            return self.failure
+        moved = self.known is None or self.known.uri != self.image.uri
+        return None if moved else self.known
+
+    def content(self) -> Content | None:
+        """The content; None where its server says that it is as it was. Raises ImageError."""
+        return self.read() if self.ahead is None else self.ahead.result()
+
+    def read(self) -> Content | None:
+        """The content, as `content`, but read now."""
+        state = None if self.before is None else self.before.state
+        return self.image.fetch((None, None) if state is None else (state.size, state.mtime_ns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +64,6 @@ class Twin:
 
 
 Verdict = Literal["added", "updated", "touched", "unchanged", "moved", "failed"]
-Settle: TypeAlias = Callable[[Sequence[Pending]], Sequence["Outcome | Twin"]]
-"""Deals with a chunk of images, in a worker thread."""
 IsTwin: TypeAlias = Callable[[Pending, bytes], bool]
 """Whether a content hash is that of another image of the source, whose place this may be now."""
 
@@ -72,8 +94,8 @@ def compare(
             continue
         state = FileState(entry.size, entry.mtime_ns)
         failure, image = failures.get(key), known.get(key)
-        if failure is not None and failure.state == state and failure.uri == entry.uri:
-            settled.append(Outcome("failed", entry.name, failure=_failure(entry, failure.reason)))
+        if failure is not None and failure.state == state and _stands(failure, entry):
+            settled.append(_failed_again(entry, failure))
         elif (
             image is not None
             and (image.state, image.uri) == (state, entry.uri)
@@ -81,12 +103,22 @@ def compare(
         ):
             settled.append(_same_content(entry, image, state))
         else:
-            pending.append(Pending(entry, image))
+            same = failure if failure is not None and _stands(failure, entry) else None
+            pending.append(Pending(entry, image, failure=same))
     return settled, pending
 
 
-def settle(pending: Sequence[Pending], embedder: Embedder, is_twin: IsTwin) -> list[Outcome | Twin]:
-    """Read, decode and embed a chunk; runs in a worker thread. Outcomes are in its order."""
+def settle(
+    pending: Sequence[Pending],
+    embedder: Embedder,
+    is_twin: IsTwin,
+    regions: Sequence[Region] = (),
+) -> list[Outcome | Twin]:
+    """Read, decode and embed a chunk, images and their regions together; in a worker thread.
+
+    Outcomes are in the order of the chunk.
+    """
+    spec = embedder.spec
     outcomes: list[Outcome | Twin | None] = []
     decoded: list[tuple[int, bytes, FileState, DecodedImage]] = []
     for position, item in enumerate(pending):
@@ -94,15 +126,16 @@ def settle(pending: Sequence[Pending], embedder: Embedder, is_twin: IsTwin) -> l
         if not isinstance(content, tuple):
             outcomes.append(content)
             continue
-        data, digest = content
+        data, digest, state = content
         try:
-            image = decode_views(data, embedder.spec.preprocessing, embedder.spec.views)
+            image = decode_regions(data, spec.preprocessing, spec.views, regions)
         except ImageError as error:
-            outcomes.append(_failed(item.image, str(error), _state(item.image, data)))
+            outcomes.append(_failed(item.image, str(error), state))
             continue
         outcomes.append(None)
-        decoded.append((position, digest, _state(item.image, data), image))
-    embeddings = embed_views(embedder, [image.pixels for *_, image in decoded])
+        decoded.append((position, digest, state, image))
+    vectors = embed_views(embedder, [part for *_, image in decoded for part in image.pixels])
+    embeddings = vectors.reshape(len(decoded), 1 + len(regions), spec.dim)
     for (position, digest, state, image), embedding in zip(decoded, embeddings, strict=True):
         item = pending[position]
         row = ImageRow(
@@ -114,7 +147,8 @@ def settle(pending: Sequence[Pending], embedder: Embedder, is_twin: IsTwin) -> l
             width=image.width,
             height=image.height,
             metadata=item.image.metadata,
-            embedding=embedding,
+            embedding=embedding[0],
+            regions=embedding[1:] if regions else None,
         )
         outcomes[position] = Outcome(_verdict(item), item.image.name, row)
     return [outcome for outcome in outcomes if outcome is not None]
@@ -136,28 +170,35 @@ def examine(pending: Sequence[Pending], is_twin: IsTwin) -> list[Outcome | Twin]
     return outcomes
 
 
-def _read(item: Pending, is_twin: IsTwin) -> tuple[bytes, bytes] | Outcome | Twin:
-    """The encoded image and its hash if the content is new; what became of the image if not."""
+def _read(item: Pending, is_twin: IsTwin) -> tuple[bytes, bytes, FileState] | Outcome | Twin:
+    """The encoded image, its hash and state if it is new; what became of the image if not."""
     try:
-        data = item.image.read()
+        content = item.content()
     except ImageError as error:
         # Not the content's fault, and a time stamp would not tell when it is mended.
         return _failed(item.image, str(error), None)
-    digest = content_hash(data)
+    if content is None:
+        before = item.before
+        if isinstance(before, FailureRow):
+            return _failed_again(item.image, before)
+        assert before is not None
+        return _same_content(item.image, before, before.state)
+    digest, state = content_hash(content.data), _state(item.image, content)
     if item.known is not None and item.known.content_hash == digest:
-        return _same_content(item.image, item.known, _state(item.image, data))
+        return _same_content(item.image, item.known, state)
     if not item.compared and is_twin(item, digest):
-        return Twin(item.image, item.known, digest, _state(item.image, data))
-    return data, digest
+        return Twin(item.image, item.known, digest, state)
+    return content.data, digest, state
 
 
 def _verdict(item: Pending) -> Verdict:
     return "added" if item.known is None else "updated"
 
 
-def _state(image: SourceImage, data: bytes) -> FileState:
+def _state(image: SourceImage, content: Content) -> FileState:
     # Not every listing knows sizes.
-    return FileState(len(data) if image.size is None else image.size, image.mtime_ns)
+    size = len(content.data) if image.size is None else image.size
+    return FileState(size, content.mtime_ns)
 
 
 def _same_content(image: SourceImage, known: KnownImage, state: FileState) -> Outcome:
@@ -174,44 +215,50 @@ def _same_content(image: SourceImage, known: KnownImage, state: FileState) -> Ou
 
 
 def _failed(image: SourceImage | FailedImage, reason: str, state: FileState | None) -> Outcome:
-    failure = _failure(image, reason)
+    if isinstance(image, SourceImage) and image.place:
+        reason = f"{reason} ({image.place})"
+    failure = FailedImage(image.uri, reason, image.key or image.uri)
     row = FailureRow(failure.key, failure.uri, reason, state)
     return Outcome("failed", failure.uri, row, failure)
 
 
-def _failure(image: SourceImage | FailedImage, reason: str) -> FailedImage:
-    return FailedImage(image.uri, reason, image.key or image.uri)
+def _failed_again(image: SourceImage, failure: FailureRow) -> Outcome:
+    told = FailedImage(image.uri, failure.reason, image.identity)
+    return Outcome("failed", image.name, failure=told)
 
 
-class Workers:
-    """Threads that settle chunks; at most a few chunks are under way, so memory stays bounded."""
+def _stands(failure: FailureRow, image: SourceImage) -> bool:
+    """Whether a failure tells of the image at its present place."""
+    listed = not image.place or failure.reason.endswith(f"({image.place})")
+    return failure.uri == image.uri and listed
 
-    def __init__(self, settle: Settle, parallelism: Callable[[], int]) -> None:
-        """`parallelism` is asked only when there is work: an embedder opens its network for it."""
-        self._settle = settle
-        self._parallelism = parallelism
-        self._enough = 0
+
+READERS = 32
+"""Images read over a network at once: such reading is waiting, so that cores do not count."""
+READ_AHEAD = 4
+"""Chunks more than else under way where images come over a network."""
+
+
+class ReadAhead:
+    """Reads what lies behind a network as soon as it is handed in, by threads of its own."""
+
+    def __init__(self) -> None:
+        self.chunks = 0
         self._pool: ThreadPoolExecutor | None = None
-        self._under_way: deque[Future[Sequence[Outcome | Twin]]] = deque()
+        self._stop = Event()
 
-    def exchange(self, chunk: Sequence[Pending]) -> Sequence[Outcome | Twin]:
-        """Hand in a chunk; get the outcomes of the oldest one back once enough are under way."""
+    def begin(self, chunk: Sequence[Pending]) -> Sequence[Pending]:
+        """The chunk, its remote images with a read under way."""
+        if not any(is_remote(item.image.uri) for item in chunk):
+            return chunk
         if self._pool is None:
-            threads = self._parallelism()
-            self._enough = 2 * threads
-            self._pool = ThreadPoolExecutor(threads, "cbir-index")
-        self._under_way.append(self._pool.submit(self._settle, chunk))
-        full = len(self._under_way) > self._enough
-        return self._under_way.popleft().result() if full else []
+            self._pool = ThreadPoolExecutor(READERS, "cbir-read", stop_at, (self._stop,))
+            self.chunks = READ_AHEAD
+        return [replace(item, ahead=self._pool.submit(item.read)) for item in chunk]
 
-    def drain(self) -> Iterator[Sequence[Outcome | Twin]]:
-        """The outcomes of all chunks still under way."""
-        while self._under_way:
-            yield self._under_way.popleft().result()
-
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
+    def close(self, *, interrupted: bool) -> None:
+        """Let reads under way end; interrupted, none is tried again."""
+        if interrupted:  # a server may have asked for a minute's patience
+            self._stop.set()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)

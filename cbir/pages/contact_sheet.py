@@ -12,7 +12,7 @@ from pathlib import Path
 from cbir.errors import CbirError, ImageError
 from cbir.images import thumbnail_jpeg
 from cbir.sources.stored import read_uri
-from cbir.types import NOTHING_CLOSE, Hit, SearchResult
+from cbir.types import NOTHING_CLOSE, Hit, ImageRecord, SearchResult
 
 THUMBNAIL_SIDE = 360
 """Longer side of an embedded thumbnail, in pixels: sharp at the size shown on most screens."""
@@ -117,13 +117,24 @@ def _proofs(sheet: Sheet) -> str:
     return f"<details><summary>why they match</summary>{images}</details>" if images else ""
 
 
+def aspect_of(image: ImageRecord) -> float:
+    """Width to height, as shown: a panorama or a strip would fill, or vanish from, its row."""
+    return min(max(image.width / image.height if image.height else 1.0, 0.4), 3.0)
+
+
+def picture_of(uri: str, *, alt: str) -> str:
+    """An `img` element with a thumbnail of the image at a URI; why there is none, if so."""
+    try:
+        return _image(read_uri(uri), alt=alt)
+    except ImageError as error:
+        return f'<div class="gone">{escape(str(error))}</div>'
+
+
 def _figure(hit: Hit, *, right: bool) -> str:
     image = hit.image
-    aspect = image.width / image.height if image.height else 1.0
-    # A panorama or a strip would otherwise fill, or vanish from, its row.
-    aspect = min(max(aspect, 0.4), 3.0)
+    aspect = aspect_of(image)
     try:
-        picture = _image(read_uri(image.uri), alt=image.name)
+        picture = _outlined(_image(read_uri(image.uri), alt=image.name), hit)
     except ImageError as error:
         picture = f'<div class="gone">{escape(str(error))}</div>'
     fields = [f"{key} {value}" for key, value in image.metadata.items()]
@@ -137,6 +148,15 @@ def _figure(hit: Hit, *, right: bool) -> str:
         f"<b>{hit.similarity:.3f}</b>{_confidence(hit)}{_evidence(hit)} {escape(image.name)}{shown}"
         "</figcaption></figure>"
     )
+
+
+def _outlined(picture: str, hit: Hit) -> str:
+    """A picture with the region by which it is a hit drawn on it, if it is one by a region."""
+    if hit.region is None:
+        return picture
+    x, y, width, height = (f"{100 * part:g}%" for part in hit.region)
+    place = f"left: {x}; top: {y}; width: {width}; height: {height}"
+    return f'<div class="outlined">{picture}<i style="{place}"></i></div>'
 
 
 def _confidence(hit: Hit) -> str:

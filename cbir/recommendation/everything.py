@@ -14,21 +14,23 @@ from cbir.config import available_cores
 from cbir.gallery import Gallery
 from cbir.recommendation.choice import first_of_each, mmr
 from cbir.recommendation.items import Codes, Items, load_items, load_vectors
-from cbir.recommendation.neighbours import Leading, Rows, block_rows, leading_directions, top
 from cbir.recommendation.rules import Rules
+from cbir.storage.neighbours import (
+    MANY,
+    RESCORED,
+    THREADS,
+    Leading,
+    Rows,
+    block_rows,
+    leading_directions,
+    top,
+)
 from cbir.storage.vectors import Ids, Vectors
 
 __all__ = ["BLOCK", "Block", "Recommender", "recommend_all"]
 
 BLOCK = 2048
 """Items that are worked on, handed out and written together."""
-
-MANY = 10_000
-"""Among fewer candidates every one is compared in all dimensions at once."""
-
-THREADS = 4
-RESCORED = 32
-"""Items whose candidates are gathered at once: what fits the processor's cache."""
 
 Flags = npt.NDArray[np.bool_]
 

@@ -23,11 +23,21 @@ from cbir.images import open_rgb
 from cbir.similarity import LocalFeatures, Pixels, extract, to_grey
 from cbir.similarity.keypoints import EXTRACTION_SIDE
 from cbir.similarity.opencv import opencv
-from cbir.sources.stored import content_hash, read_uri
+from cbir.similarity.picture import LITTLE_BYTES, Littles, little
+from cbir.sources.stored import read_indexed
 from cbir.storage.rows import DescriptorRow
 from cbir.types import FailedImage, ImageRecord
 
-__all__ = ["GREY", "ORB", "SIFT", "Described", "Descriptor", "descriptors_of", "ensure_descriptors"]
+__all__ = [
+    "GREY",
+    "LITTLE",
+    "ORB",
+    "SIFT",
+    "Described",
+    "Descriptor",
+    "descriptors_of",
+    "ensure_descriptors",
+]
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +46,9 @@ IMAGES_PER_COMMIT = 64
 
 GREY_SIDE = 96
 """Pixels: small enough that a slight shift or another crop does not undo a resemblance."""
+
+LITTLE_SIDE = 128
+"""Pixels from which a picture of 32 is averaged: a JPEG is decoded at an eighth for it."""
 
 T = TypeVar("T")
 
@@ -68,6 +81,10 @@ def _decode_grey(data: bytes) -> Pixels:
     return np.frombuffer(data, np.uint8).reshape(GREY_SIDE, GREY_SIDE)
 
 
+def _decode_little(data: bytes) -> Littles:
+    return np.frombuffer(data, np.uint8).reshape(LITTLE_BYTES)
+
+
 SIFT = Descriptor(
     "sift", partial(extract, method="sift"), LocalFeatures.to_bytes, LocalFeatures.from_bytes
 )
@@ -78,8 +95,13 @@ GREY: Descriptor[Pixels] = Descriptor(
     "grey", _grey, np.ndarray.tobytes, _decode_grey, side=2 * GREY_SIDE
 )
 
-DESCRIPTORS: dict[str, Descriptor[Any]] = {kind.method: kind for kind in (SIFT, ORB, GREY)}
-"""By method: what a gallery can keep of its images. SSIM compares the `grey` ones."""
+LITTLE: Descriptor[Littles] = Descriptor(
+    "phash", little, np.ndarray.tobytes, _decode_little, side=LITTLE_SIDE
+)
+
+DESCRIPTORS: dict[str, Descriptor[Any]] = {kind.method: kind for kind in (SIFT, ORB, GREY, LITTLE)}
+"""By method: what a gallery can keep of its images. SSIM compares the `grey` ones, the search for
+duplicates those called `phash`."""
 
 
 @dataclass(slots=True)
@@ -182,9 +204,10 @@ def _make(gallery: Gallery, kind: Descriptor[Any], ids: Sequence[int]) -> Iterat
 def _row(kind: Descriptor[Any], image: ImageRecord, indexed: bytes) -> DescriptorRow | str:
     """The descriptor of one image, or why there is none."""
     try:
-        data = read_uri(image.uri)
-        if content_hash(data) != indexed:
-            return "changed since it was indexed; 'cbir index' brings the gallery up to it"
+        data = read_indexed(image.uri, indexed)
+    except ImageError as error:
+        return str(error)
+    try:
         return DescriptorRow(image.id, indexed, kind.encode(kind.describe(data)))
     except ImageError as error:
-        return f"cannot be read: {str(error).removeprefix('cannot be read: ')}"
+        return f"cannot be read: {error}"

@@ -14,12 +14,18 @@ __all__ = ["vectors_of"]
 
 
 def vectors_of(gallery: Gallery, hits: Sequence[Hit]) -> tuple[list[Hit], Vectors]:
-    """Hits and their unit vectors (N, D), without images that have left the gallery meanwhile."""
-    index, kept = gallery.vectors(), list(hits)
+    """Hits and their unit vectors (N, D), without images that have left the gallery meanwhile.
+
+    Of a hit by one of its regions, that region's.
+    """
+    kept = list(hits)
     ids = np.array([hit.image.id for hit in kept], dtype=np.int64)
+    layout = gallery.config.regions
+    numbers = [0 if hit.region is None else 1 + layout.index(hit.region) for hit in kept]
     try:
-        return kept, normalised(index.vectors(ids))
+        return kept, normalised(gallery.compared(ids, np.array(numbers, dtype=np.int64)))
     except KeyError:
+        index = gallery.vectors()
         there = np.isin(ids, index.ids())
         kept = [hit for hit, present in zip(kept, there, strict=True) if present]
         return kept, normalised(index.vectors(ids[there]))

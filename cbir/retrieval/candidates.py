@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from cbir.filters import Filter
     from cbir.gallery import Gallery
     from cbir.storage.vectors import Ids, Vectors
@@ -19,6 +22,22 @@ FIRST_STEP = 64
 GROWTH = 4
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Images one after the other, the best first."""
+
+    ids: Ids
+    """(N,)"""
+    similarities: Vectors
+    """(N,)"""
+    regions: Ids
+    """(N,): which region is so similar, from 1; 0 where it is the whole image."""
+
+    def take(self, places: npt.NDArray[np.generic] | list[int]) -> Block:
+        """The images at some places, or where a mask is true."""
+        return Block(self.ids[places], self.similarities[places], self.regions[places])
+
+
 def ranked(
     gallery: Gallery,
     vectors: Vectors,
@@ -27,8 +46,8 @@ def ranked(
     without: Set[int] = frozenset(),
     where: Filter | None = None,
     exact: bool = False,
-) -> Iterator[tuple[Ids, Vectors]]:
-    """Blocks of ids (N,) and similarities (N,), the best first, each image once, until the last.
+) -> Iterator[Block]:
+    """All images by similarity, the best first, each once, block by block until the last.
 
     Of several vectors (V, D), an image is as similar as to the nearest. `first` is how many are
     likely to be needed. Whatever it is, the order is the same while the gallery stays as it is:
@@ -40,17 +59,17 @@ def ranked(
       does not reach at all comes from an exact search in the end.
     """
     exact = exact or where is not None  # among the images of a filter every search is exact
-    steady = exact or gallery.vectors().kind == "flat"
+    steady = exact or gallery.index().kind == "flat"
     shown = np.array(sorted(without), dtype=np.int64)
     size = first + len(shown) + 1 if steady else FIRST_STEP
     while True:
         found = gallery.search(vectors, size, where=where, exact=exact)
-        ids, similarities, bound = _nearest(found)
+        block, bound = _nearest(found)
         if steady:
-            ids, similarities = ids[similarities > bound], similarities[similarities > bound]
-        new = np.isin(ids, shown, invert=True)
-        yield ids[new], similarities[new]
-        shown = np.concatenate([shown, ids[new]])
+            block = block.take(block.similarities > bound)
+        block = block.take(np.isin(block.ids, shown, invert=True))
+        yield block
+        shown = np.concatenate([shown, block.ids])
         if np.isneginf(bound):
             if steady:
                 return
@@ -58,18 +77,17 @@ def ranked(
         size *= GROWTH
 
 
-def _nearest(found: Candidates) -> tuple[Ids, Vectors, float]:
+def _nearest(found: Candidates) -> tuple[Block, float]:
     """(V, k) → each image once with its best similarity, best first, and what none is missing of.
 
     Above the bound every image is there; it is -inf when there are no others at all.
     """
     there = found.ids >= 0
-    ids, similarities = found.ids[there], found.similarities[there]
-    order = np.lexsort((ids, -similarities))
-    ids, similarities = ids[order], similarities[order]
+    regions = np.zeros_like(found.ids) if found.regions is None else found.regions
+    block = Block(found.ids[there], found.similarities[there], regions[there])
+    block = block.take(np.lexsort((block.regions, block.ids, -block.similarities)))
     if len(found.ids) > 1:
-        _, places = np.unique(ids, return_index=True)
-        places.sort()
-        ids, similarities = ids[places], similarities[places]
+        _, places = np.unique(block.ids, return_index=True)
+        block = block.take(np.sort(places))
     ends = np.where(there.all(axis=1), found.similarities[:, -1], -np.inf)
-    return ids, similarities, float(ends.max())
+    return block, float(ends.max())

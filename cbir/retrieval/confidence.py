@@ -81,7 +81,8 @@ class Scale:
     """
 
     count: int
-    """N: images, times the vectors of the query, each of which is a chance of its own."""
+    """N: images, times their vectors (the whole and its regions) and those of the query, each of
+    which is a chance of its own."""
     level: float
     """b; the largest of those of several vectors."""
 
@@ -115,7 +116,8 @@ def scale_of(gallery: Gallery, towards: Vectors) -> Scale | None:
     similarities = np.einsum("vd,sd->vs", gallery.project(towards), background.vectors)
     rank = int((1 - TAIL) * similarities.shape[1])
     level = float(np.partition(similarities, rank, axis=1)[:, rank].max())
-    return Scale(len(towards) * background.count, level)
+    chances = len(towards) * (1 + len(gallery.config.regions))
+    return Scale(chances * background.count, level)
 
 
 def is_match(hit: Hit) -> bool:

@@ -9,56 +9,57 @@ from typing import TYPE_CHECKING
 from cbir.types import Hit
 
 if TYPE_CHECKING:
+    from cbir.retrieval.candidates import Block
     from cbir.storage.catalog import Catalog
-    from cbir.storage.vectors import Ids, Vectors
 
 
-def similar_enough(
-    blocks: Iterable[tuple[Ids, Vectors]], least: float
-) -> Iterator[tuple[Ids, Vectors]]:
+def similar_enough(blocks: Iterable[Block], least: float) -> Iterator[Block]:
     """The blocks as far as similarities reach."""
-    for ids, similarities in blocks:
-        enough = similarities >= least
-        yield ids[enough], similarities[enough]
+    for block in blocks:
+        enough = block.similarities >= least
+        yield block.take(enough)
         if not enough.all():
             return
 
 
-def grouped(
-    blocks: Iterable[tuple[Ids, Vectors]], catalog: Catalog, field: str, most: int
-) -> Iterator[tuple[Ids, Vectors]]:
+def grouped(blocks: Iterable[Block], catalog: Catalog, field: str, most: int) -> Iterator[Block]:
     """The blocks with at most so many images of one value in a field, and all without one."""
     groups: Counter[object] = Counter()
     distinct: int | None = None
-    for ids, similarities in blocks:
-        values = catalog.values(field, ids.tolist())
+    for block in blocks:
+        values = catalog.values(field, block.ids.tolist())
         kept = []
-        for place, image_id in enumerate(ids.tolist()):
+        for place, image_id in enumerate(block.ids.tolist()):
             if (value := values.get(image_id)) is not None:
                 groups[value] += 1
                 if groups[value] > most:
                     continue
             kept.append(place)
-        yield ids[kept], similarities[kept]
+        yield block.take(kept)
         if distinct is None:
             distinct = catalog.distinct(field)
         if sum(count >= most for count in groups.values()) == distinct:
             return  # nobody else can be admitted, however deep one looks
 
 
-def look_up(catalog: Catalog, blocks: Iterable[tuple[Ids, Vectors]], needed: int) -> list[Hit]:
+def look_up(catalog: Catalog, blocks: Iterable[Block], needed: int) -> list[Hit]:
     """The first `needed` candidates with their records, ranked."""
+    regions = (None, *catalog.config.regions)
     hits: list[Hit] = []
-    for ids, similarities in blocks:
+    for block in blocks:
         start = 0
-        while start < len(ids) and len(hits) < needed:
+        while start < len(block.ids) and len(hits) < needed:
             stop = start + needed - len(hits)
-            part = ids[start:stop].tolist()
-            records = catalog.records(part)
-            for image_id, similarity in zip(part, similarities[start:stop].tolist(), strict=True):
+            part = slice(start, stop)
+            records = catalog.records(block.ids[part].tolist())
+            columns = block.ids, block.similarities, block.regions
+            for image_id, similarity, number in zip(
+                *(column[part].tolist() for column in columns), strict=True
+            ):
                 # An image removed since the search is simply not a hit any more.
                 if image_id in records:
-                    hits.append(Hit(len(hits) + 1, records[image_id], similarity))
+                    record, region = records[image_id], regions[number]
+                    hits.append(Hit(len(hits) + 1, record, similarity, region=region))
             start = stop
         if len(hits) == needed:
             break

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cbir.embedding import embed_views
-from cbir.errors import FilterError, ImageError, NotFoundError
+from cbir.errors import FilterError, GalleryError, ImageError, NotFoundError
 from cbir.gallery import Gallery
-from cbir.images import decode_views
+from cbir.images import decode_regions
 from cbir.retrieval.candidates import ranked
 from cbir.retrieval.confidence import MATCH, is_match, scale_of
 from cbir.retrieval.hits import grouped, look_up, similar_enough
@@ -32,6 +32,7 @@ from cbir.storage.conditions import unknown_field
 from cbir.types import SearchResult
 
 if TYPE_CHECKING:
+    from cbir.config import Region
     from cbir.embedding import Embedder
     from cbir.filters import Filter
     from cbir.storage.vectors import Vectors
@@ -58,7 +59,7 @@ class Retriever:
 
         Without `network` only queries by id are fast from the start.
         """
-        self.gallery.vectors()
+        self.gallery.index()
         if network:
             crop = self.embedder.spec.preprocessing.crop
             self.embedder.embed([np.zeros((crop, crop, 3), np.uint8)])
@@ -73,6 +74,7 @@ class Retriever:
         unwanted: Sequence[Query] = (),
         combine: Combine = "mean",
         crop: Crop | None = None,
+        multi_crop: bool = False,
         min_similarity: float | None = None,
         matches_only: bool = False,
         group_by: str | None = None,
@@ -88,6 +90,10 @@ class Retriever:
         `crop` (x, y, width, height) asks with a region of the image, in pixels of the upright
         image, or in fractions of it where none of the four exceeds 1.
 
+        In a gallery with regions, a hit may be one by a part of it (`Hit.region`): a detail finds
+        its whole. `multi_crop` asks with the query's own regions, too, each by itself: what two
+        images have in common may be a part of both.
+
         `where` admits only images that match, `min_similarity` only those as similar or more,
         `matches_only` those that are more similar than unrelated images are by chance (see
         `Hit.confidence`; in a gallery too small to say, it leaves out none).
@@ -101,15 +107,17 @@ class Retriever:
 
         Raises ImageError when an image cannot be read or the region does not lie within it,
         NotFoundError when there is no image of that id, FilterError for a field that no image
-        has, ValueError for options that make no sense.
+        has, GalleryError for `multi_crop` in a gallery without regions, ValueError for options
+        that make no sense.
         """
         wanted = as_images(query)
         _check(wanted, k, offset, combine, crop, max_per_group)
+        parts = self._parts(wanted, combine) if multi_crop else ()
         if group_by is not None:
             self._check_field(group_by)
         started = time.perf_counter()
-        vectors = self._embed(wanted, crop)
-        towards = combined(vectors, self._embed(unwanted), combine)
+        vectors = self._embed(wanted, crop, parts)
+        towards = combined(vectors, self._embed(unwanted), "best" if parts else combine)
         embedded = time.perf_counter()
         needed = offset + k if rerank is None else max(offset + k, rerank.depth)
         blocks = ranked(
@@ -140,7 +148,9 @@ class Retriever:
         judged = 0
         if rerank is not None:
             judged = min(rerank.depth, len(hits))
-            hits = rerank_by_all(rerank, self._query_images(wanted, towards, crop), hits)
+            hits = rerank_by_all(
+                rerank, self._query_images(wanted, towards[:: 1 + len(parts)], crop), hits
+            )
             timings["rerank"] = 1000 * (time.perf_counter() - searched)
         page = [replace(hit, rank=rank) for rank, hit in enumerate(hits, 1)][offset : offset + k]
         timings["total"] = 1000 * (time.perf_counter() - started)
@@ -165,26 +175,48 @@ class Retriever:
                 return None
             raise
 
-    def _embed(self, images: Sequence[Query], crop: Crop | None = None) -> Vectors:
-        """(N, D) float32 unit rows; whole images of the gallery have theirs already."""
+    def _embed(
+        self, images: Sequence[Query], crop: Crop | None = None, parts: Sequence[Region] = ()
+    ) -> Vectors:
+        """(N · (1 + P), D) float32 unit rows: each image, then its parts.
+
+        Whole images of the gallery have theirs already.
+        """
+        rows: dict[int, Vectors] = {}
         stored = [one for one in images if isinstance(one, int)] if crop is None else []
         found = self.gallery.catalog.embeddings(stored) if stored else {}
         if missing := [one for one in stored if one not in found]:
             raise NotFoundError(f"no image {missing[0]} in {self.gallery.path}")
-        others = [one for one in images if crop is not None or not isinstance(one, int)]
-        fresh = iter(embed_views(self.embedder, [self._views(one, crop) for one in others]))
-        rows = [
-            found[one] if isinstance(one, int) and crop is None else next(fresh) for one in images
-        ]
-        return np.stack(rows) if rows else np.empty((0, self.gallery.spec.dim), np.float32)
+        empty = np.empty((0, self.gallery.spec.dim), np.float32)
+        for place, one in enumerate(images):
+            if crop is None and isinstance(one, int):
+                own = self.gallery.catalog.region_embeddings(one) if parts else empty
+                if len(own) == len(parts):
+                    rows[place] = np.vstack([found[one], own])
+        others = [place for place in range(len(images)) if place not in rows]
+        seen = [view for place in others for view in self._views(images[place], crop, parts)]
+        fresh = np.split(embed_views(self.embedder, seen), len(others)) if others else []
+        rows.update(zip(others, fresh, strict=True))
+        return np.concatenate([empty, *(rows[place] for place in range(len(images)))])
 
-    def _views(self, query: Query, crop: Crop | None) -> Any:
+    def _views(self, query: Query, crop: Crop | None, parts: Sequence[Region]) -> Any:
         try:
             spec = self.embedder.spec
             data = encoded(query, self.gallery, crop=crop)
-            return decode_views(data, spec.preprocessing, spec.views).pixels
+            return decode_regions(data, spec.preprocessing, spec.views, parts).pixels
         except ImageError as error:
             raise type(error)(f"{name_of(query)}: {error}") from error
+
+    def _parts(self, wanted: Sequence[Query], combine: Combine) -> Sequence[Region]:
+        """The regions that are asked with. Raises GalleryError in a gallery without any."""
+        if not self.gallery.config.regions:
+            raise GalleryError(
+                f"gallery {self.gallery.path} has no regions to compare with; "
+                "'cbir index SOURCE --multi-crop' adds them"
+            )
+        if len(wanted) > 1 and combine == "mean":
+            raise ValueError("parts of several images have no mean; combine them by best")
+        return self.gallery.config.regions
 
     def _query_images(
         self, wanted: Sequence[Query], towards: Vectors, crop: Crop | None

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from cbir.sources.paths import read_file, uri_to_path
+from cbir.sources.paths import is_remote
+from cbir.sources.stored import Content, Stamp, fetch, read_uri
 from cbir.types import FailedImage
 
 __all__ = ["Source", "SourceImage"]
@@ -25,9 +26,12 @@ class SourceImage:
     size: int | None = None
     """Bytes, as of the listing."""
     mtime_ns: int | None = None
-    """When it was last changed, in nanoseconds since 1970, as of the listing."""
+    """When it was last changed, in nanoseconds since 1970, as of the listing; in a bucket, a
+    number made of the object's entity tag."""
     key: str = ""
     """Identifies the image within its gallery; empty: its URI does."""
+    place: str = field(default="", compare=False)
+    """Where a manifest lists it, as `line 3`; a failure repeats it."""
 
     @property
     def identity(self) -> str:
@@ -36,7 +40,16 @@ class SourceImage:
 
     def read(self) -> bytes:
         """The encoded image. Raises ImageError."""
-        return read_file(uri_to_path(self.uri))
+        return read_uri(self.uri)
+
+    def fetch(self, known: Stamp = (None, None)) -> Content | None:
+        """The encoded image; None where a server says that it is as it was `known`.
+
+        Raises ImageError.
+        """
+        if self.mtime_ns is None and is_remote(self.uri):
+            return fetch(self.uri, known=known)
+        return Content(self.read(), self.mtime_ns)
 
 
 class Source(Protocol):

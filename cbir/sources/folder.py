@@ -13,7 +13,7 @@ from cbir.sources.base import SourceImage
 from cbir.sources.paths import path_to_uri, printable, read_head, uri_to_path
 from cbir.types import FailedImage
 
-__all__ = ["FileSource", "FolderSource", "looks_like_image"]
+__all__ = ["FileSource", "FolderSource", "holds_tars", "is_tar", "looks_like_image"]
 
 _GALLERY_FILE = "catalog.sqlite"
 
@@ -90,6 +90,25 @@ class FileSource:
 
     def __iter__(self) -> Iterator[SourceImage | FailedImage]:
         yield _image(self._path, self._folder)
+
+
+def holds_tars(folder: str) -> bool:
+    """Whether a folder is one of shards: tars lie in it, and no images beside them."""
+    try:
+        tars = False
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if _has_image_suffix(entry.name) and not entry.name.startswith("."):
+                    return False
+                tars = tars or (is_tar(entry.name) and entry.is_file())
+        return tars
+    except OSError:  # to walk it will tell why
+        return False
+
+
+def is_tar(name: str) -> bool:
+    """Whether a file is a tar, by its name; hidden ones are none."""
+    return name.casefold().endswith(".tar") and not name.startswith(".")
 
 
 def looks_like_image(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""A catalogue file: a CSV whose rows name an image and say what is known about it."""
+"""A catalogue file: every row names an image and says what is known about it."""
 
 from __future__ import annotations
 
@@ -6,91 +6,156 @@ import difflib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from copy import copy
 from pathlib import Path
+from urllib.parse import urljoin
 
-from cbir.errors import SourceError
+from cbir.errors import ImageError, SourceError
 from cbir.sources.base import SourceImage
-from cbir.sources.paths import path_to_uri, printable, uri_to_path
-from cbir.sources.table import Table
+from cbir.sources.keys import Identities, key_of
+from cbir.sources.local_copy import LocalCopy
+from cbir.sources.paths import is_remote, path_to_uri, printable, uri_to_path
+from cbir.sources.rows import Row, Rows, open_rows
+from cbir.sources.tar_index import member_path, member_state
 from cbir.types import FailedImage
 
 __all__ = ["ManifestSource"]
 
-_LIKELY = re.compile("path|file|img|image|photo|picture", re.IGNORECASE)
-_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_LIKELY = re.compile("path|file|img|image|photo|picture|url", re.IGNORECASE)
 
 
 class ManifestSource:
-    """The images that a CSV file lists; columns other than the path's become metadata.
+    """The images that a CSV, JSON Lines or Parquet file lists; other columns become metadata.
 
-    Paths are relative to the file's folder. The delimiter may be a comma, a semicolon or a tab.
+    An image is a path, relative to the file's folder, or a URL.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, image_column: str = "path") -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        image_column: str = "path",
+        key: str | None = None,
+    ) -> None:
+        """`key` is a column that identifies an image; empty, its place does.
+
+        None: as the gallery remembers of this file, otherwise its place.
+        """
         self.uri = path_to_uri(path)
-        self._path = uri_to_path(self.uri)
-        self._folder = str(Path(self._path).parent)
-        self.root = path_to_uri(self._folder)
+        self.key = key
         self.image_column = image_column
+        self._copy = LocalCopy(self.uri)
+        self._opened: tuple[tuple[int, int], Rows] | None = None
+        if is_remote(self.uri):
+            self._folder = self.root = self.uri.rpartition("/")[0]
+        else:
+            self._folder = str(Path(uri_to_path(self.uri)).parent)
+            self.root = path_to_uri(self._folder)
+
+    def with_key(self, key: str) -> ManifestSource:
+        """The same images, known by another column."""
+        other = copy(self)
+        other.key = key
+        if key or self.key:  # whose column is read as text
+            other._opened = None
+        return other
 
     def count(self) -> int:
-        return sum(1 for _ in self._table().rows())
+        return self._rows().count()
 
     def __iter__(self) -> Iterator[SourceImage | FailedImage]:
-        table = self._table()
-        lines: dict[str, int] = {}  # where each URI stands first
-        for line, cells in table.rows():
-            yield self._image(line, cells, table.columns, lines)
+        rows, seen = self._rows(), Identities()
+        for row in rows:
+            yield self._image(row, rows.word, seen)
 
-    def _table(self) -> Table:
-        table = Table.open(self._path, expected=self.image_column)
-        shown, names = printable(self._path), [name for name in table.columns if name]
-        if self.image_column not in names:
-            raise SourceError(
-                f"{shown}: no column {self.image_column!r} (columns: {', '.join(names)}). "
-                f"Name it with --image-column {_likely_column(self.image_column, names)}"
-            )
-        for name in names:
-            if names.count(name) > 1:
-                raise SourceError(f"{shown}: two columns are called {name!r}; rename one")
-        return table
-
-    def _image(
-        self, line: int, cells: list[str], columns: tuple[str, ...], lines: dict[str, int]
-    ) -> SourceImage | FailedImage:
-        row = f"{self.uri}:{line}"
-        if any(cells[len(columns) :]):
-            return FailedImage(row, f"row has {len(cells)} cells, the header {len(columns)}")
-        metadata = {name: cell for name, cell in zip(columns, cells, strict=False) if name and cell}
-        path = metadata.pop(self.image_column, "")
-        if not path or "\0" in path:
-            return FailedImage(row, "path contains a NUL character" if path else "row has no path")
-        if path.startswith("file://"):
-            path = uri_to_path(path)
-        elif _URL.match(path):
-            return FailedImage(path, f"a URL; only files are read (line {line})")
-        path = str(Path(self._folder, path))
-        uri = path_to_uri(path)
-        if (first := lines.setdefault(uri, line)) != line:
-            return FailedImage(row, f"the same path stands in line {first}")
+    def _rows(self) -> Rows:
+        """The file as it is now; what a first pass told of it holds as long as it stays so."""
+        path = self._copy.path()
         try:
-            status = Path(path).stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return FailedImage(uri, f"no such file (line {line})")
+            status = os.stat(path)  # noqa: PTH116  (need not be UTF-8)
         except OSError as error:
-            return FailedImage(uri, f"cannot be read: {error.strerror} (line {line})")
-        if not stat.S_ISREG(status.st_mode):
-            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-            return FailedImage(uri, f"{kind} (line {line})")
+            raise SourceError(f"{self._shown}: cannot be read: {error.strerror}") from error
+        state = status.st_size, status.st_mtime_ns
+        if self._opened is None or self._opened[0] != state:
+            names = {self.image_column, self.key or self.image_column}
+            try:
+                rows = open_rows(path, image_column=self.image_column, names=names)
+                self._check(rows.columns)
+            except SourceError as error:  # of the copy, which nobody knows
+                raise SourceError(str(error).replace(path, self._shown)) from error
+            self._opened = state, rows
+        return self._opened[1]
+
+    def _check(self, columns: Sequence[str]) -> None:
+        for column, option in ((self.image_column, "--image-column"), (self.key, "--key")):
+            if column and column not in columns:
+                likely = _likely_column(column, columns, image=option == "--image-column")
+                raise SourceError(
+                    f"{self._shown}: no column {column!r} (columns: {', '.join(columns)}). "
+                    f"Name it with {option} {likely}"
+                )
+
+    @property
+    def _shown(self) -> str:
+        return printable(uri_to_path(self.uri))
+
+    def _image(self, row: Row, word: str, seen: Identities) -> SourceImage | FailedImage:
+        this_row = f"{self.uri}:{row.number}"
+        if row.problem:
+            return FailedImage(this_row, row.problem)
+        key, wrong = key_of(row.values, self.key)
+        if wrong:
+            return FailedImage(this_row, f"row {wrong}")
+        path = row.values.get(self.image_column, "")
+        if not isinstance(path, str) or not path or "\0" in path:
+            reason = "path contains a NUL character" if path else "row has no path"
+            reason = reason if isinstance(path, str) else f"{path!r:.60} is no path"
+            return FailedImage(this_row, reason, key)
+        uri, name = self._place(path)
+        if (first := seen.met(key or uri, row.number)) is not None:
+            known_as = f"{self.key} {key!r}" if key else "same path"
+            return FailedImage(this_row, f"the {known_as} stands in {word} {first}")
+        metadata = {n: value for n, value in row.values.items() if n != self.image_column}
+        place = f"{word} {row.number}"
+        if is_remote(uri):
+            return SourceImage(uri, name, metadata, key=key, place=place)
+        try:
+            size, mtime_ns = _state(uri_to_path(uri))
+        except ImageError as error:
+            return FailedImage(uri, f"{error} ({place})", key)
+        return SourceImage(uri, name, metadata, size, mtime_ns, key, place)
+
+    def _place(self, path: str) -> tuple[str, str]:
+        """The URI of an image, and its name for people."""
+        if is_remote(path) or is_remote(self.root):
+            uri = path if is_remote(path) else urljoin(f"{self.root}/", path)
+            if not is_remote(uri):  # `urljoin` knows no buckets
+                uri = f"{self.root}/{path}"
+            return uri, uri.removeprefix(f"{self.root}/")
+        path = str(Path(self._folder, uri_to_path(path)))
         name = os.path.relpath(path, self._folder)
-        name = printable(path if name.startswith("..") else name)
-        return SourceImage(uri, name, metadata, status.st_size, status.st_mtime_ns)
+        return path_to_uri(path), printable(path if name.startswith("..") else name)
 
 
-def _likely_column(wanted: str, names: list[str]) -> str:
+def _state(path: str) -> tuple[int, int]:
+    """Bytes and time stamp of a file, also of one in a tar. Raises ImageError."""
+    try:
+        status = Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if isinstance(error, NotADirectoryError) and (inside := member_path(path)) is not None:
+            return member_state(*inside)
+        raise ImageError("no such file") from error
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError("a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file")
+    return status.st_size, status.st_mtime_ns
+
+
+def _likely_column(wanted: str, names: Sequence[str], *, image: bool) -> str:
     by_case = {name.casefold(): name for name in names}
     close = difflib.get_close_matches(wanted.casefold(), by_case, n=1)
     if close:
         return by_case[close[0]]
-    return next((name for name in names if _LIKELY.search(name)), "NAME")
+    return next((name for name in names if image and _LIKELY.search(name)), "NAME")

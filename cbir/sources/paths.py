@@ -2,27 +2,47 @@
 
 A path need not be UTF-8 text, and a database column must be. So a path that is text is its own
 URI, and another becomes a `file://` URL: `/photos/é.jpg`, but `file:///photos/%E9.jpg` if its é
-is a single byte.
+is a single byte. A URL is a URI as it stands.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from cbir.config import max_pixels
+from cbir.config import max_bytes
 from cbir.errors import ImageError
 
-__all__ = ["path_to_uri", "printable", "read_file", "read_head", "uri_to_path"]
+__all__ = [
+    "is_remote",
+    "path_to_uri",
+    "printable",
+    "read_file",
+    "read_head",
+    "uri_to_path",
+]
 
 _SCHEME = "file://"
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+
+
+def is_remote(uri: str | os.PathLike[str]) -> bool:
+    """Whether a URI is a URL of anything but a local file."""
+    uri = os.fspath(uri)
+    return "://" in uri and _URL.match(uri) is not None and not uri.startswith(_SCHEME)
 
 
 def path_to_uri(path: str | os.PathLike[str]) -> str:
-    """The absolute path, links unresolved; as a `file://` URL if it is not UTF-8 text."""
+    """The absolute path, links unresolved; as a `file://` URL if it is not UTF-8 text.
+
+    A URL stays as it is.
+    """
+    if is_remote(path):
+        return os.fspath(path)
     absolute = os.path.abspath(path)  # noqa: PTH100 (Path.resolve would follow links)
     try:
         absolute.encode()
@@ -45,7 +65,7 @@ def printable(path: str | os.PathLike[str]) -> str:
 
 def read_file(path: str) -> bytes:
     """The whole of a regular file. Raises ImageError if it cannot be read or is far too large."""
-    limit = 10 * max_pixels()  # 16-bit RGBA without compression has 8 bytes per pixel
+    limit = max_bytes()
     try:
         with _opened(path) as file:
             status = os.fstat(file.fileno())

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cbir.errors import SourceError
+from cbir.sources.columns import ColumnTypes, is_empty
 from cbir.sources.paths import printable
+from cbir.sources.rows import Row
 
-__all__ = ["Table"]
+__all__ = ["CsvRows", "Table"]
 
 _DELIMITERS = (",", ";", "\t")
 
@@ -52,6 +54,57 @@ class Table:
             rows = _rows(self.path, file, self.delimiter)
             next(rows, None)
             yield from rows
+
+
+class CsvRows:
+    """The rows of a CSV file; what its columns hold is told by all their cells."""
+
+    word = "line"
+
+    def __init__(self, path: str, image_column: str, names: Collection[str]) -> None:
+        """`names` are columns that stay text. Raises SourceError as `Table.open` does."""
+        self._table = Table.open(path, expected=image_column)
+        self._names = names
+        self._survey: tuple[int, ColumnTypes] | None = None
+        self.columns = tuple(name for name in self._table.columns if name)
+        for name in self.columns:
+            if self.columns.count(name) > 1:
+                raise SourceError(f"{printable(path)}: two columns are called {name!r}; rename one")
+
+    def count(self) -> int:
+        return self._surveyed()[0]
+
+    def __iter__(self) -> Iterator[Row]:
+        _, types = self._surveyed()
+        columns, width = self._table.columns, len(self._table.columns)
+        for line, cells in self._table.rows():
+            if any(cells[width:]):
+                yield Row(line, problem=f"row has {len(cells)} cells, the header {width}")
+                continue
+            named = zip(columns, cells, strict=False)
+            yield Row(
+                line,
+                {
+                    name: cell if name in self._names else types.read(name, cell)
+                    for name, cell in named
+                    if name and not is_empty(cell)
+                },
+            )
+
+    def _surveyed(self) -> tuple[int, ColumnTypes]:
+        """How many rows there are, and of what type each column is: by one pass, remembered."""
+        if self._survey is None:
+            types, count = ColumnTypes(), 0
+            columns = self._table.columns
+            for _, cells in self._table.rows():
+                count += 1
+                if any(cells[len(columns) :]):
+                    continue
+                for name, cell in zip(columns, cells, strict=False):
+                    if name and not is_empty(cell):
+                        types.see(name, cell)
+            self._survey = count, types
+        return self._survey
 
 
 def _rows(path: str, file: io.TextIOBase, delimiter: str) -> Iterator[tuple[int, list[str]]]:

@@ -28,22 +28,31 @@ from cbir.storage.field_values import (
 )
 from cbir.storage.migrations import migrate
 from cbir.storage.projection import Projection
-from cbir.storage.rows import Batch, DescriptorRow, FailureRow, FileState, KnownImage
+from cbir.storage.rows import (
+    Batch,
+    DescriptorRow,
+    FailureRow,
+    FileState,
+    KnownImage,
+    RegionRow,
+)
 from cbir.storage.schema import (
     SCHEMA_VERSION,
     descriptors,
+    dismissals,
     embeddings,
     failures,
     images,
     metadata,
     projections,
+    regions,
     sources,
     state,
 )
 from cbir.storage.snapshot import Snapshot
 from cbir.storage.stored import StoredImage, stored_by_key
 from cbir.storage.vectors import Ids, Vectors, decode
-from cbir.storage.writes import ROWS_PER_STATEMENT, parts
+from cbir.storage.writes import ROWS_PER_STATEMENT, Pair, parts
 from cbir.types import FailedImage, ImageRecord
 
 ROWS_PER_PAGE = 10_000
@@ -168,6 +177,12 @@ class Catalog:
             streamed = connection.execution_options(yield_per=ROWS_PER_PAGE).execute(query)
             yield from streamed.partitions()
 
+    def key_column(self, source: str) -> str | None:
+        """By which column a source's images are known; empty: by their place. None: no source."""
+        query = select(func.coalesce(sources.c.key_column, "")).where(sources.c.uri == source)
+        with reading(self._engine) as connection:
+            return connection.execute(query).scalar()
+
     def known_failures(self, keys: Sequence[str]) -> dict[str, FailureRow]:
         """The failures among these keys."""
         with reading(self._engine) as connection:
@@ -234,6 +249,13 @@ class Catalog:
         vectors = decode([row.vector for row in rows], self.config.spec.dim)
         return {row.image_id: vector for row, vector in zip(rows, vectors, strict=True)}
 
+    def region_embeddings(self, image_id: int) -> Vectors:
+        """The stored embeddings of one image's regions, in their order: (R, D); none: (0, D)."""
+        query = select(regions.c.vector).where(regions.c.image_id == image_id)
+        with reading(self._engine) as connection:
+            blobs = connection.execute(query.order_by(regions.c.region)).scalars().all()
+        return decode(list(blobs), self.config.spec.dim)
+
     def sample(self, count: int) -> Vectors:
         """The embeddings of `count` images drawn at random, of all if there are no more: (N, D)."""
         with reading(self._engine) as connection:
@@ -267,6 +289,25 @@ class Catalog:
                 (descriptors.c.image_id == images.c.id) & (descriptors.c.method == method),
             )
             .where(descriptors.c.image_id.is_(None))
+            .order_by(images.c.id)
+        )
+        with reading(self._engine) as connection:
+            return list(connection.execute(missing).scalars())
+
+    def dismissed(self) -> list[Pair]:
+        """Pairs that somebody said are no duplicates of one another; the smaller id first."""
+        columns = dismissals.c.first_id, dismissals.c.second_id
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(*columns).order_by(*columns))
+            return [(row.first_id, row.second_id) for row in rows]
+
+    def without_regions(self) -> list[int]:
+        """Ids of the images none of whose regions are embedded, ascending."""
+        first = (regions.c.image_id == images.c.id) & (regions.c.region == 1)
+        missing = (
+            select(images.c.id)
+            .outerjoin(regions, first)
+            .where(regions.c.image_id.is_(None))
             .order_by(images.c.id)
         )
         with reading(self._engine) as connection:
@@ -306,6 +347,19 @@ class Catalog:
                 f"image {i} has no embedding of the gallery's dimension"
                 for i in connection.execute(bare).scalars()
             ]
+            odd = (
+                select(regions.c.image_id)
+                .group_by(regions.c.image_id)
+                .having(
+                    (func.count() != len(self.config.regions))
+                    | (func.min(func.length(regions.c.vector)) != 2 * self.config.spec.dim)
+                    | (func.max(func.length(regions.c.vector)) != 2 * self.config.spec.dim)
+                )
+            )
+            problems += [
+                f"image {i} has other regions than the gallery's {len(self.config.regions)}"
+                for i in connection.execute(odd).scalars()
+            ]
         return problems
 
     # Writing
@@ -330,6 +384,34 @@ class Catalog:
             return
         with writing(self._engine) as connection:
             writes.write_descriptors(connection, method, rows)
+
+    def dismiss(self, pairs: Iterable[Pair]) -> int:
+        """Remember that these pairs are no duplicates, until an image of them changes or goes.
+
+        Returns how many were not known. Pairs of images that are gone are left out.
+        """
+        ordered = sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]})
+        with writing(self._engine) as connection:
+            there = writes.existing(connection, sorted({i for pair in ordered for i in pair}))
+            return writes.dismiss(connection, [p for p in ordered if there.issuperset(p)])
+
+    def undismiss(self, pairs: Iterable[Pair]) -> int:
+        """Forget that these pairs were dismissed. Returns how many were."""
+        with writing(self._engine) as connection:
+            return writes.undismiss(connection, sorted({(min(p), max(p)) for p in pairs}))
+
+    def write_regions(self, rows: Sequence[RegionRow]) -> None:
+        """Store the regions of images that have none yet; as in `write_descriptors`."""
+        if not rows:
+            return
+        with writing(self._engine) as connection:
+            writes.write_regions(connection, rows)
+
+    def set_key_column(self, source: str, column: str) -> None:
+        """Write down by which column a source's images are known; empty: by their place."""
+        with writing(self._engine) as connection:
+            row = sources.c.id == writes.source_id(connection, source)
+            connection.execute(update(sources).where(row).values(key_column=column or None))
 
     def remove(self, ids: Sequence[int], *, source: str | None = None) -> int:
         """Take images out for good, of `source` (its URI) alone if given; how many there were."""

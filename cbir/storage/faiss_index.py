@@ -18,7 +18,7 @@ from cbir.storage.faiss_kinds import FaissBuilt
 from cbir.storage.index_file import IndexHeader
 from cbir.storage.projection import Projection
 from cbir.storage.scan_index import ScanIndex
-from cbir.storage.snapshot import Snapshot
+from cbir.storage.snapshot import Rows
 from cbir.storage.vectors import BuiltKind, Ids, Vectors, kind_for
 from cbir.types import Candidates
 
@@ -28,9 +28,14 @@ log = logging.getLogger(__name__)
 class FaissIndex:
     """`VectorIndex` in FAISS. Searching from several threads is safe, also during a catch-up."""
 
-    def __init__(self, folder: Path, dim: int, kind: IndexKind) -> None:
-        """`folder` holds the index files; nothing is read before the first `catch_up`."""
+    def __init__(self, folder: Path, dim: int, kind: IndexKind, *, regions: int = 0) -> None:
+        """`folder` holds the index files; nothing is read before the first `catch_up`.
+
+        With `regions`, the index is one of the regions that each image has so many of, and every
+        id is that of a region (`region_rows`).
+        """
         self._folder = folder
+        self._regions = regions
         self._dim = dim
         self._asked = kind
         self._lock = threading.Lock()
@@ -67,8 +72,9 @@ class FaissIndex:
                     self._index, self._digest = None, digest
                 elif level:  # read from its files just now, which hold no projection
                     return
-                if not self._apply(snapshot):
-                    self._build(snapshot)
+                rows = snapshot.regions(self._regions) if self._regions else snapshot
+                if not self._apply(rows, snapshot.generation):
+                    self._build(rows)
                 self._generation = snapshot.generation
             self._save(catalog.gallery_id)
 
@@ -127,10 +133,10 @@ class FaissIndex:
         with self._lock:
             self._clear()
 
-    def _build(self, snapshot: Snapshot) -> None:
-        count = snapshot.count
+    def _build(self, rows: Rows) -> None:
+        count = rows.count
         dim = self._dim if self._projection is None else self._projection.dim
-        kind, pages = kind_for(self._asked, count, dim), self._pages(snapshot, 0)
+        kind, pages = kind_for(self._asked, count, dim), self._pages(rows, 0)
         if kind == "pq":
             self._folder.mkdir(exist_ok=True)
             self._index = ScanIndex.build(self._folder, pages, dim)
@@ -138,28 +144,30 @@ class FaissIndex:
             self._index = FaissBuilt.build(kind, pages, dim, count)
         self._built_count = count
 
-    def _apply(self, snapshot: Snapshot) -> bool:
-        """Bring the index up to the snapshot; False when building anew is the better way."""
-        index, count = self._index, snapshot.count
-        if index is None or self._generation > snapshot.generation:
+    def _apply(self, rows: Rows, generation: int) -> bool:
+        """Bring the index up to a generation; False when building anew is the better way."""
+        index, count = self._index, rows.count
+        if index is None or self._generation > generation:
             return False
         wanted = kind_for(self._asked, count, index.dim, index.kind)
         if wanted != index.kind or index.outgrown(count, self._built_count):
             return False
         there = index.ids()
-        gone = np.array(snapshot.removed_since(self._generation), np.int64)
+        gone = rows.removed_since(self._generation)
         gone = gone[np.isin(gone, there)]
-        if len(gone) and not index.forget(gone):
-            return False
-        for ids, vectors in self._pages(snapshot, self._generation):
+        if len(gone):
+            if not index.forget(gone):
+                return False
+            there = there[np.isin(there, gone, invert=True)]
+        for ids, vectors in self._pages(rows, self._generation):
             stale = ids[np.isin(ids, there)]
             if len(stale) and not index.forget(stale):
                 return False
             index.add(ids, vectors)
         return True
 
-    def _pages(self, snapshot: Snapshot, generation: int) -> Iterator[tuple[Ids, Vectors]]:
-        for ids, vectors in snapshot.changed_since(generation):
+    def _pages(self, rows: Rows, generation: int) -> Iterator[tuple[Ids, Vectors]]:
+        for ids, vectors in rows.changed_since(generation):
             yield ids, self.project(vectors)
 
     def _load(self, gallery_id: str) -> None:

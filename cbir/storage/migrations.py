@@ -55,5 +55,10 @@ def _keys_and_fields(connection: Connection) -> None:
         last = rows[-1].id
 
 
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {1: _keys_and_fields}
+def _key_columns(connection: Connection) -> None:
+    """2 → 3: a source remembers which column its images are known by."""
+    connection.execute(text("ALTER TABLE sources ADD COLUMN key_column TEXT"))
+
+
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {1: _keys_and_fields, 2: _key_columns}
 """Version n → what turns a catalogue of version n into one of version n + 1."""

@@ -45,6 +45,8 @@ class ImageRow:
     metadata: Mapping[str, Any]
     embedding: Vectors
     """(D,) float32, unit norm."""
+    regions: Vectors | None = None
+    """(R, D) float32, unit norm: of the image's regions, in a gallery that has them."""
     id: int | None = None
     """An id that is kept, of those reserved; None: the next one. Of one batch, all or none."""
 
@@ -78,6 +80,16 @@ class DescriptorRow:
     image_id: int
     content_hash: bytes
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RegionRow:
+    """The embeddings of one image's regions, and the content that they were made from."""
+
+    image_id: int
+    content_hash: bytes
+    vectors: Vectors
+    """(R, D) float32, unit norm."""
 
 
 @dataclass(slots=True)

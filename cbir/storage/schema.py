@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -41,6 +41,7 @@ sources = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("uri", Text, nullable=False, unique=True),
+    Column("key_column", Text, comment="what its images are known by; null: their place"),
 )
 
 images = Table(

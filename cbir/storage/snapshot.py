@@ -4,18 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from cbir.config import GalleryConfig
 from cbir.filters import Filter
 from cbir.storage import columns, conditions
 from cbir.storage.field_shapes import FieldShape, field_shapes
 from cbir.storage.projection import Projection
-from cbir.storage.schema import embeddings, projections, state, tombstones
+from cbir.storage.schema import embeddings, projections, regions, sources, state, tombstones
 from cbir.storage.stored import StoredImage, stored_pages
-from cbir.storage.vectors import Ids, Vectors, decode
+from cbir.storage.vectors import REGION_ROWS, Ids, Vectors, decode, region_rows
+
+PAGE = 8192
+"""Vectors read at once."""
+
+
+class Rows(Protocol):
+    """Vectors as a vector index keeps them, each under an id: those of images, or of regions."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        ...
+
+    def removed_since(self, generation: int) -> Ids:
+        """Ids that may stand in the index for what is gone, or is another by now: (N,)."""
+        ...
+
+    def changed_since(self, generation: int) -> Iterator[tuple[Ids, Vectors]]:
+        """What was added or embedded anew after `generation`: pages of ids (N,), vectors (N, D)."""
+        ...
 
 
 class Snapshot:
@@ -51,6 +72,12 @@ class Snapshot:
         """The first id that no image has had."""
         return int(self._connection.execute(select(state.c.next_image_id)).scalar_one())
 
+    @cached_property
+    def key_columns(self) -> dict[str, str]:
+        """By which column a source's images are known, for those that are not known by place."""
+        keyed = select(sources.c.uri, sources.c.key_column).where(sources.c.key_column.is_not(None))
+        return {row.uri: row.key_column for row in self._connection.execute(keyed)}
+
     def stored(self, *, among: Ids | None = None, page: int = 8192) -> Iterator[list[StoredImage]]:
         """Images with everything that is kept of them, in the order of ids, page by page.
 
@@ -62,23 +89,22 @@ class Snapshot:
         """The fields of the metadata that hold values of one type alone, by name."""
         return field_shapes(self._connection)
 
-    def removed_since(self, generation: int) -> list[int]:
-        """Ids of the images removed after `generation`."""
+    def removed_since(self, generation: int) -> Ids:
+        """Ids of the images removed after `generation`: (N,)."""
         query = select(tombstones.c.image_id).where(tombstones.c.generation > generation)
-        return list(self._connection.execute(query).scalars())
+        return np.array(self._connection.execute(query).scalars().all(), dtype=np.int64)
 
-    def changed_since(self, generation: int, *, page: int = 8192) -> Iterator[tuple[Ids, Vectors]]:
+    def changed_since(self, generation: int, *, page: int = PAGE) -> Iterator[tuple[Ids, Vectors]]:
         """Images added or embedded anew after `generation`: pages of ids (N,), vectors (N, D)."""
         query = select(embeddings.c.image_id, embeddings.c.vector)
         if generation > 0:
             query = query.where(embeddings.c.generation > generation)
         # In the order of ids: a full read then walks the table as it lies on disk.
-        result = self._connection.execution_options(yield_per=page).execute(
-            query.order_by(embeddings.c.image_id)
-        )
-        for rows in result.partitions():
-            ids = np.array([row.image_id for row in rows], dtype=np.int64)
-            yield ids, decode([row.vector for row in rows], self._dim)
+        yield from _pages(self._connection, query.order_by(embeddings.c.image_id), self._dim, page)
+
+    def regions(self, count: int) -> Rows:
+        """The `count` regions of each image, under ids of their own."""
+        return _Regions(self, self._connection, self._dim, count)
 
     def contents(self) -> columns.Contents:
         """Ids, keys and content hashes of all images, ascending by id."""
@@ -99,3 +125,43 @@ class Snapshot:
     def matching(self, where: Filter) -> Ids:
         """Ids of the images that match a filter, ascending: (N,). Raises FilterError."""
         return conditions.matching(self._connection, where)
+
+
+class _Regions:
+    """`Rows` of the regions of images: see `region_rows` for their ids."""
+
+    def __init__(self, images: Snapshot, connection: Connection, dim: int, each: int) -> None:
+        self._images = images
+        self._connection = connection
+        self._dim = dim
+        self._each = each
+
+    @cached_property
+    def count(self) -> int:
+        query = select(func.count()).select_from(regions)
+        return int(self._connection.execute(query).scalar_one())
+
+    def removed_since(self, generation: int) -> Ids:
+        # Those of an image that was embedded anew, too: nobody promises that it has regions again.
+        query = select(embeddings.c.image_id).where(embeddings.c.generation > generation)
+        anew = np.array(self._connection.execute(query).scalars().all(), dtype=np.int64)
+        gone = np.concatenate([self._images.removed_since(generation), anew])
+        return region_rows(gone, self._each)
+
+    def changed_since(self, generation: int) -> Iterator[tuple[Ids, Vectors]]:
+        row = (regions.c.image_id * REGION_ROWS + regions.c.region).label("row")
+        query = select(row, regions.c.vector)
+        if generation > 0:
+            query = query.where(regions.c.generation > generation)
+        ordered = query.order_by(regions.c.image_id, regions.c.region)
+        yield from _pages(self._connection, ordered, self._dim, PAGE)
+
+
+def _pages(
+    connection: Connection, query: Select[Any], dim: int, page: int
+) -> Iterator[tuple[Ids, Vectors]]:
+    """The rows of a query for ids and encoded vectors, decoded: pages of (N,) and (N, D)."""
+    result = connection.execution_options(yield_per=page).execute(query)
+    for rows in result.partitions():
+        ids = np.array([row[0] for row in rows], dtype=np.int64)
+        yield ids, decode([row.vector for row in rows], dim)

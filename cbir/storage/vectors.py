@@ -70,6 +70,15 @@ def kind_for(asked: IndexKind, count: int, dim: int, current: BuiltKind | None =
     return "flat" if asked in ("ivf", "pq") and count < TRAINED_MIN_COUNT else asked
 
 
+REGION_ROWS = 64
+"""A region is indexed under its image's id times this, plus its own number."""
+
+
+def region_rows(images: Ids, count: int) -> Ids:
+    """Where the `count` regions of each image (N,) are indexed: (N · count,), in their order."""
+    return (images[:, None] * REGION_ROWS + np.arange(1, count + 1)).reshape(-1)
+
+
 def normalised(vectors: Vectors) -> Vectors:
     """Rows scaled to unit length: (N, D) → (N, D) float32; a zero row stays zero."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)

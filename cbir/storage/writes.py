@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from cbir.metadata import as_json, plain
 from cbir.storage.bulk import insert_rows
 from cbir.storage.field_values import delete_values, insert_values
-from cbir.storage.rows import DescriptorRow, FailureRow, ImageRow, TouchedRow
+from cbir.storage.rows import DescriptorRow, FailureRow, ImageRow, RegionRow, TouchedRow
 from cbir.storage.schema import (
     descriptors,
     dismissals,
@@ -24,12 +24,14 @@ from cbir.storage.schema import (
     state,
     tombstones,
 )
-from cbir.storage.vectors import encode
+from cbir.storage.vectors import Vectors, encode
 
 ROWS_PER_STATEMENT = 1000
 """Names or ids bound to one statement: well below SQLite's limit, few round trips."""
 
 T = TypeVar("T")
+Pair: TypeAlias = tuple[int, int]
+"""Ids of two images, the smaller one first."""
 
 
 def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -185,8 +187,7 @@ def remove_images(connection: Connection, ids: Sequence[int], *, source: int | N
         if found:
             for table in (descriptors, regions, embeddings):
                 connection.execute(delete(table).where(table.c.image_id.in_(found)))
-            for column in (dismissals.c.first_id, dismissals.c.second_id):
-                connection.execute(delete(dismissals).where(column.in_(found)))
+            forget_dismissals_of(connection, found)
             delete_values(connection, found)
             connection.execute(delete(images).where(images.c.id.in_(found)))
             graves = [{"image_id": i, "generation": generation} for i in found]
@@ -209,6 +210,81 @@ def write_descriptors(connection: Connection, method: str, rows: Sequence[Descri
                 insert(descriptors),
                 [{"image_id": r.image_id, "method": method, "data": r.data} for r in fitting],
             )
+
+
+def existing(connection: Connection, ids: Sequence[int]) -> set[int]:
+    """Those of these ids that images have."""
+    found: set[int] = set()
+    for part in parts(ids):
+        query = select(images.c.id).where(images.c.id.in_(part))
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+def dismiss(connection: Connection, pairs: Sequence[Pair]) -> int:
+    """Write down different pairs of images of the gallery. Returns how many were new."""
+    added = 0
+    for part in parts(pairs):
+        known = set(_dismissed_among(connection, part))
+        new = [
+            {"first_id": a, "second_id": b} for a, b in dict.fromkeys(part) if (a, b) not in known
+        ]
+        if new:
+            connection.execute(insert(dismissals), new)
+        added += len(new)
+    return added
+
+
+def undismiss(connection: Connection, pairs: Sequence[Pair]) -> int:
+    """Forget dismissed pairs, smaller id first. Returns how many there were."""
+    columns = tuple_(dismissals.c.first_id, dismissals.c.second_id)
+    return sum(
+        connection.execute(delete(dismissals).where(columns.in_(list(part)))).rowcount
+        for part in parts(pairs)
+    )
+
+
+def forget_dismissals_of(connection: Connection, ids: Sequence[int]) -> None:
+    """What was said of these images holds no longer: they are gone, or show something else."""
+    for column in (dismissals.c.first_id, dismissals.c.second_id):
+        connection.execute(delete(dismissals).where(column.in_(ids)))
+
+
+def _dismissed_among(connection: Connection, pairs: Sequence[Pair]) -> list[Pair]:
+    columns = dismissals.c.first_id, dismissals.c.second_id
+    found = connection.execute(select(*columns).where(tuple_(*columns).in_(list(pairs))))
+    return [(row.first_id, row.second_id) for row in found]
+
+
+def write_regions(connection: Connection, rows: Sequence[RegionRow]) -> None:
+    """Store the regions of images that have none, and still have that content."""
+    if not rows:
+        return
+    generation, _ = next_generation(connection)
+    for part in parts(rows):
+        bare = (
+            select(images.c.id, images.c.content_hash)
+            .outerjoin(regions, regions.c.image_id == images.c.id)
+            .where(images.c.id.in_([row.image_id for row in part]), regions.c.region.is_(None))
+        )
+        current = {row.id: row.content_hash for row in connection.execute(bare)}
+        fitting = [row for row in part if current.get(row.image_id) == row.content_hash]
+        _insert_regions(connection, generation, [(row.image_id, row.vectors) for row in fitting])
+
+
+def _insert_regions(
+    connection: Connection, generation: int, rows: Sequence[tuple[int, Vectors | None]]
+) -> None:
+    insert_rows(
+        connection,
+        regions,
+        [
+            (image_id, region, generation, vector)
+            for image_id, vectors in rows
+            if vectors is not None
+            for region, vector in enumerate(encode(vectors), 1)
+        ],
+    )
 
 
 def _insert(
@@ -249,6 +325,8 @@ def _insert(
         embeddings,
         [(i, generation, vector) for i, vector in zip(ids, vectors, strict=True)],
     )
+    own = [(i, row.regions) for i, row in zip(ids, rows, strict=True)]
+    _insert_regions(connection, generation, own)
 
 
 def _replace(
@@ -264,6 +342,7 @@ def _replace(
     for part in parts(ids):  # what was made from the old content
         for table in (descriptors, regions):
             connection.execute(delete(table).where(table.c.image_id.in_(part)))
+        forget_dismissals_of(connection, part)
         delete_values(connection, part)
     connection.execute(
         update(images).where(images.c.id == bindparam("the_id")),
@@ -277,6 +356,8 @@ def _replace(
             for i, vector in zip(ids, vectors, strict=True)
         ],
     )
+    own = [(i, row.regions) for i, row in zip(ids, rows, strict=True)]
+    _insert_regions(connection, generation, own)
 
 
 def _ids(connection: Connection, keys: Sequence[str]) -> dict[str, int]:

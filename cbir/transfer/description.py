@@ -44,6 +44,8 @@ class Description:
     """Of the gallery, as of which it was read."""
     next_image_id: int
     images: int
+    key_columns: Mapping[str, str]
+    """By which column a source's images are known, where that is not their place."""
     projected: bool = False
     """The vectors are those that the gallery compares, of no use to make it anew."""
 
@@ -58,6 +60,7 @@ class Description:
             "generation": self.generation,
             "next_image_id": self.next_image_id,
             "images": self.images,
+            "key_columns": dict(self.key_columns),
             "projected": self.projected,
         }
 
@@ -79,6 +82,7 @@ class Description:
                 int(data["generation"]),
                 int(data["next_image_id"]),
                 int(data["images"]),
+                {str(uri): str(column) for uri, column in data["key_columns"].items()},
                 bool(data["projected"]),
             )
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:

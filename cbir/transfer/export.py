@@ -77,6 +77,7 @@ def export_gallery(
             snapshot.generation,
             snapshot.next_image_id,
             snapshot.count if among is None else len(among),
+            snapshot.key_columns,
             projected,
         )
         dim = projection.dim if projected and projection else gallery.spec.dim

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig
 from cbir.errors import GalleryError, GalleryNotFoundError, SpecMismatchError, TransferError
-from cbir.gallery import CATALOG, VECTORS, Gallery
+from cbir.gallery import CATALOG, REGIONS, VECTORS, Gallery
 from cbir.transfer.description import Description
 from cbir.transfer.merge import Merge
 from cbir.transfer.npy_file import NpyReader
@@ -32,7 +32,9 @@ log = logging.getLogger(__name__)
 PLAN = "import.json"
 """In a gallery that is being made: what of. Without it, it is begun anew."""
 
-OWN = frozenset({CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", VECTORS, PLAN, f".{PLAN}.tmp"})
+OWN = frozenset(
+    {CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", VECTORS, REGIONS, PLAN, f".{PLAN}.tmp"}
+)
 """All there is in such a gallery: a folder with anything else is somebody's."""
 
 
@@ -91,6 +93,7 @@ def import_gallery(
         gallery = Gallery.open(path)
         gallery.check_spec(config.spec, str(file))
     with gallery:
+        _remember_keys(gallery, reader.description, roots)
         keep_ids = created and reader.description is not None
         merge = Merge(gallery, keep_ids=keep_ids)
         failed: list[FailedImage] = []
@@ -213,6 +216,15 @@ def _begin(
     except OSError as error:
         raise GalleryError(f"{folder} cannot be written: {error.strerror}") from error
     return gallery
+
+
+def _remember_keys(
+    gallery: Gallery, description: Description | None, roots: Sequence[Root]
+) -> None:
+    """Let the next `cbir index` of a source know its images as the exported gallery does."""
+    for source, column in ({} if description is None else description.key_columns).items():
+        if gallery.catalog.key_column(here := moved_uri(source, roots)) is None:
+            gallery.catalog.set_key_column(here, column)
 
 
 def _finish(path: Path) -> None:

@@ -69,8 +69,8 @@ def test_changes_are_seen_since_a_generation(catalog: Catalog) -> None:
         everything = [i for ids, _ in snapshot.changed_since(0) for i in ids]
         assert changed == [3]
         assert everything == [2, 3]
-        assert snapshot.removed_since(2) == [1]
-        assert snapshot.removed_since(3) == []
+        assert snapshot.removed_since(2).tolist() == [1]
+        assert snapshot.removed_since(3).tolist() == []
 
 
 def test_a_touch_changes_the_row_and_not_the_generation(catalog: Catalog) -> None:

@@ -63,6 +63,7 @@ def test_version_1_is_opened_with_everything_in_it(tmp_path: Path) -> None:
     assert [(f.uri, f.reason) for f in catalog.failures()] == [("/shop/broken.jpg", "truncated")]
     assert catalog.matching(parse_where(["price>5"])).tolist() == [2]
     assert catalog.check() == []
+    assert (catalog.key_column("/shop"), catalog.key_column("/other")) == ("", None)
     assert catalog.remove([1]) == 1
     catalog.close()
     Catalog.open(f"sqlite:///{file}").close()

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,33 @@ from rows import DIM, batch, config, row, unit
 from cbir.config import IndexKind
 from cbir.storage.catalog import Catalog
 from cbir.storage.faiss_index import FaissIndex
+from cbir.storage.region_index import RegionIndex
+from cbir.storage.rows import ImageRow
 
 SOURCE = "/photos"
 KINDS: tuple[IndexKind, ...] = ("auto", "flat", "hnsw", "ivf", "pq")
+REGIONS = 1
+"""Of every image, and just like the whole: what an index of wholes finds, one with regions finds
+once, too."""
 MANY = 1500
 """Enough images for an inverted file to be built."""
 
-Opener = Callable[[], FaissIndex]
+Index = FaissIndex | RegionIndex
+Opener = Callable[[], Index]
 
 
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> IndexKind:
+@pytest.fixture(
+    params=[(kind, 0) for kind in KINDS] + [(kind, REGIONS) for kind in KINDS if kind != "auto"],
+    ids=lambda param: f"{param[0]}-with-regions" if param[1] else param[0],
+)
+def kind_and_regions(request: pytest.FixtureRequest) -> tuple[IndexKind, int]:
     return request.param
+
+
+@pytest.fixture
+def folder(tmp_path: Path, kind_and_regions: tuple[IndexKind, int]) -> Path:
+    """Where the files of the index are; with regions, where those of the regions are."""
+    return tmp_path / ("regions" if kind_and_regions[1] else "vectors")
 
 
 @pytest.fixture
@@ -34,15 +50,29 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
 
 
 @pytest.fixture
-def opener(tmp_path: Path, kind: IndexKind) -> Opener:
-    return lambda: FaissIndex(tmp_path / "vectors", DIM, kind)
+def opener(tmp_path: Path, kind_and_regions: tuple[IndexKind, int]) -> Opener:
+    kind, regions = kind_and_regions
+
+    def opened() -> Index:
+        whole = FaissIndex(tmp_path / "vectors", DIM, kind)
+        if not regions:
+            return whole
+        return RegionIndex(whole, tmp_path / "regions", DIM, kind, regions=regions)
+
+    return opened
+
+
+@cache
+def image(uri: str, seed: int) -> ImageRow:
+    """An image whose regions look as it does; an index without regions takes no notice of them."""
+    return row(uri, unit(seed), regions=np.stack([unit(seed)] * REGIONS))
 
 
 def fill(catalog: Catalog, count: int = MANY, *, start: int = 0) -> None:
-    catalog.write(SOURCE, batch(*(row(f"/{i}", unit(i)) for i in range(start, start + count))))
+    catalog.write(SOURCE, batch(*(image(f"/{i}", i) for i in range(start, start + count))))
 
 
-def nearest(index: FaissIndex, seed: int) -> int:
+def nearest(index: Index, seed: int) -> int:
     return int(index.search(unit(seed)[None], 1).ids[0, 0])
 
 
@@ -96,7 +126,7 @@ def test_changes_are_seen_after_a_catch_up(catalog: Catalog, opener: Opener) -> 
     index = opener()
     index.catch_up(catalog)
     catalog.remove([1])
-    catalog.write(SOURCE, batch(row("/1", unit(77_777)), row("/new", unit(88_888))))
+    catalog.write(SOURCE, batch(image("/1", 77_777), image("/new", 88_888)))
     index.catch_up(catalog)
     assert index.count() == MANY
     assert nearest(index, 0) != 1
@@ -158,18 +188,18 @@ def _empty(file: Path) -> None:
 @pytest.mark.parametrize("damage", [Path.unlink, _truncate, _flip, _empty])
 @pytest.mark.parametrize("which", ["*.faiss", "index.json"])
 def test_a_damaged_file_is_rebuilt_silently(
-    catalog: Catalog, opener: Opener, tmp_path: Path, damage: Callable[[Path], None], which: str
+    catalog: Catalog, opener: Opener, folder: Path, damage: Callable[[Path], None], which: str
 ) -> None:
     fill(catalog, 50)
     opener().catch_up(catalog)
-    (file,) = (tmp_path / "vectors").glob(which)
+    (file,) = folder.glob(which)
     damage(file)
     for _ in range(2):
         index = opener()
         index.catch_up(catalog)
         assert index.count() == 50
         assert nearest(index, 7) == 8
-    names = {path.name for path in (tmp_path / "vectors").iterdir()}
+    names = {path.name for path in folder.iterdir()}
     assert len(names - {"lock"}) == 2
 
 
@@ -187,11 +217,11 @@ def test_an_index_of_another_gallery_is_not_used(
 
 
 def test_an_index_ahead_of_a_restored_catalogue_is_rebuilt(
-    catalog: Catalog, opener: Opener, tmp_path: Path
+    catalog: Catalog, opener: Opener, folder: Path
 ) -> None:
     fill(catalog, 10)
     opener().catch_up(catalog)
-    header = tmp_path / "vectors" / "index.json"
+    header = folder / "index.json"
     data = json.loads(header.read_text())
     header.write_text(json.dumps(data | {"generation": data["generation"] + 5}))
     index = opener()

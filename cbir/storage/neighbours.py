@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from cbir.config import available_cores
 from cbir.storage.vectors import Vectors
 
-__all__ = ["Leading", "leading_directions", "nearest", "top"]
+__all__ = ["MANY", "Leading", "all_nearest", "leading_directions", "nearest", "top"]
 
 Rows = npt.NDArray[np.int64]
 
@@ -22,6 +26,12 @@ WORTH = 2
 RECALL = 0.99
 BLOCK_BYTES = 48_000_000
 """Of similarities held at once, by each thread."""
+
+MANY = 10_000
+"""Among fewer vectors every one is compared in all dimensions at once."""
+THREADS = 4
+RESCORED = 32
+"""Vectors whose candidates are gathered at once: what fits the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +75,49 @@ def leading_directions(vectors: Vectors, k: int, candidates: int) -> Leading | N
         if recall >= RECALL:
             return Leading(leading, float(recall))
     return None
+
+
+def all_nearest(vectors: Vectors, k: int) -> Iterator[tuple[int, Rows, Vectors]]:
+    """The k nearest others of every vector (N, D), block by block of B vectors.
+
+    Yields the first row of a block, the rows of the nearest (B, k), the best first, and their
+    inner products; fewer than k where there are no more. Among many, a first pass in few
+    dimensions finds the candidates, and with them 0.99 of the nearest and more.
+    """
+    count = len(vectors)
+    k = min(k, count - 1)
+    if k < 1:
+        return
+    candidates = max(32, 4 * k)
+    leading = leading_directions(vectors, k + 1, candidates) if count > MANY else None
+    size = block_rows(count)
+
+    def block(start: int) -> tuple[int, Rows, Vectors]:
+        own = np.arange(start, min(start + size, count))
+        if leading is None:
+            found, products = top(vectors[own] @ vectors.T, k + 1)
+        else:
+            found, _ = top(leading.vectors[own] @ leading.vectors.T, candidates)
+            products = np.empty(found.shape, np.float32)
+            for part in np.array_split(np.arange(len(own)), -(-len(own) // RESCORED)):
+                near = vectors[found[part]]
+                products[part] = np.matmul(near, vectors[own[part], :, None])[:, :, 0]
+        products = np.where(found == own[:, None], -np.inf, products)
+        order = np.argsort(-products, axis=1, kind="stable")[:, :k]
+        return (
+            start,
+            np.take_along_axis(found, order, axis=1),
+            np.take_along_axis(products, order, axis=1),
+        )
+
+    with ThreadPoolExecutor(min(THREADS, available_cores())) as pool:
+        running: deque[Future[tuple[int, Rows, Vectors]]] = deque()
+        for start in range(0, count, size):
+            running.append(pool.submit(block, start))
+            if len(running) > THREADS:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
 
 
 def nearest(queries: Vectors, vectors: Vectors, m: int) -> tuple[Rows, Vectors]:

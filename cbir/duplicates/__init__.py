@@ -1,0 +1,32 @@
+"""Images that are copies of one another: in a gallery, or in a folder that may join it.
+
+>>> from cbir.duplicates import find_duplicates
+>>> found = find_duplicates(gallery)  # doctest: +SKIP
+>>> [image.name for image in found.groups[0].others]  # doctest: +SKIP
+['cat-small.jpg']
+>>> gallery.catalog.dismiss([(3, 7)])  # no duplicates, whatever it seems  # doctest: +SKIP
+1
+
+Nothing is ever deleted; `write_script` writes what a person may run.
+"""
+
+from cbir.duplicates.against import Known, Newcomers, find_known
+from cbir.duplicates.export import export_duplicates
+from cbir.duplicates.find import find_duplicates
+from cbir.duplicates.script import removals_of, removals_of_known, write_script
+from cbir.duplicates.values import Duplicates, Evidence, Group, Kind
+
+__all__ = [
+    "Duplicates",
+    "Evidence",
+    "Group",
+    "Kind",
+    "Known",
+    "Newcomers",
+    "export_duplicates",
+    "find_duplicates",
+    "find_known",
+    "removals_of",
+    "removals_of_known",
+    "write_script",
+]

@@ -1,0 +1,88 @@
+"""Which formats of images are read, how they are told apart, and by what they are read."""
+
+from __future__ import annotations
+
+import importlib
+import struct
+from typing import TYPE_CHECKING
+
+from cbir.errors import ImageError
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+__all__ = ["IMAGE_SUFFIXES", "KNOWN_FORMATS", "SIGNATURE_BYTES", "plugin_of", "sniff_format"]
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+    | {".heic", ".heif", ".hif", ".avif"}
+)
+SIGNATURE_BYTES = 32
+"""How much of a file's beginning `sniff_format` needs."""
+
+# Plugins are called directly, not through Image.open: no other parser (EPS starts Ghostscript)
+# can be reached, and an image's size is known when it is held against the limit.
+_PLUGINS = {
+    "jpeg": "PIL.JpegImagePlugin:JpegImageFile",  # the first image of an MPO, too
+    "png": "PIL.PngImagePlugin:PngImageFile",
+    "webp": "PIL.WebPImagePlugin:WebPImageFile",
+    "bmp": "PIL.BmpImagePlugin:BmpImageFile",
+    "tiff": "PIL.TiffImagePlugin:TiffImageFile",
+    "gif": "PIL.GifImagePlugin:GifImageFile",
+    "heic": "pillow_heif.as_plugin:HeifImageFile",
+    "avif": "PIL.AvifImagePlugin:AvifImageFile",
+}
+KNOWN_FORMATS = tuple(_PLUGINS)
+
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"})
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_EITHER_BRANDS = frozenset({b"mif1", b"msf1", b"mif2"})
+
+
+def sniff_format(head: bytes) -> str | None:
+    """One of `KNOWN_FORMATS` by a file's first 32 bytes, or None."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "gif"
+    if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return "tiff"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "webp"
+    if head[4:8] == b"ftyp":
+        return _by_brands(head)
+    # Text may well begin with "BM"; a bitmap goes on with the size of one of its known headers.
+    if head.startswith(b"BM") and len(head) >= 18:
+        (header_size,) = struct.unpack_from("<I", head, 14)
+        return "bmp" if header_size in {12, 40, 52, 56, 64, 108, 124} else None
+    return None
+
+
+def _by_brands(head: bytes) -> str | None:
+    """Of an ISO media file, which may be a film as well; the first brand is the main one."""
+    main, others = head[8:12], {head[at : at + 4] for at in range(16, len(head), 4)}
+    brands = others if main in _EITHER_BRANDS else {main}
+    if brands & _AVIF_BRANDS:
+        return "avif"
+    return "heic" if brands & _HEIC_BRANDS or main in _EITHER_BRANDS else None
+
+
+def plugin_of(kind: str) -> type[ImageFile]:
+    """What reads a format. Raises ImageError, naming the extra, if it is not installed."""
+    module, _, name = _PLUGINS[kind].partition(":")
+    try:
+        loaded = importlib.import_module(module)
+    except ImportError as error:
+        raise ImageError(_lacking(kind)) from error
+    if not getattr(loaded, "SUPPORTED", True):
+        raise ImageError(_lacking(kind))
+    plugin: type[ImageFile] = getattr(loaded, name)
+    return plugin
+
+
+def _lacking(kind: str) -> str:
+    return (
+        f"{kind.upper()} needs an extra: pip install 'cbir[heif]', then index with --retry-failed"
+    )

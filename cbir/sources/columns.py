@@ -1,0 +1,110 @@
+"""What the cells of a column are: told from all of them, so that one odd cell makes no two types.
+
+A CSV file knows only text. A column is one of numbers, booleans, dates or lists when every cell
+that is not empty reads as one; otherwise it stays text. Nothing that would change by being read is
+a number: `00123`, `1e5`, `+7` and whole numbers of 16 digits or more are text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime, timezone
+from typing import Any
+
+from cbir.metadata import FieldType
+
+__all__ = ["ColumnTypes", "is_empty"]
+
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?", re.ASCII)
+_DATE = re.compile(
+    r"(\d{4}-\d\d-\d\d)([T ](\d\d:\d\d)(:\d\d)?(\.\d{1,6})?(Z|[+-]\d\d:\d\d)?)?", re.ASCII
+)
+_TRUTH = {"true": True, "false": False}
+
+
+class ColumnTypes:
+    """The type of every column, in two passes: first every cell is seen, then each is read."""
+
+    def __init__(self, kinds: Iterable[FieldType] | None = None) -> None:
+        """`kinds` are the types that a text may be read as, all by default."""
+        self._kinds = {kind: _READERS[kind] for kind in kinds or _READERS}
+        self._of: dict[str, FieldType] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns that have been seen, empty ones among them."""
+        return tuple(self._of)
+
+    def see(self, name: str, cell: Any) -> None:
+        """Take a cell into account; of one that is no text, the column keeps what it has."""
+        kind = self._of.get(name)
+        if kind == "text":
+            return
+        if not isinstance(cell, str):
+            self._of[name] = "text"
+        elif kind is None:
+            self._of[name] = next(
+                (k for k, read in self._kinds.items() if read(cell) is not None), "text"
+            )
+        elif self._kinds[kind](cell) is None:
+            self._of[name] = "text"
+
+    def read(self, name: str, cell: Any) -> Any:
+        """A cell as what its column is."""
+        kind = self._of.get(name, "text")
+        return cell if kind == "text" or not isinstance(cell, str) else self._kinds[kind](cell)
+
+
+def is_empty(cell: Any) -> bool:
+    """Whether a cell says nothing."""
+    return cell is None or (isinstance(cell, str) and not cell.strip())
+
+
+def _number(text: str) -> int | float | None:
+    found = _NUMBER.fullmatch(text.strip())
+    if found is None:
+        return None
+    return float(found[0]) if found[2] else int(found[0])
+
+
+def _boolean(text: str) -> bool | None:
+    return _TRUTH.get(text.strip().casefold())
+
+
+def _date(text: str) -> date | None:
+    found = _DATE.fullmatch(text.strip())
+    if found is None:
+        return None
+    day, time, minutes, seconds, fraction, zone = found.groups()
+    try:
+        if time is None:
+            return date.fromisoformat(day)
+        # Spelled out: Python 3.10 reads neither Z nor fractions of any length.
+        parts = day, "T", minutes, seconds or ":00", (fraction or ".0").ljust(7, "0")
+        moment = datetime.fromisoformat("".join(parts) + (zone or "").replace("Z", "+00:00"))
+        return moment.astimezone(timezone.utc) if zone else moment
+    except (ValueError, OverflowError):
+        return None
+
+
+def _list(text: str) -> list[str | int | float] | None:
+    """A JSON list of texts and numbers."""
+    if not text.strip().startswith("["):
+        return None
+    try:
+        items = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    plain = all(isinstance(i, (str, int, float)) and not isinstance(i, bool) for i in items)
+    return items if plain else None
+
+
+_READERS: Mapping[FieldType, Callable[[str], Any]] = {
+    "number": _number,
+    "boolean": _boolean,
+    "date": _date,
+    "list": _list,
+}
+"""What a text reads as, or None. No text reads as two of them, so that the first cell decides."""

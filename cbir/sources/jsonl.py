@@ -1,0 +1,91 @@
+"""A JSON Lines file: one object in each line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cbir.errors import SourceError
+from cbir.sources.columns import ColumnTypes, is_empty
+from cbir.sources.paths import printable
+from cbir.sources.rows import Row
+
+__all__ = ["JsonRows", "described"]
+
+LONGEST_LINE = 1_000_000
+"""Bytes; a longer line is no row of a catalogue."""
+
+
+class JsonRows:
+    """The objects of a JSON Lines file. JSON has no dates: a column of ISO dates is one."""
+
+    word = "line"
+
+    def __init__(self, path: str, image_column: str, names: Collection[str]) -> None:
+        self._path = path
+        self._names = names
+        self._survey: tuple[int, ColumnTypes] | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self._surveyed()[1].names
+
+    def count(self) -> int:
+        return self._surveyed()[0]
+
+    def __iter__(self) -> Iterator[Row]:
+        _, types = self._surveyed()
+        for row in self._rows():
+            values = {n: v if n in self._names else types.read(n, v) for n, v in row.values.items()}
+            yield Row(row.number, values, row.problem)
+
+    def _surveyed(self) -> tuple[int, ColumnTypes]:
+        if self._survey is None:
+            types, count = ColumnTypes(["date"]), 0
+            for row in self._rows():
+                count += 1
+                for name, value in row.values.items():
+                    types.see(name, value)
+            self._survey = count, types
+        return self._survey
+
+    def _rows(self) -> Iterator[Row]:
+        try:
+            with Path(self._path).open("rb") as file:
+                number = 0
+                while line := file.readline(LONGEST_LINE + 1):
+                    number += 1
+                    if len(line) > LONGEST_LINE:
+                        while line and not line.endswith(b"\n"):
+                            line = file.readline(LONGEST_LINE)
+                        yield Row(number, problem=f"longer than {LONGEST_LINE:,} bytes")
+                    elif line := line.removeprefix(b"\xef\xbb\xbf").strip():
+                        yield _row(number, line)
+        except OSError as error:
+            shown = printable(self._path)
+            raise SourceError(f"{shown}: cannot be read: {error.strerror}") from error
+
+
+def _row(number: int, line: bytes) -> Row:
+    try:
+        found = json.loads(line)
+    except UnicodeDecodeError:
+        return Row(number, problem="not UTF-8 text")
+    except RecursionError:
+        return Row(number, problem="not JSON: nested too deeply")
+    except ValueError as error:
+        return Row(number, problem=f"not JSON: {str(error).partition(':')[0]}")
+    if not isinstance(found, dict):
+        return Row(number, problem='not a JSON object, as {"path": "a.jpg"}')
+    return Row(number, described(found))
+
+
+def described(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a JSON object that say something; what lies deeper becomes JSON text."""
+    return {
+        name: json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+        for name, value in found.items()
+        if not is_empty(value)
+    }

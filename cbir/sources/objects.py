@@ -1,0 +1,121 @@
+"""Objects in buckets, and whatever else fsspec has a protocol for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from cbir.config import max_download
+from cbir.errors import ImageError, MissingExtraError
+from cbir.sources.http import validator
+from cbir.sources.retry import TransientError, with_retries
+from cbir.sources.stored import Stamp
+
+__all__ = ["copy", "listing", "read", "state"]
+
+ATTEMPTS = 2
+"""Few: the libraries of buckets try again themselves."""
+
+_lock = threading.Lock()
+_filesystems: dict[str, Any] = {}
+"""By scheme and host: fsspec would make one for every thread."""
+
+T = TypeVar("T")
+
+
+def read(url: str) -> bytes:
+    """An object. Raises ImageError."""
+    limit = max_download()
+    data: bytes = _tried(url, lambda fs, path: fs.cat_file(path, start=0, end=limit + 1))
+    if len(data) > limit:
+        raise ImageError(
+            f"above the limit of {limit / 1e6:,.1f} MB; CBIR_MAX_DOWNLOAD (bytes) raises it"
+        )
+    return data
+
+
+def state(url: str) -> Stamp:
+    """Bytes and validator of an object. Raises ImageError."""
+
+    def look(fs: Any, path: str) -> Mapping[str, Any]:
+        fs.invalidate_cache()
+        found: Mapping[str, Any] = fs.info(path)
+        return found
+
+    return _stamp(_tried(url, look))
+
+
+def copy(url: str, path: str) -> None:
+    """Write an object to a local file. Raises ImageError."""
+    _tried(url, lambda fs, there: fs.get_file(there, path))
+
+
+def listing(url: str) -> Iterator[tuple[str, int | None, int | None]]:
+    """(URL, bytes, validator) of all objects below a URL, in order. Raises ImageError."""
+
+    def look(fs: Any, path: str) -> Mapping[str, Mapping[str, Any]]:
+        fs.invalidate_cache()
+        found: Mapping[str, Mapping[str, Any]] = fs.find(path, detail=True)
+        return found
+
+    found = _tried(url, look)
+    fs, _ = _filesystem(url)
+    for name in sorted(found):
+        yield fs.unstrip_protocol(name), *_stamp(found[name])
+
+
+def _tried(url: str, work: Callable[[Any, str], T]) -> T:
+    """What `work` returns of the file system and the path in it, tried again where that helps."""
+    fs, path = _filesystem(url)
+
+    def once() -> T:
+        try:
+            return work(fs, path)
+        except FileNotFoundError as error:
+            raise ImageError("no such object") from error
+        except PermissionError as error:
+            raise ImageError(f"permission denied: {_reason(error)}") from error
+        except Exception as error:  # each protocol's library raises errors of its own
+            if "Credentials" in type(error).__name__:
+                raise ImageError(_reason(error)) from error
+            raise TransientError(f"cannot be read: {_reason(error)}") from error
+
+    return with_retries(once, attempts=ATTEMPTS)
+
+
+def _filesystem(url: str) -> tuple[Any, str]:
+    """The file system of a URL and the path in it. Raises ImageError, MissingExtraError."""
+    parts = urlsplit(url)
+    try:
+        import fsspec
+
+        with _lock:
+            root = f"{parts.scheme}://{parts.netloc}"
+            if root not in _filesystems:
+                _filesystems[root], _ = fsspec.core.url_to_fs(url)
+            fs = _filesystems[root]
+        return fs, fs._strip_protocol(url)
+    except ImportError as error:
+        extra = "s3" if parts.scheme in ("s3", "s3a") else "remote"
+        library = "fsspec" if error.name == "fsspec" else "s3fs"
+        raise MissingExtraError(
+            f"{parts.scheme}:// is read with {library}; pip install 'cbir[{extra}]' brings it"
+            if extra == "s3" or library == "fsspec"
+            else f"{parts.scheme}:// cannot be read: {_reason(error)}"
+        ) from error
+    except Exception as error:  # unknown protocols, impossible URLs
+        raise ImageError(f"no usable URL: {_reason(error)}") from error
+
+
+def _stamp(info: Mapping[str, Any]) -> Stamp:
+    etag = next((info[name] for name in ("ETag", "etag", "md5Hash") if info.get(name)), None)
+    times = (info.get(name) for name in ("LastModified", "last_modified", "updated", "mtime"))
+    modified = next((time for time in times if isinstance(time, datetime)), None)
+    return info.get("size"), validator(etag and str(etag), modified)
+
+
+def _reason(error: Exception) -> str:
+    return (" ".join(str(error).split()) or type(error).__name__)[:200]

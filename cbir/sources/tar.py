@@ -1,0 +1,170 @@
+"""Tar shards in the layout of webdataset: consecutive files of one basename are one sample."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from cbir.errors import ImageError, SourceError
+from cbir.images import IMAGE_SUFFIXES
+from cbir.sources.base import SourceImage
+from cbir.sources.folder import is_tar
+from cbir.sources.jsonl import described
+from cbir.sources.keys import Identities, key_of
+from cbir.sources.paths import path_to_uri, printable, uri_to_path
+from cbir.sources.tar_index import Member, members, read_slice
+from cbir.types import FailedImage
+
+__all__ = ["TarSource", "expand_braces"]
+
+SAMPLE_KEY = "__key__"
+"""What webdataset calls the path that the files of a sample have in common."""
+
+LARGEST_DESCRIPTION = 1_000_000
+"""Bytes of a .json or .txt beside an image."""
+
+MOST_SHARDS = 100_000
+
+_SAMPLE = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)")
+_BRACES = re.compile(r"\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}")
+
+
+class TarSource:
+    """The images of one tar, of all tars in a folder, or of those that a brace pattern names.
+
+    The .json, .txt and .cls of a sample become the metadata of its images: the fields of the
+    object, and a text and a class number under the extension's name. A damaged tar is a failure;
+    the samples before are read, except the last one, of which something may be missing.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, key: str | None = None) -> None:
+        """`key` is a field that identifies an image, or `__key__`: the sample's name."""
+        self.uri = path_to_uri(path)
+        self.key = key
+        self._path = uri_to_path(self.uri)
+        self._root = self._path if Path(self._path).is_dir() else str(Path(self._path).parent)
+        self.root = path_to_uri(self._root)
+
+    def with_key(self, key: str) -> TarSource:
+        """The same images, known by another field."""
+        return TarSource(self._path, key=key)
+
+    def count(self) -> int:
+        return sum(1 for _ in self._walk(describe=False))
+
+    def __iter__(self) -> Iterator[SourceImage | FailedImage]:
+        return self._walk(describe=True)
+
+    def _walk(self, *, describe: bool) -> Iterator[SourceImage | FailedImage]:
+        shards, missing = self._shards(), 0
+        identities = Identities()
+        for shard in shards:
+            try:
+                yield from self._images(shard, identities, describe=describe)
+            except ImageError as error:
+                yield FailedImage(path_to_uri(shard), str(error))
+            except OSError as error:
+                missing += 1
+                if missing == len(shards):
+                    raise SourceError(
+                        f"{printable(self._path)}: cannot be read: {error.strerror}"
+                    ) from error
+                yield FailedImage(path_to_uri(shard), f"cannot be read: {error.strerror}")
+
+    def _shards(self) -> list[str]:
+        if self._root != self._path:
+            return [self._path] if Path(self._path).exists() else expand_braces(self._path)
+        try:
+            with os.scandir(self._path) as entries:
+                return sorted(e.path for e in entries if is_tar(e.name) and e.is_file())
+        except OSError as error:
+            raise SourceError(
+                f"{printable(self._path)}: cannot list folder: {error.strerror}"
+            ) from error
+
+    def _images(
+        self, shard: str, identities: Identities, *, describe: bool
+    ) -> Iterator[SourceImage | FailedImage]:
+        with Path(shard).open("rb", buffering=0) as file:
+            mtime_ns = os.fstat(file.fileno()).st_mtime_ns
+            for sample, files in groupby(members(shard), _sample):
+                parts = list(files)
+                pictures = [m for m in parts if Path(m.name).suffix.casefold() in IMAGE_SUFFIXES]
+                if not pictures:
+                    continue
+                metadata, problem = _describe(file.fileno(), parts) if describe else ({}, "")
+                values = {SAMPLE_KEY: sample, **metadata}
+                for picture in pictures:
+                    path = f"{shard}/{picture.name}"
+                    uri = path_to_uri(path)
+                    key, wrong = key_of(values, self.key) if describe else ("", "")
+                    name = printable(os.path.relpath(path, self._root))
+                    if not wrong and (first := identities.met(key or uri, name)) is not None:
+                        known_as = f"{self.key} {key!r}" if key else "same path"
+                        yield FailedImage(uri, f"the {known_as} is that of {first}")
+                        continue
+                    if problem or wrong:
+                        yield FailedImage(uri, problem or wrong, key)
+                        continue
+                    yield SourceImage(uri, name, metadata, picture.size, mtime_ns, key)
+
+
+def expand_braces(pattern: str) -> list[str]:
+    """`shard-{000..009}.tar`, `{train,val}.tar` and any combination, in order.
+
+    A pattern without braces is itself. Raises SourceError for far too many.
+    """
+    found = [pattern]
+    while (braces := _BRACES.search(found[0])) is not None:
+        first, last, listed = braces.groups()
+        texts = _numbers(first, last) if listed is None else listed.split(",")
+        if len(texts) * len(found) > MOST_SHARDS:
+            raise SourceError(f"{printable(pattern)}: names more than {MOST_SHARDS:,} files")
+        # The first braces stand before the first difference, so that they are the same in all.
+        around = [one.split(braces[0], 1) for one in found]
+        found = [f"{before}{text}{after}" for before, after in around for text in texts]
+    return found
+
+
+def _numbers(first: str, last: str) -> list[str]:
+    """`000` to `009`, also backwards; a leading zero says how wide they are."""
+    step = 1 if int(first) <= int(last) else -1
+    numbers = range(int(first), int(last) + step, step)[: MOST_SHARDS + 1]
+    width = len(first) if first.startswith("0") else 0
+    return [f"{number:0{width}}" for number in numbers]
+
+
+def _sample(member: Member) -> str:
+    found = _SAMPLE.fullmatch(member.name)
+    return found[1] if found else member.name
+
+
+def _describe(descriptor: int, parts: list[Member]) -> tuple[dict[str, Any], str]:
+    """The metadata of a sample, or what is wrong with it."""
+    metadata: dict[str, Any] = {}
+    for part in parts:
+        stem, suffix = os.path.splitext(part.name)  # noqa: PTH122
+        if suffix not in (".json", ".txt", ".cls"):
+            continue
+        field = stem.removeprefix(_sample(part)).lstrip(".") or suffix[1:]
+        shown = printable(part.name)
+        if part.size > LARGEST_DESCRIPTION:
+            return {}, f"{shown} is larger than {LARGEST_DESCRIPTION:,} bytes"
+        try:
+            text = read_slice(descriptor, part).decode("utf-8-sig").strip()
+            if suffix == ".json":
+                found = json.loads(text)
+                metadata |= described(found if isinstance(found, dict) else {field: found})
+            elif text:
+                whole = suffix == ".cls" and re.fullmatch(r"-?\d{1,15}", text, re.ASCII)
+                metadata[field] = int(text) if whole else text
+        except UnicodeDecodeError:
+            return {}, f"{shown} is not UTF-8 text"
+        except (ValueError, RecursionError):
+            return {}, f"{shown} is not JSON"
+    return metadata, ""

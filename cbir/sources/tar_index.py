@@ -1,0 +1,154 @@
+"""What lies where in a tar, so that each of its images can be read by itself.
+
+An image in a tar has a path through it: `/data/shard-000.tar/0001.jpg`. No file system has
+anything below a file, so that such a path means one thing only.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import tarfile
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cbir.config import max_bytes
+from cbir.errors import ImageError
+
+__all__ = ["Member", "member_path", "member_state", "members", "read_member", "read_slice"]
+
+INDEXED_MEMBERS = 500_000
+"""Members that are remembered, of as many tars as that allows; of one tar all: 200 bytes each."""
+
+_BLOCK = 512
+_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A regular file in a tar."""
+
+    name: str
+    """Its path, without what says nothing (`./a.jpg` is `a.jpg`)."""
+    offset: int
+    size: int
+
+
+def members(path: str) -> Iterator[Member]:
+    """The regular files of a tar, in its order; links and hidden ones are left out.
+
+    Raises ImageError where it cannot be read on: what was yielded before is sound. Raises OSError
+    when it cannot be opened.
+    """
+    with Path(path).open("rb") as file:
+        if file.read(6).startswith(_COMPRESSED):
+            raise ImageError("a compressed tar, whose images cannot be read one by one; unpack it")
+        file.seek(0)
+        try:
+            tar = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115  `file` is what is closed
+            while (info := tar.next()) is not None:
+                # It would remember all of them, a kilobyte each.
+                tar.members = []  # type: ignore[attr-defined]
+                name = posixpath.normpath(info.name).lstrip("/")
+                hidden = any(part.startswith(".") for part in name.split("/"))
+                if info.isreg() and not info.issparse() and not hidden:
+                    yield Member(name, info.offset_data, info.size)
+            file.seek(tar.offset)
+            last = file.read(_BLOCK)
+        except (tarfile.TarError, OSError, ValueError, OverflowError, EOFError) as error:
+            raise ImageError(f"damaged tar: {error}") from error
+        # What is no header ends a tar for `tarfile`, too.
+        if len(last) < _BLOCK:
+            raise ImageError("truncated tar: it stops without its end mark")
+        if last.strip(b"\0"):
+            raise ImageError(f"damaged tar: no header where one should be, at byte {tar.offset:,}")
+
+
+def member_path(path: str) -> tuple[str, str] | None:
+    """(tar, member) of a path that leads through a tar, None of any other."""
+    tar, member = os.path.split(path)
+    while tar and member and not os.path.isfile(tar):  # noqa: PTH113  (need not be UTF-8)
+        if os.path.isdir(tar) or tar == os.path.dirname(tar):  # noqa: PTH112, PTH120
+            return None
+        tar, part = os.path.split(tar)
+        member = f"{part}/{member}"
+    return (tar, member) if tar.casefold().endswith(".tar") and member else None
+
+
+def read_member(tar: str, member: str) -> bytes:
+    """A file in a tar. Raises ImageError."""
+    found = _find(tar, member)[0]
+    if found.size > max_bytes():
+        raise ImageError(f"{found.size / 1e6:,.0f} MB, above the limit of {max_bytes() / 1e6:,.0f}")
+    try:
+        with Path(tar).open("rb", buffering=0) as file:
+            return read_slice(file.fileno(), found)
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror}") from error
+
+
+def read_slice(descriptor: int, member: Member) -> bytes:
+    """A member of an open tar. Raises ImageError if the tar ends within it."""
+    data = os.pread(descriptor, member.size, member.offset)
+    if len(data) < member.size:
+        raise ImageError("truncated: the tar ends within it")
+    return data
+
+
+def member_state(tar: str, member: str) -> tuple[int, int]:
+    """Bytes of a file in a tar, and the tar's time stamp. Raises ImageError if there is none.
+
+    The stamps inside of tars are often all the same, whatever the content.
+    """
+    found, mtime_ns = _find(tar, member)
+    return found.size, mtime_ns
+
+
+def _find(tar: str, name: str) -> tuple[Member, int]:
+    try:
+        status = os.stat(tar)  # noqa: PTH116
+        index = _INDEXES.of(tar, (status.st_size, status.st_mtime_ns))
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror}") from error
+    if name not in index:
+        raise ImageError(f"no such file in {os.path.basename(tar)}")  # noqa: PTH119
+    return Member(name, *index[name]), status.st_mtime_ns
+
+
+class _Indexes:
+    """Offsets and sizes by name, of the tars that were asked for last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, tuple[tuple[int, int], dict[str, tuple[int, int]]]] = (
+            OrderedDict()
+        )
+
+    def of(self, tar: str, state: tuple[int, int]) -> dict[str, tuple[int, int]]:
+        with self._lock:
+            found = self._known.pop(tar, None)
+            if found is None or found[0] != state:
+                found = state, _index(tar)
+            self._known[tar] = found
+            while len(self._known) > 1 and self._total() > INDEXED_MEMBERS:
+                self._known.popitem(last=False)
+            return found[1]
+
+    def _total(self) -> int:
+        return sum(len(index) for _, index in self._known.values())
+
+
+def _index(tar: str) -> dict[str, tuple[int, int]]:
+    index: dict[str, tuple[int, int]] = {}
+    try:
+        for member in members(tar):
+            index[member.name] = member.offset, member.size
+    except ImageError:  # what comes before the damage can be read
+        pass
+    return index
+
+
+_INDEXES = _Indexes()

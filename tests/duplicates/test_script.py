@@ -1,0 +1,134 @@
+"""The script is run, in a folder of files with the worst of names."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from duplicates.copies import photograph
+from factories import encode
+
+from cbir import Gallery, index_images
+from cbir.duplicates import find_duplicates, removals_of, write_script
+from cbir.duplicates.script import Removal, removal_script
+from cbir.sources.paths import path_to_uri
+
+NAMES = [
+    b"it's.png",
+    b'"quoted" $(touch pwned) `touch pwned`.png',
+    b"-rf.png",
+    b"two\nlines.png",
+    b"back\\slash\\.png",
+    b"\xff\xfe not utf-8.png",
+    "ünïcode …​.png".encode(),
+    b" space at both ends .png",
+    b"#comment; touch pwned.png",
+    b"*.png",
+]
+
+
+def run(script: Path, cwd: Path) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["sh", script], cwd=cwd, capture_output=True, check=True)
+
+
+def left(folder: Path) -> set[bytes]:
+    return {os.fsencode(file.name) for file in folder.iterdir()}
+
+
+def test_copies_go_and_all_else_stays(tmp_path: Path, gallery: Gallery) -> None:
+    folder = tmp_path / "-odd 'folder'"
+    folder.mkdir()
+    large = encode(photograph("coffee").resize((500, 375)))
+    (folder / "keep.png").write_bytes(large)
+    (folder / "other.png").write_bytes(encode(photograph("rocket")))
+    copy = encode(photograph("coffee"))
+    for name in NAMES:
+        with open(os.fsencode(folder) + b"/" + name, "wb") as file:  # noqa: PTH123
+            file.write(copy)
+    index_images(folder, gallery)
+    write_script(tmp_path / "remove.sh", removals_of(find_duplicates(gallery).groups))
+    assert len(left(folder)) == 2 + len(NAMES)
+    assert os.access(tmp_path / "remove.sh", os.X_OK)
+    done = run(tmp_path / "remove.sh", folder)
+    assert left(folder) == {b"keep.png", b"other.png"}
+    assert done.stdout.count(b"removed: ") == len(NAMES)
+    again = run(tmp_path / "remove.sh", tmp_path)
+    assert again.stderr.count(b"gone already") == len(NAMES)
+    assert left(folder) == {b"keep.png", b"other.png"}
+
+
+def test_it_speaks_for_itself(tmp_path: Path) -> None:
+    text = removal_script([]).decode()
+    assert text.startswith("#!/bin/sh\n# Removes copies")
+    assert "which has removed nothing itself" in text
+    (tmp_path / "s").write_text(text)
+    subprocess.run(["sh", "-n", tmp_path / "s"], check=True)
+
+
+@pytest.mark.parametrize("change", ["keeper gone", "keeper changed", "copy changed"])
+def test_what_has_changed_since_is_left(tmp_path: Path, change: str) -> None:
+    keeper, copy = tmp_path / "a", tmp_path / "b"
+    keeper.write_bytes(b"12345")
+    copy.write_bytes(b"1234")
+    write_script(tmp_path / "s", [[Removal(str(keeper), 5, str(copy), 4)]])
+    if change == "keeper gone":
+        keeper.unlink()
+    else:
+        (keeper if change == "keeper changed" else copy).write_bytes(b"123456789")
+    done = run(tmp_path / "s", tmp_path)
+    assert copy.exists()
+    assert done.stderr.startswith(b"left, ")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://example.com/a.jpg",
+        "s3://bucket/a.jpg",
+        "/shop/shard.tar#0001.jpg",
+        "tar:///shop/shard.tar!a.jpg",
+        "relative.jpg",
+    ],
+)
+def test_only_files_of_this_machine_are_touched(tmp_path: Path, uri: str) -> None:
+    local = tmp_path / "local.jpg"
+    local.write_bytes(b"1")
+    for removal in (Removal(str(local), 1, uri, 1), Removal(uri, 1, str(local), 1)):
+        commands = removal_script([[removal]]).decode().partition("\n}\n")[2].splitlines()
+        assert all(line.startswith("#") or not line for line in commands)
+    assert local.exists()
+
+
+@pytest.mark.parametrize("link", ["symbolic", "hard", "the same path"])
+def test_one_file_under_two_names_is_left(tmp_path: Path, link: str) -> None:
+    file, other = tmp_path / "file.png", tmp_path / "other.png"
+    file.write_bytes(b"12")
+    if link == "symbolic":
+        other.symlink_to(file)
+    elif link == "hard":
+        other.hardlink_to(file)
+    else:
+        other = file
+    for keeper, copy in ((file, other), (other, file)):
+        script = removal_script([[Removal(str(keeper), 2, str(copy), 2)]])
+        assert b"\nremove_copy " not in script
+        assert b"# left, it is the one to keep" in script
+
+
+def test_a_link_made_since_is_left(tmp_path: Path) -> None:
+    keeper, copy = tmp_path / "a", tmp_path / "b"
+    keeper.write_bytes(b"12")
+    copy.write_bytes(b"12")
+    write_script(tmp_path / "s", [[Removal(str(keeper), 2, str(copy), 2)]])
+    keeper.unlink()
+    keeper.symlink_to(copy)
+    run(tmp_path / "s", tmp_path)
+    assert copy.exists()
+
+
+def test_a_name_cannot_end_a_comment(tmp_path: Path) -> None:
+    copy = tmp_path / "x\ntouch pwned\n"
+    script = removal_script([[Removal(path_to_uri(copy), 1, path_to_uri(copy), 1)]])
+    (tmp_path / "s").write_bytes(script)
+    run(tmp_path / "s", tmp_path)
+    assert not (tmp_path / "pwned").exists()
