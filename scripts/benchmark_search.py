@@ -52,6 +52,13 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, metavar="PNG", help="recall against time and memory")
     asked = parser.parse_args()
     count, results = asked.count, dict[str, Any]()
+
+    def note(kind: str, found: dict[str, Any]) -> None:
+        results[kind] = found
+        show(kind, found)
+        if asked.json:  # after each: the next may take long
+            asked.json.write_text(json.dumps({"count": count, "kinds": results}, indent=1))
+
     vectors = embeddings(asked.data, QUERIES + ADDED + count)
     kinds = asked.kind or (["flat", "pq", "hnsw"] if count <= 200_000 else ["flat", "pq"])
     with tempfile.TemporaryDirectory(dir="index_data") as name:
@@ -69,16 +76,12 @@ def main() -> None:
             f"{'reopen s':>8} {'add 1,000 s':>11} {'remove s':>8} {'memory MB':>9}"
         )
         for kind in kinds:
-            results[kind] = one(sys.executable, __file__, kind, folder)
-            show(kind, results[kind])
+            note(kind, one(sys.executable, __file__, kind, folder))
         if asked.peers:
             python = peers()
             script = Path(__file__).with_name("benchmark_search_peers.py")
             for peer in PEERS:
-                results[peer] = one(python, script, peer, folder)
-                show(peer, results[peer])
-    if asked.json:
-        asked.json.write_text(json.dumps({"count": count, "kinds": results}, indent=1))
+                note(peer, one(python, script, peer, folder))
     if asked.plot:
         from benchmark_plots import search_plot
 
