@@ -10,7 +10,7 @@ from typing import Any
 
 from cbir.errors import MissingExtraError
 
-__all__ = ["import_pyarrow", "replacing"]
+__all__ = ["import_pyarrow", "replacing", "sync_folder"]
 
 
 @contextmanager
@@ -28,6 +28,17 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have what was made or renamed in a folder survive a loss of power. Raises OSError."""
+    if os.name == "nt":  # Windows cannot open a folder, and syncs renames by itself
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def import_pyarrow(instead: str) -> tuple[Any, Any]:

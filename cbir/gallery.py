@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from sqlalchemy import URL
@@ -39,11 +40,14 @@ if TYPE_CHECKING:
     from cbir.embedding.vectors import Pixels
     from cbir.filters import Filter
     from cbir.storage.background import Background
+    from cbir.storage.exact_scan import ExactScan
     from cbir.storage.faiss_index import FaissIndex
     from cbir.storage.region_index import RegionIndex
     from cbir.storage.rows import Batch
     from cbir.storage.vectors import Ids, Vectors
     from cbir.types import Candidates, ImageRecord
+
+T = TypeVar("T")
 
 CATALOG = "catalog.sqlite"
 VECTORS = "vectors"
@@ -68,6 +72,11 @@ class Gallery:
         self.catalog = catalog
         self._vectors: FaissIndex | None = None
         self._regions: RegionIndex | None = None
+        self.follows = False
+        """Whether searches take the vector index as it is, since somebody calls `catch_up` again
+        and again. Until that has been done once, every search reads all embeddings instead."""
+        self._levelled = False
+        self._opening = threading.Lock()
         self._background: Background | None = None
 
     @classmethod
@@ -179,24 +188,41 @@ class Gallery:
             self.catalog.set_projection(replace(self.config, whitening=fitted), projection)
         self.index()
 
-    def vectors(self, *, rebuild: bool = False) -> FaissIndex:
+    def vectors(self, *, rebuild: bool = False) -> FaissIndex | ExactScan:
         """The index of whole images, level with the catalogue; built anew from it if `rebuild`."""
+        if self.follows and not rebuild:
+            return self._followed(self._whole())
         whole = self._whole()
         whole.catch_up(self.catalog, rebuild=rebuild)
         return whole
 
-    def index(self, *, rebuild: bool = False) -> FaissIndex | RegionIndex:
+    def index(self, *, rebuild: bool = False) -> FaissIndex | RegionIndex | ExactScan:
         """What is searched, level with the catalogue: `vectors()`, with the regions if any."""
         regions = self._with_regions()
         if regions is None:
             return self.vectors(rebuild=rebuild)
+        if self.follows and not rebuild:
+            return self._followed(regions)
         regions.catch_up(self.catalog, rebuild=rebuild)
         return regions
+
+    def catch_up(self) -> None:
+        """Bring all indexes level with the catalogue; searches go on meanwhile."""
+        (self._with_regions() or self._whole()).catch_up(self.catalog)
+        self._levelled = True
+
+    def _followed(self, index: T) -> T | ExactScan:
+        """The index as it is; before it is there, a scan of the whole images' embeddings."""
+        if self._levelled:
+            return index
+        from cbir.storage.exact_scan import ExactScan
+
+        return ExactScan(self.catalog)
 
     def parts(self) -> FaissIndex | None:
         """The index of the regions alone, level with the catalogue, if the gallery has any."""
         regions = self._with_regions()
-        if regions is not None:
+        if regions is not None and not self.follows:
             regions.catch_up(self.catalog)
         return None if regions is None else regions.parts
 
@@ -204,37 +230,43 @@ class Gallery:
         """The vectors of images as the gallery compares them or, where `regions` is not 0, of that
         region of the image: (N,), (N,) → (N, d). Raises KeyError when one is not there."""
         index = self._with_regions()
-        if index is None:
+        if index is None or (self.follows and not self._levelled):
             return self.vectors().vectors(ids)
-        index.catch_up(self.catalog)
+        if not self.follows:
+            index.catch_up(self.catalog)
         return index.vectors(ids, regions)
 
     def _with_regions(self) -> RegionIndex | None:
-        if self._regions is None and self.config.regions:
-            from cbir.storage.region_index import RegionIndex
+        whole = self._whole()
+        with self._opening:
+            if self._regions is None and self.config.regions:
+                from cbir.storage.region_index import RegionIndex
 
-            self._regions = RegionIndex(
-                self._whole(),
-                self.path / REGIONS,
-                self.spec.dim,
-                self.config.index,
-                regions=len(self.config.regions),
-            )
-        return self._regions
+                self._regions = RegionIndex(
+                    whole,
+                    self.path / REGIONS,
+                    self.spec.dim,
+                    self.config.index,
+                    regions=len(self.config.regions),
+                )
+            return self._regions
 
     def _whole(self) -> FaissIndex:
-        if self._vectors is None:
-            from cbir.storage.faiss_index import FaissIndex
+        with self._opening:
+            if self._vectors is None:
+                from cbir.storage.faiss_index import FaissIndex
 
-            self._vectors = FaissIndex(self.path / VECTORS, self.spec.dim, self.config.index)
-        return self._vectors
+                self._vectors = FaissIndex(self.path / VECTORS, self.spec.dim, self.config.index)
+            return self._vectors
 
     def background(self) -> Background:
         """Images drawn from the gallery as of its last search, against which hits are judged.
 
         Drawn once and again when anything has changed; nothing of it is written down.
         """
-        index, known = self._vectors or self.vectors(), self._background
+        # As it is, level or not: so every hit of one search is judged by one background.
+        index = self.vectors() if self.follows else self._vectors or self.vectors()
+        known = self._background
         if known is None or known.generation != index.generation:
             self._background = known = background.draw(index)
         return known
@@ -354,6 +386,7 @@ class Gallery:
             if index is not None:
                 index.close()
         self._regions = self._vectors = self._background = None
+        self._levelled = False
 
     def __enter__(self) -> Gallery:
         return self

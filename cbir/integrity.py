@@ -19,6 +19,7 @@ from cbir.storage.vectors import REGION_ROWS
 from cbir.types import ImageRecord
 
 if TYPE_CHECKING:
+    from cbir.storage.exact_scan import ExactScan
     from cbir.storage.faiss_index import FaissIndex
     from cbir.storage.snapshot import Rows
 
@@ -96,7 +97,7 @@ def _compare_index(gallery: Gallery) -> list[str]:
     return problems
 
 
-def _compare(index: FaissIndex, rows: Rows, name: str) -> list[str]:
+def _compare(index: FaissIndex | ExactScan, rows: Rows, name: str) -> list[str]:
     """`name` is how an id is called, by itself (0) or by its image (1) and region (2)."""
     found = index.ids()
     expected: set[int] = set()

@@ -16,6 +16,7 @@ from numbers import Integral, Real
 from typing import Any, Literal
 
 __all__ = [
+    "Facet",
     "FieldSummary",
     "FieldType",
     "Fields",
@@ -41,6 +42,26 @@ class FieldSummary:
     """How many values there are: of a list, each of its items."""
     examples: tuple[str | float, ...]
     """The least and the greatest of numbers and dates, otherwise the first few in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """The values of one field counted, as far as they are of one type."""
+
+    name: str
+    type: FieldType
+    count: int
+    """How many values there are: of a list, each of its items."""
+    distinct: int
+    """How many different ones."""
+    values: tuple[tuple[str | float | bool, int], ...] = ()
+    """The most frequent ones and how often they are there; not of numbers and dates."""
+    least: str | float | None = None
+    greatest: str | float | None = None
+    """Of numbers and dates."""
+    histogram: tuple[tuple[str | float, int], ...] = ()
+    """Of numbers and dates: where each bar begins, and how many values lie in it; the bars are of
+    one width, and there are none where all values are the same."""
 
 
 # Nearly all values are of these; asking the abstract classes takes ten times as long.

@@ -47,6 +47,8 @@ class ImageRecord:
     """Text, numbers, booleans and lists; dates as ISO 8601 text."""
     key: str = ""
     """Identifies the image within its gallery: its URI, or a value that its manifest names."""
+    content: str = ""
+    """32 hexadecimal digits that differ whenever the encoded images do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,10 @@ HITS = 11
 
 
 def main() -> None:
-    if len(sys.argv) > 1:
-        folder = Path(sys.argv[1])
+    serve = "--serve" in sys.argv[1:]
+    folders = [argument for argument in sys.argv[1:] if argument != "--serve"]
+    if folders:
+        folder = Path(folders[0])
         gallery = GALLERIES / f"demo-{folder.name}"
         run("index", str(folder), "--gallery", str(gallery), allowed=(0, 3))
     else:
@@ -32,6 +34,10 @@ def main() -> None:
     sheet = show(gallery)
     print(f"contact sheet: {sheet}")
     print(f"next: .venv/bin/cbir search PHOTO --gallery {gallery}")
+    if serve:
+        run("serve", "--gallery", str(gallery), allowed=(0, 130))
+    else:
+        print(f"the page: .venv/bin/cbir serve --gallery {gallery}, or 'scripts/demo --serve'")
 
 
 def run(*arguments: str, allowed: tuple[int, ...] = (0,)) -> None:

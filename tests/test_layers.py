@@ -21,7 +21,8 @@ LAYERS = [
     ["reranking"],
     ["duplicates", "recommendation", "evaluation", "distributed"],
     ["pages"],
-    ["server", "cli"],
+    ["server", "client"],
+    ["cli"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

@@ -20,6 +20,7 @@ from cbir.cli import (
     models,
     recommend,
     search,
+    serve,
     transfer,
     tune,
 )
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for module in (
-    *(index, search, recommend, duplicates, compare),
+    *(index, search, recommend, duplicates, serve, compare),
     *(evaluate, tune, gallery, transfer, models),
 ):
     module.register(app)

@@ -122,10 +122,14 @@ def aspect_of(image: ImageRecord) -> float:
     return min(max(image.width / image.height if image.height else 1.0, 0.4), 3.0)
 
 
-def picture_of(uri: str, *, alt: str) -> str:
-    """An `img` element with a thumbnail of the image at a URI; why there is none, if so."""
+def picture_of(uri: str, *, alt: str, hit: Hit | None = None) -> str:
+    """An `img` element with a thumbnail of the image at a URI; why there is none, if so.
+
+    The region by which it is a `hit` is outlined.
+    """
     try:
-        return _image(read_uri(uri), alt=alt)
+        shown = _image(read_uri(uri), alt=alt)
+        return shown if hit is None else _outlined(shown, hit)
     except ImageError as error:
         return f'<div class="gone">{escape(str(error))}</div>'
 
@@ -133,10 +137,7 @@ def picture_of(uri: str, *, alt: str) -> str:
 def _figure(hit: Hit, *, right: bool) -> str:
     image = hit.image
     aspect = aspect_of(image)
-    try:
-        picture = _outlined(_image(read_uri(image.uri), alt=image.name), hit)
-    except ImageError as error:
-        picture = f'<div class="gone">{escape(str(error))}</div>'
+    picture = picture_of(image.uri, alt=image.name, hit=hit)
     fields = [f"{key} {value}" for key, value in image.metadata.items()]
     shown = "".join(f"<br>{escape(text)}" for text in fields[:METADATA_FIELDS])
     width = 100 * max(0.0, min(1.0, hit.similarity))

@@ -12,14 +12,27 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from sqlalchemy import URL, Engine, Text, cast, delete, func, insert, inspect, select, update
+from sqlalchemy import (
+    URL,
+    Engine,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    func,
+    insert,
+    inspect,
+    select,
+    update,
+)
 
 from cbir.config import GalleryConfig
 from cbir.errors import GalleryExistsError, GalleryNotFoundError
 from cbir.filters import Filter
-from cbir.metadata import Fields, FieldSummary
+from cbir.metadata import Facet, Fields, FieldSummary
 from cbir.storage import conditions, writes
 from cbir.storage.engine import connect, reading, writing
+from cbir.storage.facets import facets
 from cbir.storage.field_values import (
     distinct_values,
     field_summaries,
@@ -143,6 +156,11 @@ class Catalog:
         with reading(self._engine) as connection:
             return field_summaries(connection)
 
+    def facets(self, *, most: int = 20) -> list[Facet]:
+        """What the fields hold, counted: the `most` frequent values, ranges and histograms."""
+        with reading(self._engine) as connection:
+            return facets(connection, most=most)
+
     def values(self, field: str, ids: Sequence[int]) -> Mapping[int, Hashable]:
         """The value that a field has in each of these images; lists and nothing are left out.
 
@@ -209,7 +227,7 @@ class Catalog:
             return {
                 row.id: _record(row)
                 for part in parts(list(ids))
-                for row in connection.execute(_RECORD.where(images.c.id.in_(part)))
+                for row in connection.execute(_RECORDS, {"ids": part})
             }
 
     def find(self, uri: str) -> ImageRecord | None:
@@ -237,14 +255,9 @@ class Catalog:
 
     def embeddings(self, ids: Sequence[int]) -> dict[int, Vectors]:
         """The stored embeddings of these images, (D,) float32 of unit norm, by id."""
-        columns = embeddings.c.image_id, embeddings.c.vector
         with reading(self._engine) as connection:
             rows = [
-                row
-                for part in parts(ids)
-                for row in connection.execute(
-                    select(*columns).where(embeddings.c.image_id.in_(part))
-                )
+                row for part in parts(ids) for row in connection.execute(_EMBEDDINGS, {"ids": part})
             ]
         vectors = decode([row.vector for row in rows], self.config.spec.dim)
         return {row.image_id: vector for row, vector in zip(rows, vectors, strict=True)}
@@ -375,6 +388,11 @@ class Catalog:
             writes.write_touched(connection, source_id, batch.touched)
             writes.write_failures(connection, source_id, batch.failures)
 
+    def describe(self, image_id: int, changes: Mapping[str, Any]) -> bool:
+        """Change fields of an image's metadata, None being no value; whether there is the image."""
+        with writing(self._engine) as connection:
+            return writes.describe(connection, image_id, changes)
+
     def write_descriptors(self, method: str, rows: Sequence[DescriptorRow]) -> None:
         """Store what a reranker needs of images, in place of what there was.
 
@@ -459,6 +477,11 @@ _RECORD = select(
     images.c.height,
     images.c.size,
     images.c.metadata,
+    images.c.content_hash,
+)
+_RECORDS = _RECORD.where(images.c.id.in_(bindparam("ids", expanding=True)))
+_EMBEDDINGS = select(embeddings.c.image_id, embeddings.c.vector).where(
+    embeddings.c.image_id.in_(bindparam("ids", expanding=True))
 )
 _KNOWN = select(
     images.c.id,
@@ -480,7 +503,7 @@ _ROWS = select(
     images.c.content_hash,
     cast(images.c.metadata, Text),
 ).order_by(images.c.id)
-_SCAN = _RECORD.add_columns(images.c.mtime_ns, images.c.content_hash)
+_SCAN = _RECORD.add_columns(images.c.mtime_ns)
 
 
 def _record(row: Any) -> ImageRecord:
@@ -493,6 +516,7 @@ def _record(row: Any) -> ImageRecord:
         size=row.size,
         metadata=row.metadata,
         key=row.key,
+        content=row.content_hash.hex(),
     )
 
 

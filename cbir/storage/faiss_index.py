@@ -39,6 +39,9 @@ class FaissIndex:
         self._dim = dim
         self._asked = kind
         self._lock = threading.Lock()
+        """Whoever searches or changes the index that is searched."""
+        self._catching_up = threading.Lock()
+        """Whoever brings it up to date: reads the catalogue, builds, saves."""
         self._index: BuiltIndex | None = None
         self._clear()
 
@@ -55,28 +58,32 @@ class FaissIndex:
         """Read the files if this process has not, apply what changed since, write them again.
 
         A missing, damaged, foreign or outdated file is not an error: the index is built anew
-        from the catalogue's embeddings. `rebuild` does so in any case.
+        from the catalogue's embeddings. `rebuild` does so in any case. Searches go on meanwhile,
+        in the index as it was.
         """
-        with self._lock:
+        with self._catching_up:
             faiss.omp_set_num_threads(available_cores())
-            if rebuild:
-                self._clear()
-            elif self._index is None:
+            if self._index is None and not rebuild:
                 self._load(catalog.gallery_id)
             with catalog.snapshot() as snapshot:
                 level = self._index is not None and self._generation == snapshot.generation
-                if level and (self._projection is not None or not self._digest):
-                    return
-                digest, self._projection = snapshot.projection
-                if digest != self._digest:
-                    self._index, self._digest = None, digest
-                elif level:  # read from its files just now, which hold no projection
+                if level and not rebuild and (self._projection is not None or not self._digest):
                     return
                 rows = snapshot.regions(self._regions) if self._regions else snapshot
-                if not self._apply(rows, snapshot.generation):
-                    self._build(rows)
+                digest, projection = snapshot.projection
+                if digest == self._digest:
+                    self._projection = projection
+                    if level and not rebuild:  # its files, just read, hold no projection
+                        return
+                anew = rebuild or digest != self._digest
+                if anew or not self._apply(rows, snapshot.generation):
+                    self._build(rows, digest, projection)
                 self._generation = snapshot.generation
-            self._save(catalog.gallery_id)
+            if isinstance(self._index, FaissBuilt):  # only read by that, as by a search
+                self._save(catalog.gallery_id)
+            else:
+                with self._lock:
+                    self._save(catalog.gallery_id)
 
     def project(self, embeddings: Vectors) -> Vectors:
         """Embeddings as the network gives them (N, D) → as this index compares them (N, d)."""
@@ -130,19 +137,25 @@ class FaissIndex:
         return "flat" if self._index is None else self._index.kind
 
     def close(self) -> None:
-        with self._lock:
+        with self._catching_up, self._lock:
             self._clear()
 
-    def _build(self, rows: Rows) -> None:
+    def _build(self, rows: Rows, digest: str, projection: Projection | None) -> None:
         count = rows.count
-        dim = self._dim if self._projection is None else self._projection.dim
-        kind, pages = kind_for(self._asked, count, dim), self._pages(rows, 0)
+        dim = self._dim if projection is None else projection.dim
+        kind, pages = kind_for(self._asked, count, dim), _pages(rows, 0, projection)
+        built: BuiltIndex
         if kind == "pq":
             self._folder.mkdir(exist_ok=True)
-            self._index = ScanIndex.build(self._folder, pages, dim)
+            built = ScanIndex.build(self._folder, pages, dim)
         else:
-            self._index = FaissBuilt.build(kind, pages, dim, count)
-        self._built_count = count
+            built = FaissBuilt.build(kind, pages, dim, count)
+        with self._lock:
+            old, self._index = self._index, built
+            self._projection, self._digest = projection, digest
+            self._built_count = count
+            if old is not None:
+                old.close()
 
     def _apply(self, rows: Rows, generation: int) -> bool:
         """Bring the index up to a generation; False when building anew is the better way."""
@@ -152,23 +165,21 @@ class FaissIndex:
         wanted = kind_for(self._asked, count, index.dim, index.kind)
         if wanted != index.kind or index.outgrown(count, self._built_count):
             return False
-        there = index.ids()
+        with self._lock:
+            there = index.ids()
         gone = rows.removed_since(self._generation)
         gone = gone[np.isin(gone, there)]
-        if len(gone):
-            if not index.forget(gone):
+        with self._lock:
+            if len(gone) and not index.forget(gone):
                 return False
-            there = there[np.isin(there, gone, invert=True)]
-        for ids, vectors in self._pages(rows, self._generation):
+        there = there[np.isin(there, gone, invert=True)]
+        for ids, vectors in _pages(rows, self._generation, self._projection):
             stale = ids[np.isin(ids, there)]
-            if len(stale) and not index.forget(stale):
-                return False
-            index.add(ids, vectors)
+            with self._lock:
+                if len(stale) and not index.forget(stale):
+                    return False
+                index.add(ids, vectors)
         return True
-
-    def _pages(self, rows: Rows, generation: int) -> Iterator[tuple[Ids, Vectors]]:
-        for ids, vectors in rows.changed_since(generation):
-            yield ids, self.project(vectors)
 
     def _load(self, gallery_id: str) -> None:
         for _ in range(3):  # another process may replace the files between our reads
@@ -208,3 +219,11 @@ class FaissIndex:
         except OSError as error:
             # The next process builds it again: slower, never wrong.
             log.warning("%s: vector index not saved (%s)", self._folder, error.strerror)
+
+
+def _pages(
+    rows: Rows, generation: int, projection: Projection | None
+) -> Iterator[tuple[Ids, Vectors]]:
+    """What changed after a generation, as an index compares it."""
+    for ids, vectors in rows.changed_since(generation):
+        yield ids, vectors if projection is None else projection.apply(vectors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Text, cast, delete, func, insert, select
@@ -50,6 +51,30 @@ def insert_values(connection: Connection, described: Described) -> None:
 def delete_values(connection: Connection, ids: Sequence[int]) -> None:
     """Forget the values of these images, of at most as many as fit one statement."""
     connection.execute(delete(field_values).where(field_values.c.image_id.in_(ids)))
+
+
+def replace_values(connection: Connection, image_id: int, changes: Mapping[str, Any]) -> None:
+    """The same for some fields of one image; None is no value. A field of dates keeps to them."""
+    known = field_ids(connection)
+    own = [number for (name, _), number in known.items() if name in changes]
+    connection.execute(
+        delete(field_values).where(
+            field_values.c.image_id == image_id, field_values.c.field_id.in_(own)
+        )
+    )
+    values = {
+        name: _as_date(value) if {k for n, k in known if n == name} == {"date"} else value
+        for name, value in changes.items()
+    }
+    insert_values(connection, [(image_id, values)])
+
+
+def _as_date(value: Any) -> Any:
+    """A text that is a date as one; anything else as it is."""
+    try:
+        return (date if len(value) == 10 else datetime).fromisoformat(value)
+    except (TypeError, ValueError):
+        return value
 
 
 def known_fields(connection: Connection) -> Fields:

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cbir.files import sync_folder
+
 log = logging.getLogger(__name__)
 
 FORMAT = 2
@@ -98,7 +100,7 @@ def save_header(folder: Path, header: IndexHeader) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(folder)
+    sync_folder(folder)
     kept = {part.file for part in header.parts.values()} | {NAME, LOCK}
     for path in folder.iterdir():
         if path.name not in kept and not _being_built(path):
@@ -158,13 +160,3 @@ def _write_synced(path: Path, data: bytes | memoryview) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a folder, and syncs renames by itself
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

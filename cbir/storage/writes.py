@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from cbir.metadata import as_json, plain
 from cbir.storage.bulk import insert_rows
-from cbir.storage.field_values import delete_values, insert_values
+from cbir.storage.field_values import delete_values, insert_values, replace_values
 from cbir.storage.rows import DescriptorRow, FailureRow, ImageRow, RegionRow, TouchedRow
 from cbir.storage.schema import (
     descriptors,
@@ -124,6 +124,20 @@ def write_touched(connection: Connection, source: int, rows: Sequence[TouchedRow
         delete_values(connection, [row.id for row in part])
     insert_values(connection, [(row.id, row.metadata) for row in rows])
     forget_failures(connection, [row.key for row in rows])
+
+
+def describe(connection: Connection, image_id: int, changes: Mapping[str, Any]) -> bool:
+    """Change fields of an image's metadata, None being no value; whether there is such an image.
+
+    Other fields keep their types: JSON does not tell a date from a text.
+    """
+    row = connection.execute(select(images.c.metadata).where(images.c.id == image_id)).first()
+    if row is None:
+        return False
+    changed = plain({**row.metadata, **changes})
+    connection.execute(update(images).where(images.c.id == image_id).values(metadata=changed))
+    replace_values(connection, image_id, changes)
+    return True
 
 
 def write_moved(connection: Connection, source: int, rows: Sequence[TouchedRow]) -> None:

@@ -1,0 +1,135 @@
+"""`cbir serve`: the HTTP API and the web page over one gallery."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from cbir.cli.options import (
+    DEFAULT_GALLERY,
+    DeviceOption,
+    GalleryOption,
+    JsonOption,
+    PrecisionOption,
+    RuntimeOption,
+)
+
+if TYPE_CHECKING:
+    import socket
+
+SHUTDOWN_S = 30
+"""How long requests under way may take when the server ends."""
+BACKLOG = 2048
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(serve)
+
+
+def serve(
+    gallery: GalleryOption = DEFAULT_GALLERY,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 is any free one.")] = 8000,
+    token: Annotated[
+        Optional[str],  # noqa: UP045  typer evaluates the annotation on Python 3.10
+        typer.Option(
+            envvar="CBIR_TOKEN",
+            help="What callers must show; better set there.",
+            metavar="TEXT",
+        ),
+    ] = None,
+    public_reads: Annotated[
+        bool, typer.Option("--public-reads", help="With a token: only writes need it.")
+    ] = False,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Without a token: everybody may read and write.")
+    ] = False,
+    allow_host: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="A name it is reached by; may be repeated.", metavar="NAME"),
+    ] = None,
+    cors_origin: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Whose pages may call the API; may be repeated.", metavar="URL"),
+    ] = None,
+    allow_fetch: Annotated[
+        bool, typer.Option("--allow-fetch", help="Let a query be a URL, which is fetched.")
+    ] = False,
+    max_upload: Annotated[
+        int, typer.Option(min=1, help="Megabytes of an upload.", metavar="MB")
+    ] = 32,
+    waiting: Annotated[
+        int, typer.Option(min=1, help="Requests that may wait before one is refused.", metavar="N")
+    ] = 64,
+    device: DeviceOption = "auto",
+    runtime: RuntimeOption = "auto",
+    precision: PrecisionOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Answer searches over HTTP, and show the gallery in a browser."""
+    # Requests run beside one another: threads within each would only get in their way.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from cbir.server import Settings, create_app
+    from cbir.server.settings import check_exposure
+
+    settings = Settings(
+        gallery=gallery,
+        token=token,
+        public_reads=public_reads,
+        hosts=tuple(allow_host or ()) if host == "localhost" else (*(allow_host or ()), host),
+        cors_origins=tuple(cors_origin or ()),
+        allow_fetch=allow_fetch,
+        max_upload=max_upload * 1_000_000,
+        waiting=waiting,
+        device=device,
+        runtime=runtime,
+        precision=precision,
+    )
+    check_exposure(host, settings, insecure=insecure)
+    application = create_app(settings)
+    with _listen(host, port) as socket:
+        application.state.open()
+        import uvicorn
+
+        config = uvicorn.Config(
+            application,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=SHUTDOWN_S,
+        )
+        # Whoever connects from now on is answered, be it a moment later.
+        count = application.state.service.gallery.count()
+        _announce(socket.getsockname(), gallery.absolute().name, count, json=json)
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[socket])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises CbirError where that cannot be."""
+    import socket
+
+    from cbir.errors import CbirError
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        reason = error.strerror or "no such address"
+        raise CbirError(
+            f"{host}:{port} cannot be listened on: {reason}; choose another --port or --host"
+        ) from error
+
+
+def _announce(address: tuple[str, int], name: str, count: int, *, json: bool) -> None:
+    host, port = address[:2]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    if json:
+        import json as encoder
+
+        print(encoder.dumps({"url": url, "gallery": name, "images": count}), flush=True)
+    else:
+        print(f"serving {name}: {count:,} images at {url} (Ctrl-C ends)", flush=True)

@@ -1,0 +1,68 @@
+"""Why a hit is one: the places that a query and an image share, as geometry verifies them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from cbir.gallery import Gallery
+from cbir.images import open_rgb
+from cbir.reranking.descriptors import DESCRIPTORS, Descriptor, descriptors_of
+from cbir.retrieval import Crop
+from cbir.retrieval.query import encoded
+from cbir.server.problem import Problem
+from cbir.server.schemas.search import Matches
+from cbir.similarity import LocalFeatures, Method, match, verify
+from cbir.similarity.verification import CHANCE_INLIERS, places_of
+
+__all__ = ["explain"]
+
+Places = npt.NDArray[np.float32]
+
+
+def explain(
+    gallery: Gallery, query: int | bytes, image_id: int, method: Method, *, crop: Crop | None = None
+) -> Matches:
+    """The verified matches between a query, or a region of it, and an image of the gallery.
+
+    Raises NotFoundError where there is no such image, ImageError for a query that is none.
+    """
+    gallery.image(image_id)
+    kind: Descriptor[LocalFeatures] = DESCRIPTORS[method]
+    theirs = _stored(gallery, kind, image_id)
+    if isinstance(query, int):
+        gallery.image(query)
+        own = _stored(gallery, kind, query)
+    else:
+        own = kind.describe(encoded(query, gallery, crop=crop))
+    found = verify(own, theirs, match(own, theirs))
+    places = places_of(own, theirs, found)
+    if crop is not None and isinstance(query, bytes):
+        places = _in_whole(places, query, crop)
+    return Matches(
+        method=method,
+        tentative=found.tentative,
+        inliers=found.inliers,
+        likely=found.inliers >= CHANCE_INLIERS,
+        spread=found.spread,
+        places=places.round(5).tolist(),
+    )
+
+
+def _stored(gallery: Gallery, kind: Descriptor[LocalFeatures], image_id: int) -> LocalFeatures:
+    described = descriptors_of(gallery, kind, [image_id])
+    if image_id in described.failed:
+        raise Problem(404, f"image {image_id} {described.failed[image_id]}")
+    return described.found[image_id]
+
+
+def _in_whole(places: Places, query: bytes, crop: Crop) -> Places:
+    """Shares of a region's sides as shares of the whole image's."""
+    x, y, width, height = crop
+    if max(crop) > 1:
+        image = open_rgb(query)
+        x, width = x / image.width, width / image.width
+        y, height = y / image.height, height / image.height
+    moved: Places = places.copy()
+    moved[:, :2] = places[:, :2] * (width, height) + (x, y)
+    return moved

@@ -1,0 +1,69 @@
+"""The gallery as a whole: what it is, and what its fields hold."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from cbir import __version__
+from cbir.metadata import Facet
+from cbir.server.problem import documented
+from cbir.server.routes.answers import as_json
+from cbir.server.schemas.gallery import Bar, FieldAnswer, Fields, FieldValue, GalleryAnswer
+from cbir.server.service import service_of
+
+router = APIRouter(tags=["gallery"])
+
+
+@router.get("/gallery", response_model=GalleryAnswer, responses=documented())
+async def gallery(request: Request) -> Response:
+    """What is served."""
+    service = service_of(request)
+    opened = service.gallery
+
+    def work() -> Response:
+        ready = service.follower.ready.is_set()
+        return as_json(
+            GalleryAnswer(
+                name=opened.path.absolute().name,
+                images=opened.count(),
+                failed=len(opened.catalog.failures()),
+                generation=opened.catalog.generation(),
+                index=opened.vectors().kind if ready else "scan",
+                backbone=opened.spec.backbone,
+                dim=opened.spec.dim,
+                fingerprint=opened.spec.fingerprint,
+                whitened=opened.config.whitening is not None,
+                runtime=service.embedder.describe(),
+                fetches=service.settings.allow_fetch,
+                max_upload=service.settings.max_upload,
+                version=__version__,
+            )
+        )
+
+    return await service.quick.run(work)
+
+
+@router.get("/fields", response_model=Fields, responses=documented())
+async def fields(request: Request) -> Response:
+    """The fields of the images' metadata with what they hold, counted."""
+    service = service_of(request)
+
+    def work() -> Response:
+        found = service.gallery.catalog.facets()
+        return as_json(Fields.model_construct(fields=[_field(one) for one in found]))
+
+    return await service.quick.run(work)
+
+
+def _field(facet: Facet) -> FieldAnswer:
+    return FieldAnswer(
+        name=facet.name,
+        type=facet.type,
+        count=facet.count,
+        distinct=facet.distinct,
+        least=facet.least,
+        greatest=facet.greatest,
+        values=[FieldValue(value=value, count=count) for value, count in facet.values],
+        histogram=[Bar(least=least, count=count) for least, count in facet.histogram],
+    )

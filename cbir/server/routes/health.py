@@ -1,0 +1,74 @@
+"""Whether the server lives and can answer, and what it counts."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from cbir.errors import CbirError
+from cbir.server.guard import COOKIE, session_of, token_matches
+from cbir.server.metrics import CONTENT_TYPE
+from cbir.server.problem import Problem, busy, documented
+from cbir.server.routes.answers import as_json
+from cbir.server.schemas.gallery import Health, Session
+from cbir.server.service import service_of
+
+router = APIRouter(tags=["server"])
+
+
+@router.get("/health/live", response_model=Health, responses=documented())
+async def live() -> Response:
+    """The process runs."""
+    return as_json(Health(status="ok"))
+
+
+@router.get("/health/ready", response_model=Health, responses=documented())
+async def ready(request: Request) -> Response:
+    """The gallery can be searched, by its index or, while that is being built, without."""
+    service = service_of(request)
+    try:
+        count = await service.quick.run(service.gallery.count)
+    except CbirError as error:
+        raise busy("the gallery cannot be read now", seconds=5) from error
+    building = "" if service.follower.ready.is_set() else "; its index is being built"
+    return as_json(Health(status="ok", detail=f"{count:,} images{building}"))
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **documented()},
+)
+async def metrics(request: Request) -> Response:
+    """Requests, times, sizes and queues, in Prometheus's text format."""
+    service = service_of(request)
+    text = await service.quick.run(service.metrics.text)
+    return Response(text, headers={"Content-Type": CONTENT_TYPE})
+
+
+@router.post("/session", status_code=204, responses=documented(422))
+async def sign_in(request: Request, session: Session) -> Response:
+    """Let a browser show the token by a cookie, which its pages cannot read."""
+    token = service_of(request).settings.token
+    response = Response(status_code=204)
+    if token is None:
+        return response
+    if not token_matches(session.token, token):
+        raise Problem(401, "this is not the server's token")
+    response.set_cookie(
+        COOKIE,
+        session_of(token),
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+        path="/api/v1",
+    )
+    return response
+
+
+@router.delete("/session", status_code=204, responses=documented())
+async def sign_out() -> Response:
+    """Take the cookie back."""
+    response = Response(status_code=204)
+    response.delete_cookie(COOKIE, path="/api/v1", httponly=True, samesite="strict")
+    return response

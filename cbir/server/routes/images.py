@@ -1,0 +1,236 @@
+"""The images of the gallery: listed, shown, added, described, removed."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, File, Form, Path, Query, Request, UploadFile
+from starlette.responses import Response
+
+from cbir.filters import And
+from cbir.images import SIGNATURE_BYTES, sniff_format
+from cbir.server.problem import Problem, documented
+from cbir.server.query import described, options_of
+from cbir.server.routes.answers import as_json
+from cbir.server.schemas.base import MAX_ID, Image
+from cbir.server.schemas.conditions import where_of
+from cbir.server.schemas.gallery import Images, ListQuery, Update
+from cbir.server.service import Service, service_of
+from cbir.server.thumbnails import SIZES
+from cbir.server.uploads import add_upload, forget_upload
+
+router = APIRouter(tags=["images"])
+
+Id = Annotated[int, Path(ge=1, le=MAX_ID)]
+
+CONTENT_TYPES = {
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "bmp": "image/bmp",
+    "tiff": "image/tiff",
+    "heic": "image/heic",
+    "avif": "image/avif",
+}
+"""What an image's own bytes are sent as; its name is not asked."""
+A_YEAR = 365 * 24 * 3600
+
+_BYTES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}},
+    304: {"description": "As it was"},
+}
+
+
+@router.get(
+    "/images",
+    response_model=Images,
+    responses=documented(422),
+    openapi_extra=described(ListQuery),
+)
+async def list_images(request: Request) -> Response:
+    """Images in the order of their ids, a page of them or a sample."""
+    service, asked = service_of(request), options_of(request, ListQuery)
+    where = where_of(asked.where, asked.filter)
+
+    def work() -> Response:
+        ids = service.gallery.catalog.matching(where or And(()))
+        if asked.sample:
+            drawn = np.random.default_rng(asked.seed).permutation(len(ids))[: asked.limit]
+            page = ids[drawn].tolist()
+        else:
+            page = ids[asked.offset : asked.offset + asked.limit].tolist()
+        records = service.gallery.catalog.records(page)
+        shown = [Image.of(records[image_id]) for image_id in page if image_id in records]
+        return as_json(Images.model_construct(total=len(ids), images=shown))
+
+    return await service.quick.run(work)
+
+
+@router.get("/images/{image_id}", response_model=Image, responses=documented(404, 422))
+async def image(request: Request, image_id: Id) -> Response:
+    """One image."""
+    service = service_of(request)
+    return as_json(Image.of(await service.quick.run(lambda: service.gallery.image(image_id))))
+
+
+@router.get(
+    "/images/{image_id}/file",
+    response_class=Response,
+    responses={**_BYTES, **documented(404, 415, 422)},
+)
+async def file(
+    request: Request, image_id: Id, v: Annotated[str, Query(max_length=64)] = ""
+) -> Response:
+    """The encoded image as it is on disk."""
+    service = service_of(request)
+
+    def work() -> Response:
+        record, data, same = service.content_of(image_id)
+        kind = sniff_format(data[:SIGNATURE_BYTES])
+        if kind not in CONTENT_TYPES:
+            raise Problem(404, f"the file of image {image_id} is no image any more")
+        if same and _has(request, record.content):
+            return _unchanged(service, record.content, v)
+        headers = _caching(service, record.content if same else "", v)
+        return Response(data, headers=headers, media_type=CONTENT_TYPES[kind])
+
+    return await service.pictures.run(work)
+
+
+@router.get(
+    "/images/{image_id}/thumbnail",
+    response_class=Response,
+    responses={**_BYTES, **documented(404, 413, 415, 422)},
+)
+async def thumbnail(
+    request: Request,
+    image_id: Id,
+    size: Annotated[int, Query(json_schema_extra={"enum": list(SIZES)})] = 320,
+    v: Annotated[str, Query(max_length=64)] = "",
+) -> Response:
+    """A JPEG whose longer side is at most `size` pixels."""
+    service = service_of(request)
+    if size not in SIZES:
+        raise Problem(422, f"size is one of {', '.join(map(str, SIZES))}")
+
+    def work() -> Response:
+        content = service.gallery.image(image_id).content
+        tag = f"{content}-{size}"
+        if _has(request, tag):
+            return _unchanged(service, tag, v)
+        made = service.thumbnails.get(content, size)
+        if made is None:
+            _, data, same = service.content_of(image_id)
+            if not same:  # it has changed since it was indexed: shown as it is, and not kept
+                from cbir.images import thumbnail_jpeg
+
+                made, tag = thumbnail_jpeg(data, max_side=size), ""
+            else:
+                made = service.thumbnails.make(content, size, data)
+        return Response(made, headers=_caching(service, tag, v), media_type="image/jpeg")
+
+    return await service.pictures.run(work)
+
+
+@router.post(
+    "/images",
+    status_code=201,
+    response_model=Image,
+    responses={200: {"model": Image}, **documented(409, 413, 415, 422)},
+)
+async def add(
+    request: Request,
+    image: Annotated[UploadFile, File()],
+    metadata: Annotated[str, Form(description="Metadata as a JSON object.")] = "{}",
+    name: Annotated[str, Form(max_length=200, description="For people.")] = "",
+) -> Response:
+    """Add an image; the same one once more is described anew instead (200)."""
+    service = service_of(request)
+    values = _object(metadata)
+    data, shown = await image.read(), name or image.filename or ""
+
+    def work() -> Response:
+        record, new = add_upload(
+            service.gallery, service.embedder, data, name=shown, metadata=values
+        )
+        service.gallery.catch_up()
+        return as_json(Image.of(record), status=201 if new else 200)
+
+    return await service.writes.run(work)
+
+
+@router.patch("/images/{image_id}", response_model=Image, responses=documented(404, 422))
+async def update(request: Request, image_id: Id, change: Update) -> Response:
+    """Change an image's metadata. An index run of its source brings the source's back."""
+    service = service_of(request)
+
+    def work() -> Response:
+        changes = {
+            field: None if value is None else _checked(field, value)
+            for field, value in change.metadata.items()
+        }
+        service.gallery.catalog.describe(image_id, changes)
+        return as_json(Image.of(service.gallery.image(image_id)))
+
+    return await service.writes.run(work)
+
+
+@router.delete("/images/{image_id}", status_code=204, responses=documented(404, 422))
+async def remove(request: Request, image_id: Id) -> Response:
+    """Take an image out. The file of one that was uploaded goes with it; others stay."""
+    service = service_of(request)
+
+    def work() -> Response:
+        record = service.gallery.image(image_id)
+        service.gallery.catalog.remove([image_id])
+        forget_upload(service.gallery, record)
+        service.gallery.catch_up()
+        return Response(status_code=204)
+
+    return await service.writes.run(work)
+
+
+def _has(request: Request, tag: str) -> bool:
+    """Whether the caller has this very version."""
+    asked = request.headers.get("if-none-match", "")
+    return bool(tag) and f'"{tag}"' in (
+        part.strip().removeprefix("W/") for part in asked.split(",")
+    )
+
+
+def _unchanged(service: Service, tag: str, version: str) -> Response:
+    return Response(status_code=304, headers=_caching(service, tag, version))
+
+
+def _caching(service: Service, tag: str, version: str) -> dict[str, str]:
+    """An address with the content's own version never has another content."""
+    if not tag:
+        return {"Cache-Control": "no-store"}
+    who = "public" if service.settings.token is None else "private"
+    fixed = version and tag.startswith(version)
+    how = f"{who}, max-age={A_YEAR}, immutable" if fixed else f"{who}, no-cache"
+    return {"Cache-Control": how, "ETag": f'"{tag}"'}
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Problem(422, "metadata is no JSON") from error
+    if not isinstance(values, dict):
+        raise Problem(422, "metadata is no JSON object; give {} for none")
+    return {field: _checked(field, value) for field, value in values.items() if value is not None}
+
+
+def _checked(field: str, value: Any) -> Any:
+    """A value that metadata can hold: text, a number, a boolean, or a list of texts and numbers."""
+    single = isinstance(value, (str, int, float))
+    listed = isinstance(value, list) and all(
+        isinstance(item, (str, int, float)) and not isinstance(item, bool) for item in value
+    )
+    if not (single or listed) or len(json.dumps(value)) > 20_000:
+        raise Problem(422, f"metadata {field}: a text, a number, a boolean, or a list of them")
+    return value

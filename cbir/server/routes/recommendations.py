@@ -1,0 +1,45 @@
+"""Similar products for one image."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from cbir.recommendation import recommend
+from cbir.server.problem import documented
+from cbir.server.query import described, options_of
+from cbir.server.routes.answers import as_json
+from cbir.server.schemas.base import MAX_ID, Image
+from cbir.server.schemas.recommendations import (
+    RecommendationAnswer,
+    Recommendations,
+    RecommendQuery,
+)
+from cbir.server.service import service_of
+
+router = APIRouter(tags=["recommendations"])
+
+
+@router.get(
+    "/images/{image_id}/recommendations",
+    response_model=Recommendations,
+    responses=documented(404, 422),
+    openapi_extra=described(RecommendQuery),
+)
+async def recommendations(
+    request: Request, image_id: Annotated[int, Path(ge=1, le=MAX_ID)]
+) -> Response:
+    """What is recommended for an image of the gallery, by rules."""
+    service, asked = service_of(request), options_of(request, RecommendQuery)
+
+    def work() -> Response:
+        item = service.gallery.image(image_id)
+        found = recommend(service.gallery, image_id, asked.rules())
+        answers = [RecommendationAnswer.of(one) for one in found]
+        return as_json(
+            Recommendations.model_construct(item=Image.of(item), recommendations=answers)
+        )
+
+    return await service.quick.run(work)

@@ -1,0 +1,148 @@
+"""What a search may ask, and its answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, Json
+
+from cbir.server.schemas.base import Described, Fraction, Image, ImageId, Strict, Text
+from cbir.server.schemas.conditions import Condition, Conditions
+from cbir.types import Hit, SearchResult, Word
+
+MOST_IDS = 64
+
+
+class SearchOptions(Strict):
+    k: Annotated[int, Field(ge=1, le=1000)] = 10
+    """How many images to find."""
+    offset: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """How many to leave out first: the pages before."""
+    where: Conditions = []
+    min_similarity: Annotated[float, Field(ge=-1, le=1)] | None = None
+    matches_only: bool = False
+    """Only images more similar than chance explains."""
+    group_by: Text | None = None
+    """Of images with one value in this field, the best only."""
+    max_per_group: Annotated[int, Field(ge=1, le=1000)] = 1
+    exact: bool = False
+    """Compare with every image, also where the index is approximate."""
+    rerank: Literal["sift", "orb", "ssim", "aqe", "kreciprocal"] | None = None
+    depth: Annotated[int, Field(ge=1, le=200)] = 50
+    """How many candidates `rerank` judges."""
+
+
+class SimilarQuery(SearchOptions):
+    """Options of a search by one image of the gallery."""
+
+    filter: Json[Condition] | None = None
+    """Conditions as a tree, in JSON."""
+
+
+class SearchRequest(SearchOptions):
+    """A search: with images of the gallery here, with uploaded ones beside it."""
+
+    ids: Annotated[list[ImageId], Field(max_length=MOST_IDS)] = []
+    """Images of the gallery to search with; they are never hits."""
+    unwanted_ids: Annotated[list[ImageId], Field(max_length=MOST_IDS)] = []
+    """Images of the gallery that hits should not resemble."""
+    urls: Annotated[list[Text], Field(max_length=8)] = []
+    """Images to fetch, where the server does so (`--allow-fetch`)."""
+    combine: Literal["mean", "best"] = "mean"
+    """Several images: what they share, or whatever is near to one of them."""
+    crop: Annotated[list[Fraction], Field(min_length=4, max_length=4)] | None = None
+    """x, y, width, height of a region of the one image, in its pixels, or as fractions where none
+    exceeds 1."""
+    filter: Condition | None = None
+    """Conditions as a tree."""
+
+
+class Rerank(Described):
+    method: str
+    score: float
+    """What hits are ordered by; higher is better, on a scale of the method's own."""
+    inliers: int | None
+    """Keypoints that agree on one view of one object."""
+    note: str
+    """Why it could not be judged; or empty."""
+
+
+class ConfidenceAnswer(Described):
+    """How unusual a similarity is among unrelated images of the gallery."""
+
+    p_value: float
+    """The share of unrelated images that reach it."""
+    expected: float
+    """How many unrelated images of the whole gallery are expected to reach it."""
+    word: Word
+
+
+class HitAnswer(Described):
+    rank: int
+    """From 1, the best."""
+    similarity: float
+    """Cosine similarity of the embeddings, in [-1, 1]."""
+    confidence: ConfidenceAnswer | None
+    """Null where the gallery has too few images to say."""
+    rerank: Rerank | None
+    region: Annotated[list[float], Field(min_length=4, max_length=4)] | None
+    """The part of the image that is so similar: x, y, width, height as fractions of it; null for
+    the whole."""
+    image: Image
+
+    @classmethod
+    def of(cls, hit: Hit) -> HitAnswer:
+        own, sure = hit.rerank, hit.confidence
+        return cls.model_construct(
+            rank=hit.rank,
+            similarity=hit.similarity,
+            confidence=None
+            if sure is None
+            else ConfidenceAnswer.model_construct(
+                p_value=sure.p_value, expected=sure.expected, word=sure.word
+            ),
+            rerank=None
+            if own is None
+            else Rerank.model_construct(
+                method=own.method, score=own.score, inliers=own.inliers, note=own.note
+            ),
+            region=None if hit.region is None else list(hit.region),
+            image=Image.of(hit.image),
+        )
+
+
+class Answer(Described):
+    query: str
+    hits: list[HitAnswer]
+    timings_ms: dict[str, float]
+    """Milliseconds by stage: `embed`, `search`, `rerank` if asked for, `total`."""
+    reranked: int
+    """How many candidates were judged by it."""
+    matched: bool | None
+    """Whether any image found, here or on a page before, is a match; null where unknown."""
+
+    @classmethod
+    def of(cls, result: SearchResult) -> Answer:
+        return cls.model_construct(
+            query=result.query,
+            hits=[HitAnswer.of(hit) for hit in result.hits],
+            timings_ms=dict(result.timings_ms),
+            reranked=result.reranked,
+            matched=result.matched,
+        )
+
+
+class Matches(Described):
+    """What two images share, seen from two sides."""
+
+    method: Literal["sift", "orb"]
+    tentative: int
+    """Matches before verification."""
+    inliers: int
+    """Matches that agree on one geometry."""
+    likely: bool
+    """Whether so many hardly agree by chance."""
+    spread: float
+    """Share of the image that the verified matches cover."""
+    places: list[Annotated[list[float], Field(min_length=4, max_length=4)]]
+    """x, y in the query and x, y in the image, as shares of width and height."""

@@ -1,0 +1,127 @@
+"""What the routes share: one gallery, opened once, and the threads that work on it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from fastapi import Request
+
+from cbir.errors import ImageError, NotFoundError
+from cbir.gallery import Gallery
+from cbir.reranking import open_reranker
+from cbir.retrieval import Reranker, Retriever
+from cbir.server.duplicates import Finder
+from cbir.server.follower import Follower
+from cbir.server.metrics import Metrics
+from cbir.server.settings import Settings
+from cbir.server.thumbnails import Thumbnails
+from cbir.server.work import BatchingEmbedder, WorkPool
+from cbir.sources.stored import content_hash, read_uri
+from cbir.types import ImageRecord
+
+__all__ = ["Service", "service_of"]
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+INDEX_WAIT_S = 5.0
+"""How long a start waits for the index; after that, searches read all embeddings for a while."""
+QUICK_THREADS = 2
+QUICK_WAITING = 512
+
+
+class Service:
+    """A gallery at work. Raises what `Gallery.open` raises."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.gallery = Gallery.open(settings.gallery)
+        inner = self.gallery.embedder(
+            device=settings.device,
+            runtime=settings.runtime,
+            precision=settings.precision,
+            streams=settings.threads,
+        )
+        self.embedder = BatchingEmbedder(inner, batch_seen=self.metrics.batch)
+        # From here on nothing is to fail: this one is a thread.
+        self.follower = Follower(self.gallery, every_s=settings.refresh_s)
+        self.retriever = Retriever(self.gallery, embedder=self.embedder)
+        self.thumbnails = Thumbnails(settings.thumbnail_bytes)
+        # A search by id takes a millisecond: it must not stand behind uploads, nor an upload
+        # behind a page of thumbnails.
+        threads = settings.threads
+        if inner.parallelism == 1 and settings.workers == 0:
+            threads = max(threads, 4)  # one call at a time: others decode meanwhile
+        self.quick = WorkPool("quick", threads=QUICK_THREADS, waiting=QUICK_WAITING)
+        self.work = WorkPool("work", threads=threads, waiting=settings.waiting)
+        self.pictures = WorkPool("pictures", threads=threads, waiting=QUICK_WAITING)
+        # Writers take turns anyway, and may wait long for one in another process.
+        self.writes = WorkPool("writes", threads=1, waiting=settings.waiting)
+        self.finder = Finder(self.gallery)
+        self._rerankers: dict[tuple[str, int], Reranker] = {}
+        self.retriever.warm_up()
+        self.follower.ready.wait(INDEX_WAIT_S)
+        self._watch()
+        log.info("%s, %s", self.gallery.path, self.embedder.describe())
+
+    def close(self) -> None:
+        """Let what is under way end, then let go of the gallery."""
+        for pool in self._pools:
+            pool.close()
+        self.finder.close()
+        self.follower.close()
+        self.gallery.close()
+
+    def reranker(self, method: str, depth: int) -> Reranker:
+        """One for each method and depth, kept: it has threads of its own."""
+        key = method, depth
+        if key not in self._rerankers:
+            if len(self._rerankers) >= 16:
+                self._rerankers.clear()
+            self._rerankers[key] = open_reranker(method, self.gallery, depth=depth)
+        return self._rerankers[key]
+
+    def content_of(self, image_id: int) -> tuple[ImageRecord, bytes, bool]:
+        """An image, its file, and whether that still is what was indexed.
+
+        Raises NotFoundError when there is no such image, or its file cannot be read.
+        """
+        record = self.gallery.image(image_id)
+        try:
+            data = read_uri(record.uri)
+        except ImageError as error:
+            raise NotFoundError(f"the file of image {image_id} is not there: {error}") from error
+        return record, data, content_hash(data).hex() == record.content
+
+    def timed(self, work: Callable[[], T]) -> Callable[[], tuple[T, float]]:
+        """Work that also tells how long it waited for its thread, in seconds."""
+        asked = time.perf_counter()
+
+        def begin() -> tuple[T, float]:
+            waited = time.perf_counter() - asked
+            return work(), waited
+
+        return begin
+
+    @property
+    def _pools(self) -> tuple[WorkPool, ...]:
+        return self.quick, self.work, self.pictures, self.writes
+
+    def _watch(self) -> None:
+        watch = self.metrics.watch
+        watch("cbir_images", "Images in the gallery.", {"": self.gallery.count})
+        watch("cbir_generation", "Changes so far.", {"": self.gallery.catalog.generation})
+        waiting = {pool.name: partial(getattr, pool, "waiting") for pool in self._pools}
+        watch("cbir_queue", "Requests that wait for a thread.", waiting)
+
+
+def service_of(request: Request) -> Service:
+    """The service behind a request."""
+    service: Service = request.app.state.service
+    return service
