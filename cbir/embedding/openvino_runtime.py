@@ -36,7 +36,7 @@ class OpenVinoRuntime:
             precision = "bf16" if has_native_bf16(core) else "fp32"
         if precision not in HINTS:
             raise BackboneError(
-                f"openvino has no precision {precision!r}; choose auto, {' or '.join(HINTS)}"
+                f"openvino has no precision {precision!r}; choose auto, fp32, bf16 or int8"
             )
         self.spec = spec
         self.parallelism = streams

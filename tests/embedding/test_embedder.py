@@ -159,7 +159,11 @@ def test_streams_are_how_many_threads_pay_off(lite0: Embedder) -> None:
         ({"device": "tpu"}, "no device 'tpu'; choose auto, cpu, cuda or cuda:N"),
         ({"device": "cuda", "runtime": "openvino"}, "openvino does not run on cuda"),
         ({"runtime": "onnx"}, "no runtime 'onnx'; choose auto, openvino or torch"),
-        ({"precision": "int8"}, "openvino has no precision 'int8'; choose auto, fp32 or bf16"),
+        (
+            {"precision": "fp16"},
+            "openvino has no precision 'fp16'; choose auto, fp32, bf16 or int8",
+        ),
+        ({"precision": "int8"}, "efficientnet_lite0 has no int8 network calibrated"),
         ({"runtime": "torch", "precision": "int8"}, "torch has no precision 'int8'"),
         ({"device": "cuda:99"}, "no device 'cuda:99': torch sees"),
         ({"device": "cuda:x"}, "no device 'cuda:x'; choose"),
