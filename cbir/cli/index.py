@@ -162,7 +162,7 @@ def index(
             )
         else:
             _print_report(report, opened, bare)
-    if report.failed:
+    if report.failed or bare:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
