@@ -155,7 +155,7 @@ def test_what_cannot_be_written(shop: Gallery, tmp_path: Path) -> None:
     with pytest.raises(TransferError, match=r"\.parquet or \.npy"):
         export_gallery(shop, tmp_path / "file.csv")
     for ending in ("parquet", "npy"):
-        with pytest.raises(TransferError, match="No such file"):
+        with pytest.raises(TransferError, match="there is no folder"):
             export_gallery(shop, tmp_path / "nowhere" / f"file.{ending}")
 
 
