@@ -112,9 +112,13 @@ class EmbeddingSpec:
         return cls(**{**data, **changed})
 
     def differences(self, other: EmbeddingSpec) -> list[str]:
-        """The parts in which two specs differ, as `part: mine against theirs`."""
+        """The parts in which two specs differ, as `part: mine against theirs`.
+
+        Of another backbone much else is different, too, and only its name and dimension are given.
+        """
         mine, theirs = self.to_json(), other.to_json()
-        return [f"{k}: {mine[k]} against {theirs[k]}" for k in mine if mine[k] != theirs[k]]
+        names = ("backbone", "dim") if self.backbone != other.backbone else tuple(mine)
+        return [f"{k}: {mine[k]} against {theirs[k]}" for k in names if mine[k] != theirs[k]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ CbirError
 ├── SourceError             what should be indexed cannot be read at all
 │   └── SourceShrunkError       it has lost so many images that none is removed unasked
 ├── ImageError              one image cannot be read; never stops a run
+│   ├── ImageMissingError       it is no longer where it was
 │   └── ImageTooLargeError
 ├── BackboneError           no such backbone, or an option it does not have
 │   └── WeightsError            its weights are missing, damaged or of another network
@@ -55,6 +56,10 @@ class SourceShrunkError(SourceError):
 
 class ImageError(CbirError):
     """One image cannot be read; the message is the reason alone, without the image's name."""
+
+
+class ImageMissingError(ImageError):
+    """There is no such file, object or member; to try again will not help."""
 
 
 class ImageTooLargeError(ImageError):

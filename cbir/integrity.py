@@ -6,17 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from cbir.errors import ImageError
+from cbir.errors import ImageError, ImageMissingError
 from cbir.gallery import Gallery
 from cbir.sources.paths import is_remote
 from cbir.sources.stored import content_hash, file_state, read_uri
 from cbir.storage.rows import KnownImage
 from cbir.storage.vectors import REGION_ROWS
-from cbir.types import ImageRecord
+from cbir.types import FailedImage, ImageRecord
 
 if TYPE_CHECKING:
     from cbir.storage.exact_scan import ExactScan
@@ -27,12 +27,14 @@ READERS = 32
 """Images asked for over a network at once."""
 PAGE = 500
 
+Verdict: TypeAlias = 'Literal["same", "changed", "missing"] | FailedImage'
+
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
     """What `verify_gallery` found; `ok` when the gallery itself is sound.
 
-    Files that are gone or have changed since they were indexed are not the gallery's fault:
+    Files that are gone, have changed or cannot be looked at are not the gallery's fault:
     `cbir index` brings it up to date.
     """
 
@@ -41,6 +43,8 @@ class VerifyReport:
     index_problems: tuple[str, ...]
     missing_files: tuple[str, ...]
     changed_files: tuple[str, ...]
+    unread_files: tuple[FailedImage, ...] = ()
+    """Nobody knows: the server did not answer, or reading is not allowed."""
 
     @property
     def ok(self) -> bool:
@@ -54,36 +58,44 @@ def verify_gallery(gallery: Gallery, *, content: bool = False) -> VerifyReport:
     """
     missing: list[str] = []
     changed: list[str] = []
-    judge = partial(_is_same, content=content)
+    unread: list[FailedImage] = []
+    judge = partial(_judge, content=content)
     with ThreadPoolExecutor(READERS, "cbir-verify") as pool:
         images = iter(gallery.catalog.scan())
         while page := list(islice(images, PAGE)):
             # Files answer at once; behind a network there is waiting to be shared.
             remote = any(is_remote(record.uri) for record, _ in page)
             verdicts = pool.map(judge, page) if remote else map(judge, page)
-            for (record, _), same in zip(page, verdicts, strict=True):
-                if not same:
-                    (missing if same is None else changed).append(record.uri)
+            for (record, _), verdict in zip(page, verdicts, strict=True):
+                if isinstance(verdict, FailedImage):
+                    unread.append(verdict)
+                elif verdict != "same":
+                    (missing if verdict == "missing" else changed).append(record.uri)
     return VerifyReport(
         images=gallery.count(),
         catalog_problems=tuple(gallery.catalog.check()),
         index_problems=tuple(_compare_index(gallery)),
         missing_files=tuple(missing),
         changed_files=tuple(changed),
+        unread_files=tuple(unread),
     )
 
 
-def _is_same(image: tuple[ImageRecord, KnownImage], *, content: bool) -> bool | None:
-    """Whether an image is as it was indexed; None where it can no longer be read."""
+def _judge(image: tuple[ImageRecord, KnownImage], *, content: bool) -> Verdict:
+    """Whether an image is as it was indexed."""
     record, known = image
     try:
         if content:
-            return content_hash(read_uri(record.uri)) == known.content_hash
-        size, stamp = file_state(record.uri)
-    except ImageError:
-        return None
-    # Not every server says how large an image is.
-    return stamp == known.state.mtime_ns and size in (None, known.state.size)
+            same = content_hash(read_uri(record.uri)) == known.content_hash
+        else:
+            size, stamp = file_state(record.uri)
+            # Not every server says how large an image is.
+            same = stamp == known.state.mtime_ns and size in (None, known.state.size)
+    except ImageMissingError:
+        return "missing"
+    except ImageError as error:
+        return FailedImage(record.uri, str(error), record.key)
+    return "same" if same else "changed"
 
 
 def _compare_index(gallery: Gallery) -> list[str]:

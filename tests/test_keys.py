@@ -169,7 +169,7 @@ def test_a_folder_has_no_columns(shop: Path) -> None:
 def test_a_column_that_is_not_there(shop: Path) -> None:
     run = index(shop, "--key", "ean")
     assert run.code == 1
-    assert "no column 'ean' (columns: sku, path, price). Name it with --key NAME" in run.err
+    assert "no column 'ean' (columns: sku, path, price); name one: --key NAME" in run.err
 
 
 def test_numbers_of_a_csv_can_be_compared(shop: Path) -> None:

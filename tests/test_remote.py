@@ -61,6 +61,20 @@ def test_urls_are_indexed_and_stay_readable(web: Web, feed: Path) -> None:
     said = json.loads(cbir("verify", "-g", gallery, "--json").out)
     assert said["changed_files"] == [url]
     assert said["missing_files"] == [f"{web.url}/img/4.png"]
+    assert said["unread_files"] == []
+
+
+def test_verify_does_not_take_an_unreachable_server_for_missing_files(
+    web: Web, feed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index(feed)
+    monkeypatch.setattr(retry, "ATTEMPTS", 1)
+    web.heads = False
+    web.scripts["/img/2.png"] = [(503, {})] * 9
+    run = cbir("verify", "-g", feed.parent / "g")
+    assert run.code == 0
+    assert f"file cannot be looked at: {web.url}/img/2.png: the server says 503" in run.out
+    assert "gone" not in run.out
 
 
 @pytest.mark.parametrize("validators", [("etag",), ("last-modified",), ("etag", "last-modified")])

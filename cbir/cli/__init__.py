@@ -6,7 +6,7 @@ Nothing heavy is imported before a command runs: `cbir --help` answers at once.
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -24,9 +24,15 @@ from cbir.cli import (
     transfer,
     tune,
 )
+from cbir.cli.options import UsageError
 from cbir.errors import CbirError
 
 EXIT_ERROR = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+# Of the click that typer brings along, or of click itself: that depends on typer's version.
+_MISUSE: Any = typer.BadParameter.__base__
 
 app = typer.Typer(
     name="cbir",
@@ -66,11 +72,25 @@ def _options(
 
 
 def main() -> None:
-    """Run a command; an error of cbir's is one line, and never a traceback."""
+    """Run a command; an error is one line, and never a traceback."""
     try:
-        app()
+        sys.exit(app(prog_name="cbir", standalone_mode=False))
+    except typer.Abort:
+        _fail("interrupted; what was committed stays")
+        sys.exit(EXIT_INTERRUPTED)
     except CbirError as error:
-        from cbir.cli.console import printable
+        _fail(str(error))
+        sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_ERROR)
+    except _MISUSE as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()  # the help itself
+        else:
+            command = "cbir" if error.ctx is None else error.ctx.command_path
+            _fail(f"{error.format_message().rstrip('.')}; '{command} --help' lists what there is")
+        sys.exit(EXIT_USAGE)
 
-        print(f"error: {printable(str(error))}", file=sys.stderr)
-        sys.exit(EXIT_ERROR)
+
+def _fail(reason: str) -> None:
+    from cbir.cli.console import printable
+
+    print(f"error: {printable(reason)}", file=sys.stderr)

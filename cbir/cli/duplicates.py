@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from cbir.cli.options import DEFAULT_GALLERY, EXIT_SOME_FAILED, GalleryOption, JsonOption
+from cbir.cli.options import (
+    DEFAULT_GALLERY,
+    EXIT_SOME_FAILED,
+    GalleryOption,
+    JsonOption,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -72,20 +78,19 @@ def duplicates(
     removed: --script writes what you may run. What is made of each image for it is kept. Exit
     code 3: some images could not be read.
     """
-    from cbir.errors import CbirError
     from cbir.gallery import Gallery
 
     items = items or []
     if dismiss and undismiss:
-        raise CbirError("--dismiss and --undismiss are opposites; give one of them")
+        raise UsageError("--dismiss and --undismiss are opposites; give one of them")
     if (dismiss or undismiss) and (against or verify or out or html or script):
-        raise CbirError("--dismiss and --undismiss only note what you know; leave the others out")
+        raise UsageError("--dismiss and --undismiss only note what you know; leave the others out")
     if dismiss or undismiss:
         with Gallery.open(gallery) as opened:
             _note(opened, items, forget=undismiss, json=json)
         return
     if bool(items) != (against is not None) or len(items) > 1:
-        raise CbirError(
+        raise UsageError(
             "NEWFOLDER and --against GALLERY go together, one of each; without both, the "
             "duplicates within the gallery of -g are found"
         )
@@ -133,10 +138,8 @@ def _find(
 
 def _check_endings(out: Path | None) -> None:
     """Before long work, not after it."""
-    from cbir.errors import CbirError
-
     if out is not None and out.suffix.lower() not in (".csv", ".json", ".html"):
-        raise CbirError(f"{out} is of no known format; name it .csv, .json or .html")
+        raise UsageError(f"{out} is of no known format; name it .csv, .json or .html")
 
 
 def _write(
@@ -179,11 +182,10 @@ def _note(gallery: Gallery, items: Sequence[str], *, forget: bool, json: bool) -
     from itertools import combinations
 
     from cbir.cli.console import print_json
-    from cbir.errors import CbirError
 
     catalog = gallery.catalog
     if len(items) == 1 or (not items and not forget):
-        raise CbirError("two images and more are no duplicates of one another, as id:3 id:7")
+        raise UsageError("two images and more are no duplicates of one another, as id:3 id:7")
     ids = [gallery.find(item).id for item in items]
     pairs = list(combinations(ids, 2)) if ids else catalog.dismissed()
     count = catalog.undismiss(pairs) if forget else catalog.dismiss(pairs)

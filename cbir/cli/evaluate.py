@@ -14,6 +14,7 @@ from cbir.cli.options import (
     JsonOption,
     PrecisionOption,
     RuntimeOption,
+    UsageError,
 )
 
 if TYPE_CHECKING:
@@ -136,29 +137,26 @@ def _ground_truth(
     file: Path | None,
     protocol: Literal["easy", "medium", "hard"] | None,
 ) -> GroundTruth:
-    from cbir.errors import CbirError
     from cbir.evaluation import from_file, from_labels, from_revisited
 
     if (label is None) == (file is None):
-        raise CbirError("what should be found? give either --label NAME or --ground-truth FILE")
+        raise UsageError("what should be found? give either --label NAME or --ground-truth FILE")
     if file is None:
         assert label is not None
         if protocol is not None:
-            raise CbirError("--protocol is for --ground-truth in the Revisited format")
+            raise UsageError("--protocol is for --ground-truth in the Revisited format")
         return from_labels(gallery, label, queries=dict(_restriction(text) for text in queries))
     if queries:
-        raise CbirError("--queries is for --label; a ground-truth file names its own")
+        raise UsageError("--queries is for --label; a ground-truth file names its own")
     if protocol is not None or file.suffix.lower() == ".pkl":
         return from_revisited(gallery, file, protocol=protocol or "medium")
     return from_file(gallery, file)
 
 
 def _restriction(text: str) -> tuple[str, str]:
-    from cbir.errors import CbirError
-
     column, equals, value = text.partition("=")
     if not column or not equals:
-        raise CbirError(f"--queries {text!r} is not COLUMN=VALUE; write it as split=test")
+        raise UsageError(f"--queries {text!r} is not COLUMN=VALUE; write it as split=test")
     return column, value
 
 

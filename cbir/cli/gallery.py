@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EXIT_PROBLEMS = 1
 PROBLEMS_SHOWN = 10
 EXAMPLES_SHOWN = 3
+SOURCES_SHOWN = 5
 
 
 def register(app: typer.Typer) -> None:
@@ -48,19 +49,20 @@ def info(
     json: JsonOption = False,
 ) -> None:
     """Show what a gallery holds and how it was made."""
+    from dataclasses import asdict
+
     from cbir.cli.console import out, print_json, printable
     from cbir.gallery import Gallery
+    from cbir.sources.paths import uri_to_path
 
     with Gallery.open(gallery) as opened:
         failures = opened.catalog.failures()
         if json:
-            from dataclasses import asdict
-
             print_json(
                 {
                     "gallery": str(opened.path),
                     "images": opened.count(),
-                    "failed": [{"uri": f.uri, "reason": f.reason} for f in failures],
+                    "failed": [asdict(failure) for failure in failures],
                     "bytes": _bytes(opened.path),
                     "fingerprint": opened.spec.fingerprint,
                     "index": opened.config.index,
@@ -70,6 +72,9 @@ def info(
                     "calibration": opened.config.calibration,
                     "regions": opened.config.regions,
                     "without_regions": _without_regions(opened),
+                    "sources": opened.catalog.indexed_sources(),
+                    "descriptors": opened.catalog.described(),
+                    "dismissed": len(opened.catalog.dismissed()),
                     "fields": [asdict(field) for field in opened.catalog.field_summaries()],
                 }
             )
@@ -84,7 +89,9 @@ def info(
         spec = opened.spec
         console.print(summary(opened))
         lines = {
-            "weights": f"{opened.config.weights_from or 'none'} ({spec.weights[:19]})",
+            "weights": f"{opened.config.weights_from} ({spec.weights[:19]})"
+            if opened.config.weights_from
+            else "none",
             "pooling": spec.pooling,
             "input": f"{spec.preprocessing.crop} px, {' + '.join(spec.views)}"
             + (", mirrored, too" if spec.flip else ""),
@@ -95,11 +102,19 @@ def info(
             if opened.config.whitening
             else "plain",
             "regions": _regions(opened),
+            "prepared": _prepared(opened),
+            "dismissed": _pairs(len(opened.catalog.dismissed())),
             "on disk": f"{_bytes(opened.path) / 1e6:,.1f} MB",
             "failed": f"{len(failures):,}" + (" (--failed lists them)" if failures else ""),
         }
+        sources = opened.catalog.indexed_sources()
         for name, value in lines.items():
-            console.print(f"{name:<8} {printable(value)}")
+            console.print(f"{name:<9} {printable(value)}")
+        for source, column in list(sources.items())[:SOURCES_SHOWN]:
+            known = f", known by {column}" if column else ""
+            console.print(f"{'source':<9} {printable(uri_to_path(source) + known)}")
+        if len(sources) > SOURCES_SHOWN:
+            console.print(f"{'source':<9} and {len(sources) - SOURCES_SHOWN:,} more")
         _print_fields(opened.catalog.field_summaries())
 
 
@@ -115,6 +130,17 @@ def _regions(gallery: Gallery) -> str:
     missing = _without_regions(gallery)
     lack = f"; {missing:,} images lack them, 'cbir index SOURCE' embeds them" if missing else ""
     return f"{len(gallery.config.regions)} in each image{lack}"
+
+
+def _prepared(gallery: Gallery) -> str:
+    """`phash 331, sift 50`: of how many images there are descriptors."""
+    found = gallery.catalog.described()
+    return ", ".join(f"{method} {count:,}" for method, count in found.items()) or "nothing"
+
+
+def _pairs(count: int) -> str:
+    """`2 pairs`: how many people said are no duplicates."""
+    return f"{count:,} pair{'' if count == 1 else 's'}"
 
 
 def _print_fields(fields: Sequence[FieldSummary]) -> None:
@@ -143,7 +169,9 @@ def _short(text: str) -> str:
 
 
 def remove(
-    images: Annotated[list[str], typer.Argument(help="id:N, a file, or the URI of an image.")],
+    images: Annotated[
+        list[str], typer.Argument(help="id:N, a file, a URI or a key.", metavar="IMAGE...")
+    ],
     gallery: GalleryOption = DEFAULT_GALLERY,
     json: JsonOption = False,
 ) -> None:
@@ -268,6 +296,8 @@ def verify(
             _print_problems("vector index", report.index_problems)
             _print_problems("file is gone", report.missing_files)
             _print_problems("file has changed", report.changed_files)
+            unread = [f"{one.uri}: {one.reason}" for one in report.unread_files]
+            _print_problems("file cannot be looked at", unread)
             if report.changed_files:
                 console.print(
                     "next: cbir index SOURCE brings changed files up to date", style="dim"
@@ -276,7 +306,7 @@ def verify(
         raise typer.Exit(EXIT_PROBLEMS)
 
 
-def _print_problems(what: str, problems: tuple[str, ...]) -> None:
+def _print_problems(what: str, problems: Sequence[str]) -> None:
     from cbir.cli.console import out, printable
 
     for problem in problems[:PROBLEMS_SHOWN]:

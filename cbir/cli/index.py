@@ -20,6 +20,7 @@ from cbir.cli.options import (
     PoolingOption,
     PrecisionOption,
     RuntimeOption,
+    UsageError,
     WeightsOption,
 )
 
@@ -115,7 +116,7 @@ def index(
     from cbir.sources import open_source
 
     if force and not prune:
-        raise typer.BadParameter("has a meaning with --prune only", param_hint="--force")
+        raise UsageError("--force has a meaning with --prune only; add that, or leave it out")
     images = open_source(source, image_column=image_column, key=key)
     asked = _Asked(backbone, weights, pooling, input_size, whole, zoom, flip)
     if dry_run:
@@ -161,7 +162,7 @@ def index(
             )
         else:
             _print_report(report, opened, bare)
-    if report.failed:
+    if report.failed or bare:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 

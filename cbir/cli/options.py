@@ -8,8 +8,14 @@ from typing import Annotated, Literal, Optional
 import typer
 
 from cbir.config import DEFAULT_GALLERY
+from cbir.errors import CbirError
 
 EXIT_SOME_FAILED = 3
+
+
+class UsageError(CbirError):
+    """Options that mean nothing, or nothing together."""
+
 
 GalleryOption = Annotated[
     Path, typer.Option("--gallery", "-g", help="Folder of the gallery.", metavar="DIR")
@@ -53,5 +59,6 @@ __all__ = [
     "PoolingOption",
     "PrecisionOption",
     "RuntimeOption",
+    "UsageError",
     "WeightsOption",
 ]

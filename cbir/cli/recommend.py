@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from cbir.cli.options import DEFAULT_GALLERY, GalleryOption, JsonOption
+from cbir.cli.options import DEFAULT_GALLERY, GalleryOption, JsonOption, UsageError
 
 if TYPE_CHECKING:
     from cbir.gallery import Gallery
@@ -97,17 +97,16 @@ def recommend(
     An image without a field of --same or --different is not recommended, and nothing is for it.
     The score is similarity + WEIGHT_STRENGTH x the share of images of smaller weight.
     """
-    from cbir.errors import CbirError
     from cbir.filters import parse_where
     from cbir.gallery import Gallery
     from cbir.recommendation import Rules
 
     if everything == (item is not None):
-        raise CbirError("for what? give either an ITEM, as id:12, or --all with --out FILE")
+        raise UsageError("for what? give either an ITEM, as id:12, or --all with --out FILE")
     if everything != (out is not None):
-        raise CbirError("--all and --out FILE go together; name a .parquet, .csv or .jsonl file")
+        raise UsageError("--all and --out FILE go together; name a .parquet, .csv or .jsonl file")
     if pool is not None and pool < k:
-        raise CbirError(f"--pool {pool} is too small for {k} recommendations; make it {k} or more")
+        raise UsageError(f"--pool {pool} is too small for {k} recommendations; make it {k} or more")
     rules = Rules(
         k=k,
         where=parse_where(where) if where else None,

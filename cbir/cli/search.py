@@ -15,6 +15,7 @@ from cbir.cli.options import (
     JsonOption,
     PrecisionOption,
     RuntimeOption,
+    UsageError,
 )
 
 if TYPE_CHECKING:
@@ -114,16 +115,15 @@ def search(
     json: JsonOption = False,
 ) -> None:
     """Find the images that look most like IMAGE, or like several of them at once."""
-    from cbir.errors import CbirError
     from cbir.filters import parse_where
     from cbir.gallery import Gallery
     from cbir.retrieval import Retriever
 
     region = None if crop is None else _crop(crop)
     if region is not None and len(images) > 1:
-        raise CbirError("--crop is a region of one image; search with that image alone")
+        raise UsageError("--crop is a region of one image; search with that image alone")
     if multi_crop and len(images) > 1 and combine == "mean":
-        raise CbirError("--multi-crop asks with each part by itself; add --combine best")
+        raise UsageError("--multi-crop asks with each part by itself; add --combine best")
     condition = parse_where(where) if where else None
     wanted, away = _queries(images, unwanted or [])
     with Gallery.open(gallery) as opened:
@@ -179,35 +179,29 @@ def search(
 
 
 def _queries(wanted: list[str], unwanted: list[str]) -> tuple[list[Query], list[Query]]:
-    from cbir.errors import CbirError
-
     if (wanted + unwanted).count("-") > 1:
-        raise CbirError("standard input holds one image; name the others by file or id:N")
+        raise UsageError("standard input holds one image; name the others by file or id:N")
     return [_query(image) for image in wanted], [_query(image) for image in unwanted]
 
 
 def _query(image: str) -> Query:
-    from cbir.errors import CbirError
-
     if image == "-":
         return sys.stdin.buffer.read()
     if image.startswith("id:"):
         try:
             return int(image[3:])
         except ValueError:
-            raise CbirError(f"{image!r} is no image id; give id: and a number, as id:12") from None
+            raise UsageError(f"{image!r} is no image id; give id: and a number, as id:12") from None
     from cbir.sources.paths import is_remote
 
     return image if is_remote(image) else Path(image)
 
 
 def _crop(text: str) -> Crop:
-    from cbir.errors import CbirError
-
     try:
         x, y, width, height = (float(part) for part in text.split(","))
     except ValueError:
-        raise CbirError(
+        raise UsageError(
             f"--crop {text} is no region; give x,y,width,height, as 10,20,300,200"
         ) from None
     return x, y, width, height
@@ -223,6 +217,7 @@ def _as_json(result: SearchResult, asked: dict[str, Any]) -> dict[str, Any]:
             {
                 "rank": hit.rank,
                 "id": hit.image.id,
+                "key": hit.image.key,
                 "uri": hit.image.uri,
                 "similarity": round(hit.similarity, 6),
                 "confidence": _confidence_as_json(hit),

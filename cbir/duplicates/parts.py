@@ -20,9 +20,12 @@ __all__ = ["Aligned", "align", "is_copy"]
 
 INLIERS = 8
 """What hardly happens by chance; the pixels decide."""
-SQUEEZE = 1.015
-"""How much longer one direction may become than another. Copies: mostly below
-1.01; photographs of one view through other lenses 1.018 and more."""
+SHARED = 0.2
+"""Of the keypoints where the two overlap, so many must be in both: copies share a quarter and
+more, products that differ in colour or detail before one backdrop often less."""
+SQUEEZE = 1.005
+"""How much longer one direction may become than another. Copies: mostly below 1.004; pictures of
+like products often, and photographs of one view through other lenses always more."""
 COVERED = 0.985
 """One of the two lies within the other: copies reach 0.997; of photographs taken one after the
 other from one place, as of those that share a logo, each shows something that the other lacks."""
@@ -42,6 +45,9 @@ class Aligned:
 
     inliers: int
     squeeze: float = np.inf
+    shared: float = 0.0
+    """Inliers, as a share of the keypoints where the two overlap: of those of the image that has
+    fewer there."""
     covered: float = 0.0
     """The larger of the shares of the two images that lie on the other."""
     mean: float = 0.0
@@ -53,6 +59,7 @@ def is_copy(found: Aligned) -> bool:
     return (
         found.inliers >= INLIERS
         and found.squeeze <= SQUEEZE
+        and found.shared >= SHARED
         and found.covered >= COVERED
         and (
             (found.mean >= MEAN and found.median >= MEDIAN)
@@ -69,14 +76,24 @@ def align(first: tuple[LocalFeatures, Pixels], second: tuple[LocalFeatures, Pixe
         return Aligned(found.inliers)
     grown = np.linalg.svd(found.model[:2, :2], compute_uv=False)
     squeeze = float(grown[0] / grown[1])
-    if squeeze > SQUEEZE:
-        return Aligned(found.inliers, squeeze)
+    back = np.linalg.inv(found.model).astype(np.float64)
+    overlap = min(_within(a, b, found.model), _within(b, a, back))
+    shared = found.inliers / max(1, overlap)
+    if squeeze > SQUEEZE or shared < SHARED:
+        return Aligned(found.inliers, squeeze, shared)
     moved = (
         _between(grey_a, (b.width, b.height))
         @ found.model
         @ np.linalg.inv(_between(grey_a, (a.width, a.height)))
     )
-    return _compared(found.inliers, squeeze, moved, grey_a, grey_b)
+    covered, mean, median = _compared(moved, grey_a, grey_b)
+    return Aligned(found.inliers, squeeze, shared, covered, mean, median)
+
+
+def _within(a: LocalFeatures, b: LocalFeatures, model: Matrix) -> int:
+    """How many keypoints of one image lie on the other, once it is laid there."""
+    places = a.keypoints[:, :2] @ model[:2, :2].T + model[:2, 2]
+    return int(((places >= 0) & (places < (b.width, b.height))).all(axis=1).sum())
 
 
 def _between(grey: Pixels, size: tuple[int, int]) -> Matrix:
@@ -86,9 +103,8 @@ def _between(grey: Pixels, size: tuple[int, int]) -> Matrix:
     return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
 
 
-def _compared(
-    inliers: int, squeeze: float, moved: Matrix, grey_a: Pixels, grey_b: Pixels
-) -> Aligned:
+def _compared(moved: Matrix, grey_a: Pixels, grey_b: Pixels) -> tuple[float, float, float]:
+    """How far one grey image covers the other, and the agreement there: mean and median."""
     cv2 = opencv()
     size = grey_b.shape[1], grey_b.shape[0]
     scale = float(np.sqrt(abs(np.linalg.det(moved[:2, :2]))))
@@ -100,7 +116,7 @@ def _compared(
     inside = share > 0.99
     inside = cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0) > 0
     mean, median = local_agreement(laid, b, inside, window=WINDOW)
-    return Aligned(inliers, squeeze, max(covered, min(1.0, covered / scale**2)), mean, median)
+    return max(covered, min(1.0, covered / scale**2)), mean, median
 
 
 def _blurred(grey: Pixels, shrunk: float) -> npt.NDArray[np.float32]:

@@ -24,8 +24,9 @@ from cbir.indexing.calibration import calibrate
 from cbir.indexing.follow import Follower
 from cbir.indexing.keys import keyed, remember
 from cbir.indexing.ledger import GalleryLedger, PlanLedger, Progress
+from cbir.indexing.read_ahead import ReadAhead
 from cbir.indexing.regions import ensure_regions
-from cbir.indexing.settle import ReadAhead, examine, settle
+from cbir.indexing.settle import examine, settle
 from cbir.indexing.workers import Workers
 from cbir.sources import Source, open_source
 from cbir.types import IndexPlan, IndexReport

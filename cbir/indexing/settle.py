@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from threading import Event
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from cbir.config import Region
@@ -14,8 +12,6 @@ from cbir.errors import ImageError
 from cbir.images import DecodedImage, check_header, decode_regions
 from cbir.metadata import plain
 from cbir.sources import SourceImage
-from cbir.sources.paths import is_remote
-from cbir.sources.retry import stop_at
 from cbir.sources.stored import Content, content_hash
 from cbir.storage.catalog import Catalog
 from cbir.storage.rows import FailureRow, FileState, ImageRow, KnownImage, TouchedRow
@@ -32,8 +28,8 @@ class Pending:
     """Whether its content was looked for among the gallery's already, so that it is embedded."""
     failure: FailureRow | None = None
     """What was wrong with the content that was there before."""
-    ahead: Future[Content | None] | None = None
-    """Its content, being read already."""
+    ahead: Callable[[], Content | None] | None = None
+    """Gives its content, which is being read already."""
 
     @property
     def before(self) -> FailureRow | KnownImage | None:
@@ -45,7 +41,7 @@ class Pending:
 
     def content(self) -> Content | None:
         """The content; None where its server says that it is as it was. Raises ImageError."""
-        return self.read() if self.ahead is None else self.ahead.result()
+        return self.read() if self.ahead is None else self.ahead()
 
     def read(self) -> Content | None:
         """The content, as `content`, but read now."""
@@ -231,34 +227,3 @@ def _stands(failure: FailureRow, image: SourceImage) -> bool:
     """Whether a failure tells of the image at its present place."""
     listed = not image.place or failure.reason.endswith(f"({image.place})")
     return failure.uri == image.uri and listed
-
-
-READERS = 32
-"""Images read over a network at once: such reading is waiting, so that cores do not count."""
-READ_AHEAD = 4
-"""Chunks more than else under way where images come over a network."""
-
-
-class ReadAhead:
-    """Reads what lies behind a network as soon as it is handed in, by threads of its own."""
-
-    def __init__(self) -> None:
-        self.chunks = 0
-        self._pool: ThreadPoolExecutor | None = None
-        self._stop = Event()
-
-    def begin(self, chunk: Sequence[Pending]) -> Sequence[Pending]:
-        """The chunk, its remote images with a read under way."""
-        if not any(is_remote(item.image.uri) for item in chunk):
-            return chunk
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(READERS, "cbir-read", stop_at, (self._stop,))
-            self.chunks = READ_AHEAD
-        return [replace(item, ahead=self._pool.submit(item.read)) for item in chunk]
-
-    def close(self, *, interrupted: bool) -> None:
-        """Let reads under way end; interrupted, none is tried again."""
-        if interrupted:  # a server may have asked for a minute's patience
-            self._stop.set()
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)

@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import IO, TYPE_CHECKING
 
 from cbir.config import max_download, network_timeout
-from cbir.errors import ImageError, MissingExtraError
+from cbir.errors import ImageError, ImageMissingError, MissingExtraError
 from cbir.sources.retry import TransientError, with_retries
 from cbir.sources.stored import Content, Stamp
 
@@ -24,6 +24,7 @@ __all__ = ["download", "get", "head", "validator"]
 
 MOST_REDIRECTS = 5
 CONNECTIONS = 64
+_GONE = frozenset({404, 410})
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _client_lock = threading.Lock()
 _clients: list[httpx.Client] = []
@@ -90,6 +91,8 @@ def _response(url: str) -> Iterator[httpx.Response]:
             reason = f"the server says {status} {response.reason_phrase}".rstrip()
             if status in _AGAIN:
                 raise TransientError(reason, _retry_after(response.headers))
+            if status in _GONE:
+                raise ImageMissingError(reason)
             if status != 200:
                 raise ImageError(reason)
             yield response

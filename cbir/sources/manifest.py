@@ -92,8 +92,8 @@ class ManifestSource:
             if column and column not in columns:
                 likely = _likely_column(column, columns, image=option == "--image-column")
                 raise SourceError(
-                    f"{self._shown}: no column {column!r} (columns: {', '.join(columns)}). "
-                    f"Name it with {option} {likely}"
+                    f"{self._shown}: no column {column!r} (columns: {', '.join(columns)}); "
+                    f"name one: {option} {likely}"
                 )
 
     @property

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from cbir.config import max_download
-from cbir.errors import ImageError, MissingExtraError
+from cbir.errors import ImageError, ImageMissingError, MissingExtraError
 from cbir.sources.http import validator
 from cbir.sources.retry import TransientError, with_retries
 from cbir.sources.stored import Stamp
@@ -75,7 +75,7 @@ def _tried(url: str, work: Callable[[Any, str], T]) -> T:
         try:
             return work(fs, path)
         except FileNotFoundError as error:
-            raise ImageError("no such object") from error
+            raise ImageMissingError("no such object") from error
         except PermissionError as error:
             raise ImageError(f"permission denied: {_reason(error)}") from error
         except Exception as error:  # each protocol's library raises errors of its own

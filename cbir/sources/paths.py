@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from cbir.config import max_bytes
-from cbir.errors import ImageError
+from cbir.errors import ImageError, ImageMissingError
 
 __all__ = [
     "is_remote",
@@ -23,6 +23,7 @@ __all__ = [
     "printable",
     "read_file",
     "read_head",
+    "unreadable",
     "uri_to_path",
 ]
 
@@ -78,7 +79,13 @@ def read_file(path: str) -> bytes:
                 )
             return file.readall()
     except OSError as error:
-        raise ImageError(f"cannot be read: {error.strerror}") from error
+        raise unreadable(error) from error
+
+
+def unreadable(error: OSError) -> ImageError:
+    """Why a file cannot be read, as an ImageMissingError if there is none."""
+    missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
+    return (ImageMissingError if missing else ImageError)(f"cannot be read: {error.strerror}")
 
 
 def read_head(path: str, length: int) -> bytes:

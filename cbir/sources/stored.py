@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from cbir.errors import ImageError
-from cbir.sources.paths import is_remote, read_file, uri_to_path
+from cbir.sources.paths import is_remote, read_file, unreadable, uri_to_path
 from cbir.sources.tar_index import member_path, member_state, read_member
 
 __all__ = ["Content", "Stamp", "content_hash", "fetch", "file_state", "read_indexed", "read_uri"]
@@ -82,6 +82,6 @@ def file_state(uri: str) -> Stamp:
     except OSError as error:
         inside = member_path(path) if isinstance(error, NotADirectoryError) else None
         if inside is None:
-            raise ImageError(f"cannot be read: {error.strerror}") from error
+            raise unreadable(error) from error
         return member_state(*inside)
     return status.st_size, status.st_mtime_ns

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cbir.config import max_bytes
-from cbir.errors import ImageError
+from cbir.errors import ImageError, ImageMissingError
+from cbir.sources.paths import unreadable
 
 __all__ = ["Member", "member_path", "member_state", "members", "read_member", "read_slice"]
 
@@ -87,7 +88,7 @@ def read_member(tar: str, member: str) -> bytes:
         with Path(tar).open("rb", buffering=0) as file:
             return read_slice(file.fileno(), found)
     except OSError as error:
-        raise ImageError(f"cannot be read: {error.strerror}") from error
+        raise unreadable(error) from error
 
 
 def read_slice(descriptor: int, member: Member) -> bytes:
@@ -112,9 +113,9 @@ def _find(tar: str, name: str) -> tuple[Member, int]:
         status = os.stat(tar)  # noqa: PTH116
         index = _INDEXES.of(tar, (status.st_size, status.st_mtime_ns))
     except OSError as error:
-        raise ImageError(f"cannot be read: {error.strerror}") from error
+        raise unreadable(error) from error
     if name not in index:
-        raise ImageError(f"no such file in {os.path.basename(tar)}")  # noqa: PTH119
+        raise ImageMissingError(f"no such file in {os.path.basename(tar)}")  # noqa: PTH119
     return Member(name, *index[name]), status.st_mtime_ns
 
 

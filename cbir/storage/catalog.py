@@ -195,6 +195,19 @@ class Catalog:
             streamed = connection.execution_options(yield_per=ROWS_PER_PAGE).execute(query)
             yield from streamed.partitions()
 
+    def indexed_sources(self) -> dict[str, str | None]:
+        """The sources, by URI: by which column their images are known; None: by their place."""
+        query = select(sources.c.uri, sources.c.key_column).order_by(sources.c.id)
+        with reading(self._engine) as connection:
+            return {row.uri: row.key_column or None for row in connection.execute(query)}
+
+    def described(self) -> dict[str, int]:
+        """How many images have descriptors, by method."""
+        query = select(descriptors.c.method, func.count()).group_by(descriptors.c.method)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(descriptors.c.method))
+            return {method: int(count) for method, count in rows}
+
     def key_column(self, source: str) -> str | None:
         """By which column a source's images are known; empty: by their place. None: no source."""
         query = select(func.coalesce(sources.c.key_column, "")).where(sources.c.uri == source)

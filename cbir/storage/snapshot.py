@@ -14,7 +14,16 @@ from cbir.filters import Filter
 from cbir.storage import columns, conditions
 from cbir.storage.field_shapes import FieldShape, field_shapes
 from cbir.storage.projection import Projection
-from cbir.storage.schema import embeddings, projections, regions, sources, state, tombstones
+from cbir.storage.schema import (
+    dismissals,
+    embeddings,
+    images,
+    projections,
+    regions,
+    sources,
+    state,
+    tombstones,
+)
 from cbir.storage.stored import StoredImage, stored_pages
 from cbir.storage.vectors import REGION_ROWS, Ids, Vectors, decode, region_rows
 
@@ -77,6 +86,22 @@ class Snapshot:
         """By which column a source's images are known, for those that are not known by place."""
         keyed = select(sources.c.uri, sources.c.key_column).where(sources.c.key_column.is_not(None))
         return {row.uri: row.key_column for row in self._connection.execute(keyed)}
+
+    def dismissed(self, *, among: Ids | None = None) -> list[tuple[str, str]]:
+        """Keys of the pairs that are said to be no duplicates; of those `among` these ids."""
+        first, second = images.alias(), images.alias()
+        query = (
+            select(dismissals.c.first_id, dismissals.c.second_id, first.c.key, second.c.key)
+            .join(first, first.c.id == dismissals.c.first_id)
+            .join(second, second.c.id == dismissals.c.second_id)
+            .order_by(dismissals.c.first_id, dismissals.c.second_id)
+        )
+        there = None if among is None else set(among.tolist())
+        return [
+            (one, other)
+            for first_id, second_id, one, other in self._connection.execute(query)
+            if there is None or {first_id, second_id} <= there
+        ]
 
     def stored(self, *, among: Ids | None = None, page: int = 8192) -> Iterator[list[StoredImage]]:
         """Images with everything that is kept of them, in the order of ids, page by page.

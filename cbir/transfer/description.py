@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,8 @@ class Description:
     images: int
     key_columns: Mapping[str, str]
     """By which column a source's images are known, where that is not their place."""
+    dismissed: Sequence[tuple[str, str]] = ()
+    """Keys of pairs of images that somebody said are no duplicates of one another."""
     projected: bool = False
     """The vectors are those that the gallery compares, of no use to make it anew."""
 
@@ -61,6 +63,7 @@ class Description:
             "next_image_id": self.next_image_id,
             "images": self.images,
             "key_columns": dict(self.key_columns),
+            "dismissed": [list(pair) for pair in self.dismissed],
             "projected": self.projected,
         }
 
@@ -83,6 +86,7 @@ class Description:
                 int(data["next_image_id"]),
                 int(data["images"]),
                 {str(uri): str(column) for uri, column in data["key_columns"].items()},
+                [(str(one), str(other)) for one, other in data.get("dismissed", ())],
                 bool(data["projected"]),
             )
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:

@@ -66,6 +66,8 @@ def export_gallery(
     writer = {".parquet": open_parquet_writer, ".npy": open_npy_writer}.get(path.suffix.lower())
     if writer is None:
         raise TransferError(f"{path} is of no known format; name it .parquet or .npy")
+    if not path.absolute().parent.is_dir():
+        raise TransferError(f"{path} cannot be written: there is no folder {path.parent}; make it")
     with ExitStack() as stack:
         snapshot = stack.enter_context(gallery.catalog.snapshot())
         among = None if where is None else snapshot.matching(where)
@@ -78,6 +80,7 @@ def export_gallery(
             snapshot.next_image_id,
             snapshot.count if among is None else len(among),
             snapshot.key_columns,
+            snapshot.dismissed(among=among),
             projected,
         )
         dim = projection.dim if projected and projection else gallery.spec.dim

@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig
@@ -105,6 +106,7 @@ def import_gallery(
             done += len(page)
             if progress is not None:
                 progress(done)
+        _remember_dismissed(gallery, reader.description, roots)
         for root in rows.unused:
             log.warning("%s: no image lies below %s", file, root.old)
         gallery.refresh()
@@ -225,6 +227,16 @@ def _remember_keys(
     for source, column in ({} if description is None else description.key_columns).items():
         if gallery.catalog.key_column(here := moved_uri(source, roots)) is None:
             gallery.catalog.set_key_column(here, column)
+
+
+def _remember_dismissed(
+    gallery: Gallery, description: Description | None, roots: Sequence[Root]
+) -> None:
+    """What people decided travels with the images, where both of a pair have arrived."""
+    pairs = [] if description is None else description.dismissed
+    here = [(moved_uri(one, roots), moved_uri(other, roots)) for one, other in pairs]
+    ids = {key: image.id for key, image in gallery.catalog.known([*chain(*here)]).items()}
+    gallery.catalog.dismiss((ids[a], ids[b]) for a, b in here if a in ids and b in ids)
 
 
 def _finish(path: Path) -> None:

@@ -65,8 +65,7 @@ def test_index_takes_a_manifest(colours: Path, tmp_path: Path) -> None:
     wrong = cbir("index", manifest, *args)
     assert wrong.code == 1
     assert wrong.err == (
-        f"error: {manifest}: no column 'path' (columns: img, label). "
-        "Name it with --image-column img\n"
+        f"error: {manifest}: no column 'path' (columns: img, label); name one: --image-column img\n"
     )
     assert cbir("index", manifest, *args, "--image-column", "img").code == 0
     run = cbir("search", colours / "red.png", "-g", tmp_path / "g", "--json")
@@ -107,7 +106,7 @@ def test_search_prints_json(colours: Path, shop: Path) -> None:
     answer = json.loads(run.out)
     assert set(answer) == {"query", "matched", "hits", "timings_ms"}
     assert answer["query"] == str(colours / "red.png")
-    parts = {"rank", "id", "uri", "similarity", "confidence", "metadata"}
+    parts = {"rank", "id", "key", "uri", "similarity", "confidence", "metadata"}
     assert set(answer["hits"][0]) == parts
     assert [hit["uri"] for hit in answer["hits"]] == [
         str(colours / "red.png"),
@@ -132,18 +131,55 @@ def test_search_writes_a_contact_sheet(colours: Path, shop: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("image", "message"),
+    ("image", "code", "message"),
     [
-        ("nowhere.jpg", "error: nowhere.jpg: cannot be read: No such file or directory"),
-        ("id:x", "error: 'id:x' is no image id; give id: and a number, as id:12"),
-        ("id:99", "error: no image 99 in"),
+        ("nowhere.jpg", 1, "error: nowhere.jpg: cannot be read: No such file or directory"),
+        ("id:x", 2, "error: 'id:x' is no image id; give id: and a number, as id:12"),
+        ("id:99", 1, "error: no image 99 in"),
     ],
 )
-def test_search_errors_are_one_line(shop: Path, image: str, message: str) -> None:
+def test_search_errors_are_one_line(shop: Path, image: str, code: int, message: str) -> None:
     run = cbir("search", image, "-g", shop)
-    assert run.code == 1
+    assert run.code == code
     assert run.err.startswith(message)
     assert run.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("search",), "Missing argument 'IMAGE...'; 'cbir search --help' lists what there is"),
+        (("search", "id:1", "-k", "0"), "Invalid value for '-k'"),
+        (("search", "id:1", "--colour", "red"), "No such option: --colour"),
+        (("serch", "id:1"), "No such command 'serch'"),
+        (("index", "folder", "--force"), "--force has a meaning with --prune only"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments: tuple[str, ...], message: str) -> None:
+    run = cbir(*arguments)
+    assert (run.code, run.err.count("\n")) == (2, 1)
+    assert run.err.startswith("error: ")
+    assert message in run.err
+
+
+def test_an_interruption_has_a_code_of_its_own(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cbir.integrity.verify_gallery", interrupted)
+    run = cbir("verify", "-g", shop)
+    assert run.code == 130
+    assert "Traceback" not in run.err
+
+
+def test_info_says_what_was_indexed_prepared_and_decided(shop: Path, colours: Path) -> None:
+    cbir("index", colours, "-g", shop, "--descriptors", "phash")
+    cbir("duplicates", "--dismiss", "id:1", "id:2", "-g", shop)
+    lines = cbir("info", "-g", shop).out.splitlines()
+    assert {"prepared  phash 4", "dismissed 1 pair", f"source    {colours}"} <= set(lines)
+    said = json.loads(cbir("info", "-g", shop, "--json").out)
+    assert said["sources"] == {str(colours): None}
+    assert (said["descriptors"], said["dismissed"]) == ({"phash": 4}, 1)
 
 
 def test_search_without_a_gallery_says_how_to_make_one(tmp_path: Path) -> None:

@@ -192,13 +192,13 @@ def test_runs_that_are_killed_end_in_the_same_file(tmp_path: Path) -> None:
         time.sleep(0.004 * (attempt % 4))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        if process.returncode == 0:
+        if out.exists():  # whole, though the run may have been killed on its way out
             break
         kills += 1
         found.append(len(list(parts.glob("[0-9]*"))))
-        assert not out.exists()
     assert kills >= 3
     assert found == sorted(found)
-    with Gallery.open(tmp_path / "g") as gallery:
-        export_recommendations(gallery, out, Rules(k=4, diversity=0.3))
+    if not out.exists():
+        with Gallery.open(tmp_path / "g") as gallery:
+            export_recommendations(gallery, out, Rules(k=4, diversity=0.3))
     assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()

@@ -179,7 +179,7 @@ def test_a_column_that_is_not_there_is_named(folder: Path, suffix: str) -> None:
     with pytest.raises(SourceError) as caught:
         list(ManifestSource(path))
     assert str(caught.value) == (
-        f"{path}: no column 'path' (columns: sku, image). Name it with --image-column image"
+        f"{path}: no column 'path' (columns: sku, image); name one: --image-column image"
     )
     with pytest.raises(SourceError, match=r"no column 'skuu'.*--key sku$"):
         list(ManifestSource(path, image_column="image", key="skuu"))

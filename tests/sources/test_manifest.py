@@ -163,15 +163,15 @@ def test_a_file_behind_a_closed_folder_is_reported() -> None:
         ("\n\n", "{feed}: empty; its first line should name columns"),
         (
             "sku,img,price\nA,red.png,1\n",
-            "{feed}: no column 'path' (columns: sku, img, price). Name it with --image-column img",
+            "{feed}: no column 'path' (columns: sku, img, price); name one: --image-column img",
         ),
         (
             "sku;Path\nA;red.png\n",
-            "{feed}: no column 'path' (columns: sku, Path). Name it with --image-column Path",
+            "{feed}: no column 'path' (columns: sku, Path); name one: --image-column Path",
         ),
         (
             "sku,price\nA,1\n",
-            "{feed}: no column 'path' (columns: sku, price). Name it with --image-column NAME",
+            "{feed}: no column 'path' (columns: sku, price); name one: --image-column NAME",
         ),
         ("path,sku,sku\n", "{feed}: two columns are called 'sku'; rename one"),
         (

@@ -10,6 +10,7 @@ from transfer.shop import everything, images, make_gallery
 from cbir import Gallery, Retriever, export_gallery, import_gallery, parse_where, verify_gallery
 from cbir.config import Whitening
 from cbir.errors import FilterError, TransferError
+from cbir.transfer import Root
 
 pytest.importorskip("pyarrow")
 ENDINGS = pytest.mark.parametrize("ending", ["parquet", "npy"])
@@ -154,7 +155,7 @@ def test_what_cannot_be_written(shop: Gallery, tmp_path: Path) -> None:
     with pytest.raises(TransferError, match=r"\.parquet or \.npy"):
         export_gallery(shop, tmp_path / "file.csv")
     for ending in ("parquet", "npy"):
-        with pytest.raises(TransferError, match="No such file"):
+        with pytest.raises(TransferError, match="there is no folder"):
             export_gallery(shop, tmp_path / "nowhere" / f"file.{ending}")
 
 
@@ -185,3 +186,26 @@ def _vectors(file: Path) -> np.ndarray:
 
     column = pyarrow.parquet.read_table(file)["embedding"]
     return np.array(column.to_pylist(), np.float32)
+
+
+@ENDINGS
+def test_what_people_decided_travels(shop: Gallery, tmp_path: Path, ending: str) -> None:
+    """Dismissed pairs: into a new gallery, into one with other ids, and of a part of the images."""
+    shop.catalog.dismiss([(1, 2), (3, 5)])
+    export_gallery(shop, tmp_path / f"file.{ending}")
+    export_gallery(shop, tmp_path / f"part.{ending}", where=parse_where(["price exists"]))
+    import_gallery(tmp_path / f"file.{ending}", tmp_path / "copy")
+    import_gallery(tmp_path / f"part.{ending}", tmp_path / "part")
+    with Gallery.open(tmp_path / "copy") as copy, Gallery.open(tmp_path / "part") as part:
+        assert copy.catalog.dismissed() == [(1, 2), (3, 5)]
+        assert part.catalog.dismissed() == [(1, 2)]
+
+    roots = [Root("/shop", "/moved")]
+    with make_gallery(tmp_path / "there", row("/own.png", unit(30))) as there:
+        import_gallery(tmp_path / f"file.{ending}", there.path, roots=roots)
+        names = {image.id: image.key for image in everything(there)}
+        found = [(names[a], names[b]) for a, b in there.catalog.dismissed()]
+    assert found == [
+        ("/moved/a b.png", "sku-1"),
+        ("file:///moved/%E9.png", "/moved/4.png"),
+    ]
