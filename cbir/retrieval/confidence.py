@@ -112,8 +112,7 @@ def scale_of(gallery: Gallery, towards: Vectors) -> Scale | None:
     background = gallery.background()
     if background.count < MIN_IMAGES:
         return None
-    # Not by BLAS, which would wake every core for a third of a millisecond of work.
-    similarities = np.einsum("vd,sd->vs", gallery.project(towards), background.vectors)
+    similarities = background.similarities(gallery.project(towards))
     rank = int((1 - TAIL) * similarities.shape[1])
     level = float(np.partition(similarities, rank, axis=1)[:, rank].max())
     chances = len(towards) * (1 + len(gallery.config.regions))

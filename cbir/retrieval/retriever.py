@@ -152,11 +152,11 @@ class Retriever:
                 rerank, self._query_images(wanted, towards[:: 1 + len(parts)], crop), hits
             )
             timings["rerank"] = 1000 * (time.perf_counter() - searched)
-        page = [replace(hit, rank=rank) for rank, hit in enumerate(hits, 1)][offset : offset + k]
+            hits = [replace(hit, rank=rank) for rank, hit in enumerate(hits, 1)]
         timings["total"] = 1000 * (time.perf_counter() - started)
         return SearchResult(
             name_of_all(wanted, unwanted, crop=crop),
-            tuple(page),
+            tuple(hits[offset : offset + k]),
             timings,
             judged,
             None if scale is None else any(is_match(hit) for hit in hits),

@@ -24,6 +24,22 @@ class Background:
     vectors: Vectors
     """(S, d) unit vectors."""
 
+    def similarities(self, queries: Vectors) -> Vectors:
+        """(V, d) projected vectors → (V, S), by the calling thread alone.
+
+        BLAS would wake every core for a fraction of a millisecond of work, and wait for them.
+        """
+        import faiss
+
+        queries = np.ascontiguousarray(queries, np.float32)
+        found = np.empty((len(queries), len(self.vectors)), np.float32)
+        ours = faiss.swig_ptr(self.vectors)
+        for query, row in zip(queries, found, strict=True):
+            faiss.fvec_inner_products_ny(
+                faiss.swig_ptr(row), faiss.swig_ptr(query), ours, len(query), len(row)
+            )
+        return found
+
 
 class Drawable(Protocol):
     """The part of a vector index that images are drawn from."""
@@ -48,7 +64,8 @@ def draw(index: Drawable) -> Background:
         if len(ids) > SIZE:
             drawn = np.sort(ids[np.argpartition(_scattered(ids), SIZE)[:SIZE]])
         try:
-            return Background(generation, len(ids), index.vectors(drawn))
+            vectors = np.ascontiguousarray(index.vectors(drawn), np.float32)
+            return Background(generation, len(ids), vectors)
         except KeyError:  # another thread removes images meanwhile
             if attempt == 2:
                 raise
