@@ -182,12 +182,14 @@ class Retriever:
 
         Whole images of the gallery have theirs already.
         """
+        empty = np.empty((0, self.gallery.spec.dim), np.float32)
+        if not images:
+            return empty
         rows: dict[int, Vectors] = {}
         stored = [one for one in images if isinstance(one, int)] if crop is None else []
         found = self.gallery.catalog.embeddings(stored) if stored else {}
         if missing := [one for one in stored if one not in found]:
             raise NotFoundError(f"no image {missing[0]} in {self.gallery.path}")
-        empty = np.empty((0, self.gallery.spec.dim), np.float32)
         for place, one in enumerate(images):
             if crop is None and isinstance(one, int):
                 own = self.gallery.catalog.region_embeddings(one) if parts else empty
