@@ -142,6 +142,9 @@ class GalleryConfig:
     """Checkpoint file or torchvision weights name the spec's weights were read from, if any."""
     index: IndexKind = "auto"
     whitening: Whitening | None = None
+    calibration: str | None = None
+    """Digest of the images its int8 network is calibrated on, where it embeds in int8. No part of
+    the spec: such embeddings are compared with those in fp32, within a tolerance."""
     regions: tuple[Region, ...] = ()
     """The parts of each image that have embeddings of their own; none in most galleries. They
     decide what can be found, not what can be compared, and are therefore no part of the spec."""
@@ -153,6 +156,7 @@ class GalleryConfig:
             "index": self.index,
             "regions": [list(region) for region in self.regions],
             "whitening": None if self.whitening is None else asdict(self.whitening),
+            "calibration": self.calibration,
         }
 
     @classmethod
@@ -162,6 +166,7 @@ class GalleryConfig:
             weights_from=data["weights_from"],
             index=data["index"],
             whitening=None if data.get("whitening") is None else Whitening(**data["whitening"]),
+            calibration=data.get("calibration"),
             regions=tuple((x, y, w, h) for x, y, w, h in data.get("regions", ())),
         )
 

@@ -13,7 +13,15 @@ import numpy as np
 from sqlalchemy import URL
 
 from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig, IndexKind, Region, Whitening
-from cbir.embedding import Embedder, LazyEmbedder, Precision, Runtime, load_embedder, resolve_spec
+from cbir.embedding import (
+    Embedder,
+    LazyEmbedder,
+    Precision,
+    Runtime,
+    load_embedder,
+    quantise,
+    resolve_spec,
+)
 from cbir.errors import (
     GalleryError,
     GalleryNotFoundError,
@@ -29,6 +37,7 @@ from cbir.storage.vectors import REGION_ROWS
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from cbir.embedding.vectors import Pixels
     from cbir.filters import Filter
     from cbir.storage.background import Background
     from cbir.storage.exact_scan import ExactScan
@@ -311,8 +320,19 @@ class Gallery:
                 runtime=runtime,
                 precision=precision,
                 streams=streams,
+                calibration=self.config.calibration,
             ),
         )
+
+    def quantise(self, images: Sequence[Pixels]) -> None:
+        """Have images embedded in int8 from now on, calibrated on some (crop, crop, 3) of them.
+
+        What is embedded already stays. Raises MissingExtraError without NNCF, BackboneError when
+        the images are too few or the network does not bear it.
+        """
+        calibration = quantise(self.spec, images, weights_from=self.config.weights_from)
+        if calibration != self.config.calibration:
+            self.catalog.set_config(replace(self.config, calibration=calibration))
 
     def rebuild(self, *, index: IndexKind | None = None) -> None:
         """Build the vector index anew from the catalogue, as another kind if `index` is given."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,8 @@ from cbir.embedding import load_embedder, resolve_spec
 from cbir.embedding.vectors import unit_rows
 
 KEPT = Path("index_data/benchmark")
+INPUT = 128
+"""Side of the network's input in pixels: a third of the work of 224, and real all the same."""
 REAL = 101_200
 """So many are embedded: a gallery of 100,000, and what is searched and added. More are mixtures
 of those, perturbed."""
@@ -40,26 +43,31 @@ def embeddings(data: Path, count: int) -> npt.NDArray[np.float16]:
 
 
 def _real(data: Path, count: int) -> npt.NDArray[np.float16]:
-    kept = KEPT / f"embeddings-{count}.npy"
+    kept = KEPT / f"embeddings-{INPUT}px-{count}.npy"
     if not kept.exists():
-        KEPT.mkdir(parents=True, exist_ok=True)
         files = sorted(p for p in data.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
-        embedder = load_embedder(resolve_spec()[0], streams=available_cores())
+        embedder = load_embedder(resolve_spec(input_size=INPUT)[0], streams=available_cores())
         each = -(-count // len(files))
+        parts = KEPT / f"parts-{count}"
+        parts.mkdir(parents=True, exist_ok=True)
 
-        def embed(path: Path) -> Vectors:
-            views = _views(path, each)
-            return np.concatenate([embedder.embed(views[i : i + 8]) for i in range(0, each, 8)])
+        def embed(number: int) -> None:
+            part = parts / f"{number}.npy"  # minutes of work: a run that is killed goes on
+            if not part.exists():
+                views = _views(files[number], each)
+                vectors = [embedder.embed(views[i : i + 8]) for i in range(0, each, 8)]
+                np.save(building := parts / f"{number}.building.npy", np.concatenate(vectors))
+                building.rename(part)
 
-        done = []
         with ThreadPoolExecutor(embedder.parallelism) as pool:
-            for number, vectors in enumerate(pool.map(embed, files), 1):
-                done.append(vectors.astype(np.float16))
+            for number, _ in enumerate(pool.map(embed, range(len(files))), 1):
                 if number % 200 == 0:
                     print(f"embedding {number * each:,} of {count:,}", file=sys.stderr)
+        done = [np.load(parts / f"{number}.npy") for number in range(len(files))]
         # Not in the order of files: the first half must be as varied as the whole.
-        everything = np.concatenate(done)
+        everything = np.concatenate(done).astype(np.float16)
         np.save(kept, np.random.default_rng(0).permutation(everything)[:count])
+        shutil.rmtree(parts)
     return np.asarray(np.load(kept))
 
 
@@ -74,7 +82,7 @@ def _views(path: Path, count: int) -> list[npt.NDArray[np.uint8]]:
         height = min(image.height, int(image.height * side / aspect**0.5))
         left, top = rng.integers(0, (image.width - width + 1, image.height - height + 1))
         box = (int(left), int(top), int(left) + width, int(top) + height)
-        view = image.resize((224, 224), Image.Resampling.BILINEAR, box=box, reducing_gap=2)
+        view = image.resize((INPUT, INPUT), Image.Resampling.BILINEAR, box=box, reducing_gap=2)
         if rng.random() < 0.5:
             view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         if rng.random() < 0.5:

@@ -7,6 +7,7 @@ query at a time, added to and removed from.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import resource
@@ -21,27 +22,45 @@ from typing import Any
 import numpy as np
 
 from cbir.config import EmbeddingSpec, GalleryConfig, Preprocessing
+from cbir.storage import faiss_kinds, scan_index
 from cbir.storage.catalog import Catalog
 from cbir.storage.faiss_index import FaissIndex
 from cbir.storage.rows import Batch, FileState, ImageRow
 
 QUERIES = 200
 ADDED = 1000
+CURVES: dict[str, list[tuple[Any, str, tuple[int, ...]]]] = {
+    "pq": [(scan_index, "CANDIDATES", (25, 50, 100, 200, 400, 800, 1600))],
+    "hnsw": [(faiss_kinds, "HNSW_EF_SEARCH", (16, 32, 64, 128, 256))],
+}
+"""What trades recall for time: the constant, and the values that are tried."""
 PEERS = {"hnswlib": "hnswlib", "usearch": "usearch"}
 
 
 def main() -> None:
-    if len(sys.argv) < 2:
-        sys.exit("usage: scripts/benchmark_search DATA [COUNT] [--peers]")
-    if sys.argv[1] == "--one":
+    if sys.argv[1:2] == ["--one"]:
         print(json.dumps(measure(sys.argv[2], Path(sys.argv[3]))))
         return
     from benchmark_embeddings import embeddings
 
-    numbers = [int(argument) for argument in sys.argv[2:] if argument.isdecimal()]
-    count = numbers[0] if numbers else 100_000
-    vectors = embeddings(Path(sys.argv[1]), QUERIES + ADDED + count)
-    kinds = ["flat", "pq", "hnsw"] if count <= 200_000 else ["flat", "pq"]
+    parser = argparse.ArgumentParser(prog="scripts/benchmark_search")
+    parser.add_argument("data", type=Path, help="a folder of photographs")
+    parser.add_argument("count", type=int, nargs="?", default=100_000)
+    parser.add_argument("--kind", action="append", choices=["flat", "pq", "hnsw", "ivf"])
+    parser.add_argument("--peers", action="store_true", help="hnswlib and usearch, too")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--plot", type=Path, metavar="PNG", help="recall against time and memory")
+    asked = parser.parse_args()
+    count, results = asked.count, dict[str, Any]()
+
+    def note(kind: str, found: dict[str, Any]) -> None:
+        results[kind] = found
+        show(kind, found)
+        if asked.json:  # after each: the next may take long
+            asked.json.write_text(json.dumps({"count": count, "kinds": results}, indent=1))
+
+    vectors = embeddings(asked.data, QUERIES + ADDED + count)
+    kinds = asked.kind or (["flat", "pq", "hnsw"] if count <= 200_000 else ["flat", "pq"])
     with tempfile.TemporaryDirectory(dir="index_data") as name:
         folder = Path(name)
         # What is searched is real at every size, and nothing of it is in the gallery.
@@ -57,12 +76,16 @@ def main() -> None:
             f"{'reopen s':>8} {'add 1,000 s':>11} {'remove s':>8} {'memory MB':>9}"
         )
         for kind in kinds:
-            show(kind, one(sys.executable, __file__, kind, folder))
-        if "--peers" in sys.argv:
+            note(kind, one(sys.executable, __file__, kind, folder))
+        if asked.peers:
             python = peers()
             script = Path(__file__).with_name("benchmark_search_peers.py")
             for peer in PEERS:
-                show(peer, one(python, script, peer, folder))
+                note(peer, one(python, script, peer, folder))
+    if asked.plot:
+        from benchmark_plots import search_plot
+
+        search_plot(results, count, asked.plot)
 
 
 def one(python: str, script: str | Path, kind: str, folder: Path) -> dict[str, Any]:
@@ -120,12 +143,12 @@ def write(catalog: Catalog, vectors: np.ndarray, first: int) -> None:
         catalog.write("/benchmark", Batch(images=rows))
 
 
-def measure(kind: Any, folder: Path) -> dict[str, float]:
+def measure(kind: Any, folder: Path) -> dict[str, Any]:
     """Everything about one kind of ours; the catalogue is left as it was."""
     catalog = Catalog.open(f"sqlite:///{folder}/catalog.sqlite")
     queries = np.load(folder / "queries.npy").astype(np.float32)
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    dim, found = queries.shape[1], dict[str, float]()
+    dim, found = queries.shape[1], dict[str, Any]()
     files = folder / f"vectors-{kind}"
     index = FaissIndex(files, dim, kind)
     found["build"] = seconds(lambda: index.catch_up(catalog))
@@ -133,18 +156,18 @@ def measure(kind: Any, folder: Path) -> dict[str, float]:
     index = FaissIndex(files, dim, kind)
     found["reopen"] = seconds(lambda: index.catch_up(catalog))
     assert index.kind == kind
-    times, rows = [], []
-    index.search(queries[:1], 10)
-    for query in queries:
-        started = time.perf_counter()
-        rows.append(index.search(query[None], 10).ids[0])
-        times.append(1000 * (time.perf_counter() - started))
-    found["p50"], found["p95"] = np.percentile(times, [50, 95])
+    found.update(answer(index, queries))
     found["memory"] = resident_mb()
     truth = exact(folder, queries)
-    found["recall"] = float(
-        np.mean([len(set(a) & set(b)) / 10 for a, b in zip(rows, truth, strict=True)])
-    )
+    found["recall"] = recall(found.pop("rows"), truth)
+    found["curve"] = []
+    for owner, name, settings in CURVES.get(kind, []):
+        usual = getattr(owner, name)
+        for setting in settings:
+            setattr(owner, name, setting)
+            point = answer(index, queries)
+            found["curve"].append((recall(point["rows"], truth), point["p50"]))
+        setattr(owner, name, usual)
     count = catalog.count()
     write(catalog, np.load(folder / "added.npy"), count)
     found["add"] = seconds(lambda: index.catch_up(catalog))
@@ -153,6 +176,22 @@ def measure(kind: Any, folder: Path) -> dict[str, float]:
     found["remove"] = seconds(lambda: index.catch_up(catalog))
     assert index.count() == count
     return found
+
+
+def answer(index: FaissIndex, queries: np.ndarray) -> dict[str, Any]:
+    """Every query by itself: the ids found, and the milliseconds it took."""
+    times, rows = [], []
+    index.search(queries[:1], 10)
+    for query in queries:
+        started = time.perf_counter()
+        rows.append(index.search(query[None], 10).ids[0])
+        times.append(1000 * (time.perf_counter() - started))
+    p50, p95 = np.percentile(times, [50, 95])
+    return {"rows": rows, "p50": p50, "p95": p95}
+
+
+def recall(rows: list[np.ndarray], truth: np.ndarray) -> float:
+    return float(np.mean([len(set(a) & set(b)) / 10 for a, b in zip(rows, truth, strict=True)]))
 
 
 def exact(folder: Path, queries: np.ndarray) -> np.ndarray:

@@ -67,6 +67,7 @@ def info(
                     **opened.config.to_json()["spec"],
                     "weights_from": opened.config.weights_from,
                     "whitening": opened.config.to_json()["whitening"],
+                    "calibration": opened.config.calibration,
                     "regions": opened.config.regions,
                     "without_regions": _without_regions(opened),
                     "fields": [asdict(field) for field in opened.catalog.field_summaries()],
@@ -87,6 +88,9 @@ def info(
             "pooling": spec.pooling,
             "input": f"{spec.preprocessing.crop} px, {' + '.join(spec.views)}"
             + (", mirrored, too" if spec.flip else ""),
+            "numbers": "as the processor prefers"
+            if opened.config.calibration is None
+            else f"int8, calibrated on images of its own ({opened.config.calibration})",
             "compared": describe_whitening(opened.config.whitening)
             if opened.config.whitening
             else "plain",

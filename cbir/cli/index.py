@@ -111,7 +111,7 @@ def index(
     from cbir.cli.console import print_json, progress_line
     from cbir.cli.plan import show_plan
     from cbir.config import available_cores
-    from cbir.indexing import index_images
+    from cbir.indexing import calibrate, index_images
     from cbir.sources import open_source
 
     if force and not prune:
@@ -131,6 +131,8 @@ def index(
             )
         raise typer.Exit(planned)
     with _open_or_create(gallery, asked, kind, multi_crop=multi_crop) as opened:
+        if precision == "int8" and runtime != "torch":
+            calibrate(images, opened)
         embedder = opened.embedder(
             device=device, runtime=runtime, precision=precision, streams=available_cores()
         )

@@ -22,7 +22,8 @@ RuntimeOption = Annotated[
     Literal["auto", "openvino", "torch"], typer.Option(help="What runs the network.")
 ]
 PrecisionOption = Annotated[
-    Literal["auto", "fp32", "bf16", "fp16"], typer.Option(help="Numbers the network computes in.")
+    Literal["auto", "fp32", "bf16", "fp16", "int8"],
+    typer.Option(help="Numbers the network computes in; int8 stays with the gallery."),
 ]
 BackboneOption = Annotated[
     Optional[str],  # noqa: UP045

@@ -5,7 +5,14 @@ loads neither torch nor OpenVINO; an exported network is loaded without torch.
 """
 
 from cbir.embedding.backbone import Backbone, WeightsFile
-from cbir.embedding.embedder import Embedder, Precision, Runtime, load_embedder, resolve_spec
+from cbir.embedding.embedder import (
+    Embedder,
+    Precision,
+    Runtime,
+    load_embedder,
+    quantise,
+    resolve_spec,
+)
 from cbir.embedding.lazy import LazyEmbedder
 from cbir.embedding.registry import BACKBONES, find_backbone
 from cbir.embedding.views import embed_views
@@ -24,6 +31,7 @@ __all__ = [
     "find_backbone",
     "load_embedder",
     "locate_weights",
+    "quantise",
     "resolve_spec",
     "weights_present",
 ]

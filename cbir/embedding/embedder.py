@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 from collections.abc import Sequence
@@ -16,10 +17,12 @@ from cbir.embedding.vectors import Pixels, Vectors
 from cbir.embedding.weights import Weights, locate_weights
 from cbir.errors import BackboneError, SpecMismatchError
 
-__all__ = ["Embedder", "Precision", "Runtime", "load_embedder", "resolve_spec"]
+__all__ = ["Embedder", "Precision", "Runtime", "load_embedder", "quantise", "resolve_spec"]
+
+log = logging.getLogger(__name__)
 
 Runtime = Literal["auto", "openvino", "torch"]
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 
 
 class Embedder(Protocol):
@@ -102,31 +105,76 @@ def load_embedder(
     runtime: Runtime = "auto",
     precision: Precision = "auto",
     streams: int | None = None,
+    calibration: str | None = None,
 ) -> Embedder:
     """Opens the network of a spec.
 
     `device` is auto, cpu, cuda or cuda:N. A CPU runs OpenVINO, which imports torch only the first
     time, to export the network; a GPU runs torch. `streams` is how many calls a CPU works on at
     once: None is one that has all cores, for the shortest answer to a single query; indexing
-    passes `available_cores()`. Raises BackboneError, WeightsError where the checkpoint is needed
-    and cannot be had, SpecMismatchError if it is not the one the spec was made with.
+    passes `available_cores()`. `calibration` names the int8 network that `quantise` has made,
+    which a CPU then runs unless another precision is asked for. Raises BackboneError, WeightsError
+    where the checkpoint is needed and cannot be had, SpecMismatchError if it is not the one the
+    spec was made with.
     """
     backbone = find_backbone(spec.backbone)
     if backbone.family == "tiny_image":
         from cbir.embedding.tiny_image import TinyImageEmbedder
 
         return TinyImageEmbedder(spec)
+    if precision == "int8" and runtime == "auto":
+        runtime = "openvino"
     place, engine = _choose(device, runtime)
     if engine == "openvino":
-        from cbir.embedding.openvino_export import export_network, exported_network
         from cbir.embedding.openvino_runtime import OpenVinoRuntime
 
-        network = exported_network(spec) or export_network(spec, _checkpoint(spec, weights_from))
+        if precision in ("auto", "int8") and (quantised := _quantised(spec, calibration)):
+            return OpenVinoRuntime(spec, quantised, precision="int8", streams=streams or 1)
+        if precision == "int8":
+            raise BackboneError(
+                f"{spec.backbone} has no int8 network calibrated for this gallery; "
+                f"'cbir index SOURCE --precision int8' makes one"
+            )
+        network = _exported(spec, weights_from)
         return OpenVinoRuntime(spec, network, precision=precision, streams=streams or 1)
 
     from cbir.embedding.torch_runtime import TorchRuntime
 
     return TorchRuntime(spec, _checkpoint(spec, weights_from), device=place, precision=precision)
+
+
+def quantise(
+    spec: EmbeddingSpec, images: Sequence[Pixels], *, weights_from: str | None = None
+) -> str:
+    """Make the int8 network of a spec, calibrated on images (crop, crop, 3); its name.
+
+    The name is the `calibration` of `load_embedder`. Raises MissingExtraError without NNCF, and
+    BackboneError where the images are too few or the network does not bear it.
+    """
+    from cbir.embedding.openvino_int8 import quantise_network
+
+    return quantise_network(spec, _exported(spec, weights_from), images)
+
+
+def _quantised(spec: EmbeddingSpec, calibration: str | None) -> Path | None:
+    if calibration is None:
+        return None
+    from cbir.embedding.openvino_int8 import quantised_network
+
+    network = quantised_network(spec, calibration)
+    if network is None:
+        log.warning(
+            "the int8 network of calibration %s is not in the cache; "
+            "'cbir index SOURCE --precision int8' makes one again",
+            calibration,
+        )
+    return network
+
+
+def _exported(spec: EmbeddingSpec, weights_from: str | None) -> Path:
+    from cbir.embedding.openvino_export import export_network, exported_network
+
+    return exported_network(spec) or export_network(spec, _checkpoint(spec, weights_from))
 
 
 def _choose(device: str, runtime: str) -> tuple[str, Literal["openvino", "torch"]]:

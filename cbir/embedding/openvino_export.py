@@ -1,29 +1,17 @@
-"""torch → OpenVINO, once per embedding space; kept in the user's cache under its fingerprint.
-
-    <cache>/networks/<fingerprint>/network.xml, network.bin     the network, in float32
-                                   export.json                  their SHA-256, written last
-                                   compiled/                    OpenVINO's own cache
-
-A folder is built beside its place, fsynced and renamed into it, so it is there as a whole or not
-at all; one that was damaged since is built again.
-"""
+"""torch → OpenVINO, once per embedding space; kept in the cache under its fingerprint."""
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import shutil
-import uuid
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cbir.config import EmbeddingSpec, cache_dir
+from cbir.config import EmbeddingSpec
+from cbir.embedding.openvino_cache import keep_network, kept_network
 from cbir.embedding.openvino_import import import_openvino
 from cbir.embedding.openvino_precision import keep_first_depthwise_exact
-from cbir.embedding.weights import sha256_of
-from cbir.errors import BackboneError, CbirError
+from cbir.errors import BackboneError
 
 if TYPE_CHECKING:
     from cbir.embedding.networks import EmbeddingNetwork
@@ -32,16 +20,10 @@ __all__ = ["export_network", "exported_network"]
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
-"""Raised when networks are built differently, so that older exports are made again."""
-FILES = ("network.xml", "network.bin")
-SEAL = "export.json"
-
 
 def exported_network(spec: EmbeddingSpec) -> Path | None:
     """The exported network of a spec, if it is in the cache and undamaged; needs no torch."""
-    folder = _folder(spec)
-    return folder / FILES[0] if _is_complete(folder) else None
+    return kept_network(spec.network_fingerprint)
 
 
 def export_network(spec: EmbeddingSpec, checkpoint: Path) -> Path:
@@ -54,22 +36,7 @@ def export_network(spec: EmbeddingSpec, checkpoint: Path) -> Path:
 
     log.info("exporting %s to OpenVINO; this happens once", spec.backbone)
     model = _convert(build_network(spec, checkpoint), spec)
-    folder = _folder(spec)
-    building = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
-    try:
-        building.mkdir(parents=True)
-        import_openvino().save_model(model, building / FILES[0], compress_to_fp16=False)
-        keep_first_depthwise_exact(building / FILES[0])
-        _seal(building)
-        _move_into_place(building, folder)
-    except OSError as error:
-        raise CbirError(
-            f"cannot keep the exported network in {folder}: {error.strerror}; "
-            f"make it writable, or name another folder in CBIR_CACHE_DIR"
-        ) from None
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-    return folder / FILES[0]
+    return keep_network(model, spec.network_fingerprint, finish=keep_first_depthwise_exact)
 
 
 def _convert(network: EmbeddingNetwork, spec: EmbeddingSpec) -> Any:
@@ -134,39 +101,3 @@ def _agrees(model: Any, images: Any, expected: Any) -> bool:
         return False
     norms = np.linalg.norm(vectors, axis=1) * np.linalg.norm(expected, axis=1)
     return bool(((vectors * expected).sum(axis=1) >= 0.999 * norms).all())
-
-
-def _folder(spec: EmbeddingSpec) -> Path:
-    return cache_dir() / "networks" / spec.network_fingerprint
-
-
-def _seal(folder: Path) -> None:
-    """Writes down what is in a folder, and sees it onto the disk."""
-    seal = {"format": FORMAT, "sha256": {name: sha256_of(folder / name) for name in FILES}}
-    (folder / SEAL).write_text(json.dumps(seal, indent=1))
-    for name in (*FILES, SEAL):
-        with (folder / name).open("rb") as file:
-            os.fsync(file.fileno())
-
-
-def _is_complete(folder: Path) -> bool:
-    """Whether a folder holds just what its seal says."""
-    try:
-        seal = json.loads((folder / SEAL).read_text())
-        digests = {name: sha256_of(folder / name) for name in FILES}
-    except (OSError, ValueError, CbirError):
-        return False
-    return bool(seal == {"format": FORMAT, "sha256": digests})
-
-
-def _move_into_place(building: Path, folder: Path) -> None:
-    """Renames a finished folder; one that another process finished first is left as it is."""
-    try:
-        building.rename(folder)
-    except OSError:
-        if _is_complete(folder):
-            return
-        damaged = building.with_name(f"{building.name}-damaged")
-        folder.rename(damaged)
-        building.rename(folder)
-        shutil.rmtree(damaged, ignore_errors=True)

@@ -19,7 +19,8 @@ __all__ = ["OpenVinoRuntime", "has_native_bf16"]
 
 BATCH = 4
 """Images per inference: small batches stay in the processor's cache, which is faster on a CPU."""
-HINTS = {"fp32": "f32", "bf16": "bf16"}
+HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+"""What OpenVINO computes in where a network does not say otherwise, as a quantised one does."""
 BF16_FLAGS = re.compile(r"\b(avx512_bf16|amx_bf16|avx_ne_convert|bf16)\b")
 
 
@@ -35,7 +36,7 @@ class OpenVinoRuntime:
             precision = "bf16" if has_native_bf16(core) else "fp32"
         if precision not in HINTS:
             raise BackboneError(
-                f"openvino has no precision {precision!r}; choose auto, {' or '.join(HINTS)}"
+                f"openvino has no precision {precision!r}; choose auto, fp32, bf16 or int8"
             )
         self.spec = spec
         self.parallelism = streams

@@ -25,8 +25,6 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 class TorchRuntime:
     """A network in torch; an Embedder. Calls from several threads take turns."""
 
-    parallelism = 1
-
     def __init__(
         self, spec: EmbeddingSpec, checkpoint: Path, *, device: str, precision: str = "auto"
     ) -> None:
@@ -34,6 +32,8 @@ class TorchRuntime:
         self.spec = spec
         self._device = _open_device(device)
         self._on_gpu = self._device.type == "cuda"
+        # Before a GPU, every core decodes; on the CPU one call has all cores.
+        self.parallelism = available_cores() if self._on_gpu else 1
         self._batch = GPU_BATCH if self._on_gpu else CPU_BATCH
         self._precision = _choose_precision(precision, self._device)
         self._lock = threading.Lock()
@@ -55,15 +55,21 @@ class TorchRuntime:
         name = torch.cuda.get_device_name(self._device) if self._on_gpu else "cpu"
         return f"torch {self._precision}, {name}"
 
-    def _run(self, batch: torch.Tensor) -> torch.Tensor:
-        """uint8 (N, H, W, 3) → float32 (N, D), both in main memory."""
-        if self._on_gpu:
-            batch = batch.pin_memory()
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        """uint8 (N, H, W, 3) → float32 (N, D), both on the device; a GPU may still be at work."""
         dtype = DTYPES[self._precision]
         autocast = torch.autocast(self._device.type, dtype, enabled=dtype != torch.float32)
         with self._lock, torch.inference_mode(), autocast:
-            output: torch.Tensor = self._network(batch.to(self._device, non_blocking=True))
-            return output.float().cpu()
+            output: torch.Tensor = self._network(batch)
+            return output.float()
+
+    def _run(self, batch: torch.Tensor) -> torch.Tensor:
+        """uint8 (N, H, W, 3) → float32 (N, D), both in main memory."""
+        if self._on_gpu:
+            # Only copies from pinned memory let the processor go on meanwhile.
+            batch = batch.pin_memory().to(self._device, non_blocking=True)
+        # Waited for outside of the lock: the next thread's batch is queued behind this one's.
+        return self.forward(batch).cpu()
 
 
 def _open_device(name: str) -> torch.device:

@@ -20,6 +20,7 @@ from cbir.config import available_cores
 from cbir.embedding import Embedder
 from cbir.errors import SourceShrunkError
 from cbir.gallery import Gallery
+from cbir.indexing.calibration import calibrate
 from cbir.indexing.follow import Follower
 from cbir.indexing.keys import keyed, remember
 from cbir.indexing.ledger import GalleryLedger, PlanLedger, Progress
@@ -29,7 +30,7 @@ from cbir.indexing.workers import Workers
 from cbir.sources import Source, open_source
 from cbir.types import IndexPlan, IndexReport
 
-__all__ = ["ensure_regions", "index_images", "plan_images"]
+__all__ = ["calibrate", "ensure_regions", "index_images", "plan_images"]
 
 
 def index_images(

@@ -159,7 +159,11 @@ def test_streams_are_how_many_threads_pay_off(lite0: Embedder) -> None:
         ({"device": "tpu"}, "no device 'tpu'; choose auto, cpu, cuda or cuda:N"),
         ({"device": "cuda", "runtime": "openvino"}, "openvino does not run on cuda"),
         ({"runtime": "onnx"}, "no runtime 'onnx'; choose auto, openvino or torch"),
-        ({"precision": "int8"}, "openvino has no precision 'int8'; choose auto, fp32 or bf16"),
+        (
+            {"precision": "fp16"},
+            "openvino has no precision 'fp16'; choose auto, fp32, bf16 or int8",
+        ),
+        ({"precision": "int8"}, "efficientnet_lite0 has no int8 network calibrated"),
         ({"runtime": "torch", "precision": "int8"}, "torch has no precision 'int8'"),
         ({"device": "cuda:99"}, "no device 'cuda:99': torch sees"),
         ({"device": "cuda:x"}, "no device 'cuda:x'; choose"),
@@ -213,3 +217,17 @@ def test_the_first_inference_is_over_when_the_network_is_open(
     monkeypatch.setattr(OpenVinoRuntime, "embed", counted)
     load_embedder(lite0.spec)
     assert seen == [threading.get_ident()]
+
+
+@pytest.mark.parametrize("precision", ["auto", "fp32"])
+def test_a_gpu_agrees_with_the_cpu(lite0: Embedder, photos: list[Pixels], precision: Any) -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("torch sees no GPU here")
+    gpu = load_embedder(lite0.spec, device="cuda", precision=precision)
+    assert gpu.parallelism >= 1
+    with ThreadPoolExecutor(2) as pool:
+        parts = list(pool.map(gpu.embed, [photos[::2], photos[1::2]]))
+    for found, images in zip(parts, (photos[::2], photos[1::2]), strict=True):
+        assert (found * lite0.embed(images)).sum(axis=1).min() >= 0.999

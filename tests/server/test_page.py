@@ -14,6 +14,7 @@ from PIL import Image
 from serving import Serve, running
 
 from cbir import Gallery, index_images, resolve_spec
+from cbir.config import MULTI_CROP
 from cbir.server import Settings, create_app
 
 WIDE = {"width": 1440, "height": 900}
@@ -272,6 +273,50 @@ def test_rows_are_filled_and_aspects_kept(browser: Any, tmp_path: Path) -> None:
         right = row[-1][0] + row[-1][2]
         assert right == pytest.approx(grid["x"] + grid["width"], abs=1.5)
         assert 150 < row[0][3] < 300
+
+
+def test_confidence_is_said_in_words(browser: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(60):
+        picture(seed=number).save(folder / f"{number:02d}.png")
+    picture(seed=1000).save(tmp_path / "stranger.png")
+    with Gallery.create(tmp_path / "g", resolve_spec("tiny_image")[0]) as gallery:
+        index_images(folder, gallery)
+    with running(create_app(Settings(gallery=tmp_path / "g"))) as http:
+        page = browser.new_page(base_url=str(http.base_url))
+        page.goto("/")
+        choose(page, tmp_path / "stranger.png")
+        hits(page)
+        assert page.inner_text("#verdict strong") == "Nothing close; the nearest are"
+        page.goto("/")
+        choose(page, folder / "07.png")
+        assert hits(page)[0] == "07"
+        assert page.locator("#verdict strong").count() == 0
+        page.hover("#grid .tile")
+        assert "very likely the same object" in page.inner_text("#grid .tile .facts >> nth=0")
+        page.close()
+
+
+def test_the_region_that_matched_is_outlined(browser: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(8):
+        picture(240, 180, seed=number).save(folder / f"{number}.png")
+    picture(240, 180, seed=3).crop((0, 0, 120, 90)).save(tmp_path / "detail.png")
+    spec = resolve_spec("tiny_image")[0]
+    with Gallery.create(tmp_path / "g", spec, regions=MULTI_CROP) as gallery:
+        index_images(folder, gallery)
+    with running(create_app(Settings(gallery=tmp_path / "g"))) as http:
+        page = browser.new_page(base_url=str(http.base_url))
+        page.goto("/")
+        choose(page, tmp_path / "detail.png")
+        assert hits(page)[0] == "3"
+        face = page.locator("#grid .face").first.bounding_box()
+        outline = page.locator("#grid .face .outline").first.bounding_box()
+        page.close()
+    assert outline["x"] == pytest.approx(face["x"], abs=3)
+    assert outline["width"] == pytest.approx(face["width"] / 2, abs=3)
 
 
 def test_an_empty_gallery_says_what_fills_it(browser: Any, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ const MOST_CHIPS = 8;
 
 /** Draw the chips for a state. `go` is called with a new list of conditions. */
 export function drawFilters(bar, state, fields, go) {
-  const useful = fields.filter((field) => field.values.length > 1 || field.histogram.length > 1);
+  const useful = fields.filter(tellsApart);
   const asked = (field) => conditions.of(field.name, state.where);
   const first = useful.filter((field) => asked(field).length);
   const rest = useful.filter((field) => !asked(field).length);
@@ -41,6 +41,14 @@ export function foldOutside(bar) {
     open.open = false;
     open.querySelector("summary").focus();
   });
+}
+
+/** Whether a field sorts images into groups; one whose values are all different names them. */
+function tellsApart(field) {
+  if (field.type === "text" && field.distinct > field.values.length) {
+    return 2 * field.distinct <= field.count;
+  }
+  return field.values.length > 1 || field.histogram.length > 1;
 }
 
 function chip(field, asked, change) {

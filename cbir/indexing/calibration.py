@@ -1,0 +1,48 @@
+"""Which images a gallery's int8 network is calibrated on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from os import PathLike
+
+from cbir.embedding import find_backbone
+from cbir.embedding.openvino_int8 import CALIBRATION_IMAGES, quantised_network
+from cbir.embedding.vectors import Pixels
+from cbir.errors import ImageError
+from cbir.gallery import Gallery
+from cbir.images import decode
+from cbir.sources import Source, open_source
+from cbir.types import FailedImage
+
+__all__ = ["calibrate"]
+
+LISTED = 20 * CALIBRATION_IMAGES
+"""Neighbours in a listing are alike: images are spread over so many of its first entries."""
+
+
+def calibrate(source: str | PathLike[str] | Source, gallery: Gallery) -> None:
+    """Have `gallery` embed in int8, calibrated on the first images of `source`.
+
+    Does nothing where its int8 network is made already, or its backbone has no weights. Raises
+    SourceError when the source cannot be read, MissingExtraError without NNCF, and BackboneError
+    when there are too few images or the network does not bear it.
+    """
+    known = gallery.config.calibration
+    if not find_backbone(gallery.spec.backbone).weights or (
+        known is not None and quantised_network(gallery.spec, known) is not None
+    ):
+        return
+    opened = open_source(source) if isinstance(source, (str, PathLike)) else source
+    gallery.quantise(list(islice(_decoded(opened, gallery), CALIBRATION_IMAGES)))
+
+
+def _decoded(source: Source, gallery: Gallery) -> Iterator[Pixels]:
+    """Images as the network takes them, evenly spread; what cannot be read is passed over."""
+    count = min(source.count() or 0, LISTED)
+    for entry in islice(source, 0, None, max(1, count // CALIBRATION_IMAGES)):
+        if not isinstance(entry, FailedImage):
+            try:
+                yield decode(entry.read(), gallery.spec.preprocessing).pixels
+            except ImageError:
+                continue

@@ -1,0 +1,147 @@
+"""Other libraries for image search and ours: the same photographs, a ResNet-50 each.
+
+Every peer is installed into an environment of its own, which sees our torch; nothing of it comes
+into ours. Downloading weights is the one thing that is taken from a peer: it is given random
+numbers instead. A peer that cannot be installed, or fails, is listed with its error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmark_index import link, photographs, processor, random_weights
+
+QUERIES = 100
+LIMIT = 1800
+"""Seconds that a peer may take."""
+PEERS = {
+    "imagededup": ["imagededup"],
+    "img2vec_pytorch": ["img2vec_pytorch"],
+    "DeepImageSearch": ["DeepImageSearch<3", "faiss-cpu"],
+    "clip_retrieval": ["clip-retrieval"],
+}
+"""Modules and what pip installs for them."""
+OURS = [sys.executable, "-c", "from cbir.cli import main; main()"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="scripts/benchmark_peers")
+    parser.add_argument("data", type=Path, help="a folder of photographs")
+    parser.add_argument("count", type=int, nargs="?", default=1000)
+    parser.add_argument("--home", type=Path, help="keeps the peers' environments")
+    parser.add_argument("--peer", action="append", choices=list(PEERS))
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    asked = parser.parse_args()
+    found: dict[str, Any] = {"processor": processor(), "images": asked.count, "peers": {}}
+    print(f"{asked.count:,} photographs, {QUERIES} queries, resnet50, {found['processor']}")
+    head = ("images/s", "ours", "first answer s", "ours", "query ms")
+    print(f"{'':<22} {head[0]:>9} {head[1]:>6} {head[2]:>15} {head[3]:>6} {head[4]:>9}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        photos = link(photographs(asked.data, asked.count), folder / "photos")
+        weights = random_weights("resnet50", folder)
+        ours = {p: measure_ours(photos, folder, weights, p) for p in ("default", "int8")}
+        for precision, one in ours.items():
+            found["peers"][f"cbir {precision}"] = one
+            show(f"cbir, {precision}", one, ours["default"])
+        for peer in asked.peer or PEERS:
+            try:
+                python = environment(asked.home or folder / "environments", peer)
+                one = measure_peer(python, peer, photos, folder)
+            except RuntimeError as error:
+                one = {"error": str(error)}
+            found["peers"][peer] = one
+            show(peer, one, ours["default"])
+    if asked.json:
+        asked.json.write_text(json.dumps(found, indent=1))
+
+
+def show(name: str, one: dict[str, Any], ours: dict[str, Any]) -> None:
+    if "error" in one:
+        print(f"{name:<22} {one['error']}", flush=True)
+        return
+    rate, first = ours["rate"] / one["rate"], one["first"] / ours["first"]
+    print(
+        f"{name:<22} {one['rate']:>9.1f} {rate:>5.1f}× {one['first']:>15.2f} {first:>5.1f}× "
+        f"{one['query_ms']:>9.1f}",
+        flush=True,
+    )
+
+
+def measure_ours(photos: Path, folder: Path, weights: str, precision: str) -> dict[str, float]:
+    """Whole commands; each query's time is that of a search in one process."""
+    asked = ["--precision", "auto" if precision == "default" else precision]
+    choice = ["--backbone", "resnet50", *(["--weights", weights] if weights else [])]
+    few = link(sorted(photos.iterdir())[:64], folder / "few")
+    run([*OURS, "index", few, "-g", folder / f"warm-{precision}", *asked, *choice])
+    gallery = folder / f"ours-{precision}"
+    started = time.perf_counter()
+    run([*OURS, "index", photos, "-g", gallery, *asked, *choice])
+    seconds = time.perf_counter() - started
+    query = min(photos.iterdir())
+    started = time.perf_counter()
+    run([*OURS, "search", query, "-g", gallery])
+    first = time.perf_counter() - started
+    count = len(list(photos.iterdir()))
+    return {"rate": count / seconds, "first": first, "query_ms": query_ms(photos, gallery)}
+
+
+def query_ms(photos: Path, gallery: Path) -> float:
+    from cbir import Gallery, Retriever
+
+    with Gallery.open(gallery) as opened:
+        retriever = Retriever(opened)
+        retriever.warm_up(network=True)
+        started = time.perf_counter()
+        for path in sorted(photos.iterdir())[:QUERIES]:
+            retriever.search(path, k=10)
+        return 1000 * (time.perf_counter() - started) / QUERIES
+
+
+def environment(home: Path, peer: str) -> Path:
+    """The interpreter of an environment that has the peer. Raises RuntimeError."""
+    python = (home / peer / "bin" / "python").absolute()
+    if not (home / peer / "done").exists():
+        run([sys.executable, "-m", "venv", home / peer])
+        # It sees our torch behind its own packages: the same build for all, and no second download.
+        base = {"base": str(home / peer)}
+        own = Path(sysconfig.get_path("purelib", vars=base))
+        (own / "torch.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        run([python, "-m", "pip", "install", "--quiet", *PEERS[peer]])
+        (home / peer / "done").touch()
+    return python
+
+
+def measure_peer(python: Path, peer: str, photos: Path, folder: Path) -> dict[str, float]:
+    """In its own environment and an empty home. Raises RuntimeError with the peer's last words."""
+    home = folder / f"home-{peer}"
+    home.mkdir()
+    script = Path(__file__).with_name("benchmark_peers_run.py").resolve()
+    environment = {"HOME": str(home), "PATH": os.defpath, "HF_HUB_OFFLINE": "1"}
+    said = run([python, script, peer, photos, str(QUERIES)], cwd=home, env=environment)
+    return dict(json.loads(said.splitlines()[-1]))
+
+
+def run(command: list[Any], **options: Any) -> str:
+    """What a command prints. Raises RuntimeError with the last line that says what is wrong."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, **options)
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"took more than {LIMIT} s") from None
+    if done.returncode not in (0, 3):
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        raise RuntimeError(lines[-1][:160] if lines else f"exit code {done.returncode}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()

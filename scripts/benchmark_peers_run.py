@@ -1,0 +1,112 @@
+"""One peer at work, in its own environment: index a folder, answer queries, say how long it took.
+
+Random weights come where torchvision would download its own; nothing else of a peer is changed.
+Each peer is a generator: it yields once when its network is open, then its search.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+START = time.perf_counter()
+
+
+def without_downloads() -> None:
+    """torchvision is given random numbers where it asks for a checkpoint."""
+    import torch
+    from torchvision import models
+
+    def random_weights(url: str, *_: object, **__: object) -> object:
+        torch.manual_seed(0)
+        return getattr(models, Path(url).name.split("-")[0])(weights=None).state_dict()
+
+    torch.hub.load_state_dict_from_url = random_weights
+    models._api.load_state_dict_from_url = random_weights
+
+
+def nearest(names, rows):
+    import numpy as np
+
+    matrix = np.asarray(rows, np.float32)
+    matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
+    return lambda vector: [names[i] for i in np.argsort(-(matrix @ vector))[:10]]
+
+
+def imagededup(photos: Path):
+    from imagededup.methods import CNN
+    from imagededup.utils import CustomModel
+    from torch import nn
+    from torchvision import models
+
+    # It has no ResNet-50 of its own, but a door for other networks.
+    weights = models.ResNet50_Weights.IMAGENET1K_V2
+    net = models.resnet50(weights=weights)
+    net.fc = nn.Identity()
+    custom = CustomModel(model=net, transform=weights.transforms(), name="resnet50")
+    cnn = CNN(verbose=False, model_config=custom)
+    yield
+    encodings = cnn.encode_images(image_dir=str(photos), num_enc_workers=0)
+    search = nearest(list(encodings), list(encodings.values()))
+    yield lambda path: search(cnn.encode_image(image_file=str(path))[0])
+
+
+def img2vec_pytorch(photos: Path):
+    import numpy as np
+    from img2vec_pytorch import Img2Vec
+    from PIL import Image
+
+    net = Img2Vec(cuda=False, model="resnet50")
+    yield
+    files, rows = sorted(photos.iterdir()), []
+    for start in range(0, len(files), 32):
+        batch = [Image.open(path).convert("RGB") for path in files[start : start + 32]]
+        rows.append(np.asarray(net.get_vec(batch)).reshape(len(batch), -1))
+    search = nearest(files, np.concatenate(rows))
+    yield lambda path: search(net.get_vec(Image.open(path).convert("RGB")))
+
+
+def DeepImageSearch(photos: Path):  # noqa: N802  as the peer is called
+    from DeepImageSearch import Search_Setup
+
+    files = [str(path) for path in sorted(photos.iterdir())]
+    setup = Search_Setup(image_list=files, model_name="resnet50", pretrained=False)
+    yield
+    setup.run_index()
+    yield lambda path: setup.get_similar_images(image_path=str(path), number_of_images=10)
+
+
+def clip_retrieval(photos: Path):
+    import numpy as np
+    import open_clip
+    from clip_retrieval.clip_inference import clip_inference
+
+    yield
+    make = open_clip.create_model_and_transforms  # without pretrained=, it loads random numbers
+    open_clip.create_model_and_transforms = lambda name, **_: make(name)
+    clip_inference(str(photos), "out", clip_model="open_clip:RN50", enable_text=False)
+    rows = np.concatenate([np.load(p) for p in sorted(Path("out/img_emb").glob("*.npy"))])
+    yield lambda path: nearest(range(len(rows)), rows)(rows[0])
+
+
+def main() -> None:
+    peer, photos, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    files = sorted(photos.iterdir())
+    without_downloads()
+    steps = globals()[peer](photos)
+    next(steps)
+    opened = time.perf_counter() - START
+    search = next(steps)
+    indexed = time.perf_counter() - START
+    search(files[0])
+    answered = time.perf_counter() - START
+    for path in files[:count]:
+        search(path)
+    each = (time.perf_counter() - START - answered) / count
+    # With its vectors at hand, a new process imports and opens the network before it answers.
+    first = opened + answered - indexed
+    print(json.dumps({"rate": len(files) / indexed, "first": first, "query_ms": 1000 * each}))
+
+
+if __name__ == "__main__":
+    main()
