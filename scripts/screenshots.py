@@ -1,6 +1,6 @@
 """The README's pictures of the page: a gallery of `scripts/make_feed` in a headless browser.
 
-    .venv/bin/python scripts/screenshots.py GALLERY [FOLDER]
+.venv/bin/python scripts/screenshots.py GALLERY [FOLDER]
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def scale_of(gallery: Gallery, towards: Vectors) -> Scale | None:
     background = gallery.background()
     if background.count < MIN_IMAGES:
         return None
-    similarities = background.similarities(gallery.project(towards))
+    similarities = background.similarities(towards)
     rank = int((1 - TAIL) * similarities.shape[1])
     level = float(np.partition(similarities, rank, axis=1)[:, rank].max())
     chances = len(towards) * (1 + len(gallery.config.regions))
