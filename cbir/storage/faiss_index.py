@@ -79,11 +79,7 @@ class FaissIndex:
                 if anew or not self._apply(rows, snapshot.generation):
                     self._build(rows, digest, projection)
                 self._generation = snapshot.generation
-            if isinstance(self._index, FaissBuilt):  # only read by that, as by a search
-                self._save(catalog.gallery_id)
-            else:
-                with self._lock:
-                    self._save(catalog.gallery_id)
+            self._save(catalog.gallery_id)
 
     def project(self, embeddings: Vectors) -> Vectors:
         """Embeddings as the network gives them (N, D) → as this index compares them (N, d)."""
@@ -225,7 +221,7 @@ class FaissIndex:
                     count=self.count(),
                     built_count=self._built_count,
                     projection=self._digest,
-                    parts=self._index.save(self._folder, current),
+                    parts=self._index.save(self._folder, current, searching=self._lock),
                 )
                 index_file.save_header(self._folder, header)
         except OSError as error:
