@@ -394,8 +394,11 @@ class Catalog:
                 row for part in parts(ids) for row in connection.execute(_EMBEDDINGS, {"ids": part})
             ]
         vectors = decode([row.vector for row in rows], self.config.spec.dim)
-        vectors.flags.writeable = False  # shared by all who ask
-        return {row.image_id: vector for row, vector in zip(rows, vectors, strict=True)}
+        # Each by itself: one that is kept must not keep all that were read with it.
+        found = {row.image_id: vector.copy() for row, vector in zip(rows, vectors, strict=True)}
+        for vector in found.values():
+            vector.flags.writeable = False  # shared by all who ask
+        return found
 
     # Writing
 

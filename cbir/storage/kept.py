@@ -67,17 +67,17 @@ class Kept(Generic[K, V]):
         self._values: OrderedDict[K, V] = OrderedDict()
 
     def get(self, keys: Iterable[K]) -> dict[K, V]:
-        """The values under these keys as of now; keys without one are absent."""
+        """The values under these keys as of now, in their order; keys without one are absent."""
         asked = list(keys)
         # Asked before reading: what is read may then be newer than this commit, never older.
         commit = self._commits.last()
         if commit is None or 2 * len(asked) > self._most:  # so many would drive out all others
-            return dict(self._read(asked))
+            return _of(asked, self._read(asked))
         with self._lock:
             if commit != self._commit:
                 self._values.clear()
                 self._commit = commit
-            found = {key: self._values[key] for key in asked if key in self._values}
+            found = _of(asked, self._values)
             for key in found:
                 self._values.move_to_end(key)
         missing = [key for key in asked if key not in found]
@@ -89,4 +89,9 @@ class Kept(Generic[K, V]):
                     self._values.update(fresh)
                     while len(self._values) > self._most:
                         self._values.popitem(last=False)
+            found = _of(asked, found)
         return found
+
+
+def _of(keys: Sequence[K], values: Mapping[K, V]) -> dict[K, V]:
+    return {key: values[key] for key in keys if key in values}
