@@ -24,7 +24,7 @@ from duplicate_copies import ALTERATIONS, write_copies
 
 from cbir.gallery import Gallery
 from cbir.reranking import ensure_descriptors
-from cbir.similarity.picture import LITTLE_BYTES
+from cbir.similarity.picture import LITTLE_BYTES, SIDE
 from cbir.storage.rows import DescriptorRow
 
 CBIR = Path(sys.executable).with_name("cbir")
@@ -147,6 +147,8 @@ def describe(gallery: Gallery, count: int, real: np.ndarray) -> list[tuple[int, 
         share = rng.uniform(0.3, 0.7, (size, 1)).astype(np.float32)
         one, other = real[rng.integers(0, len(real), (2, size))].astype(np.float32)
         mixed = share * one + (1 - share) * other[:, ::-1]
+        # Shifted at random: two mixtures of the same pictures are then no copies of one another.
+        mixed[:, : SIDE * SIDE] = shifted(mixed[:, : SIDE * SIDE], rng)
         order = rng.permutation(size)
         places, twins = order[: int(PLANTED * size)], order[-int(PLANTED * size) :]
         mixed[places] = mixed[twins]
@@ -158,6 +160,16 @@ def describe(gallery: Gallery, count: int, real: np.ndarray) -> list[tuple[int, 
         ]
         gallery.catalog.write_descriptors("phash", rows)
     return planted
+
+
+def shifted(greys: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Grey pictures (N, SIDE²), each moved round its edges by a number of pixels of its own."""
+    along = np.arange(SIDE)
+    down, right = rng.integers(0, SIDE, (2, len(greys), 1))
+    rows, columns = (along + down) % SIDE, (along + right) % SIDE
+    planes = greys.reshape(-1, SIDE, SIDE)
+    moved = planes[np.arange(len(greys))[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return moved.reshape(greys.shape)
 
 
 def index(source: Path, gallery: Path) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from cbir.config import available_cores
 from cbir.gallery import Gallery
 from cbir.recommendation.choice import first_of_each, mmr
 from cbir.recommendation.items import Codes, Items, load_items, load_vectors
@@ -18,10 +15,10 @@ from cbir.recommendation.rules import Rules
 from cbir.storage.neighbours import (
     MANY,
     RESCORED,
-    THREADS,
     Leading,
     Rows,
     block_rows,
+    in_order,
     leading_directions,
     top,
 )
@@ -86,14 +83,8 @@ class Recommender:
 
     def blocks(self, numbers: Iterable[int] | None = None) -> Iterator[Block]:
         """Blocks of items in the order of ids; only those of these numbers, if given."""
-        with ThreadPoolExecutor(min(THREADS, available_cores())) as pool:
-            running: deque[Future[Block]] = deque()
-            for number in range(block_count(len(self.items))) if numbers is None else numbers:
-                running.append(pool.submit(self.block, number))
-                if len(running) > THREADS:
-                    yield running.popleft().result()
-            while running:
-                yield running.popleft().result()
+        asked = range(block_count(len(self.items))) if numbers is None else numbers
+        return in_order(self.block, asked)
 
     def block(self, number: int) -> Block:
         """The recommendations for one block of items."""

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from cbir.config import available_cores
 from cbir.storage.vectors import Vectors
 
-__all__ = ["MANY", "Leading", "all_nearest", "leading_directions", "nearest", "top"]
+__all__ = ["MANY", "Leading", "all_nearest", "in_order", "leading_directions", "nearest", "top"]
 
 Rows = npt.NDArray[np.int64]
+T = TypeVar("T")
+Done = TypeVar("Done")
 
 STRIDE = 32
 SAMPLE = 4096
@@ -26,6 +30,10 @@ WORTH = 2
 RECALL = 0.99
 BLOCK_BYTES = 48_000_000
 """Of similarities held at once, by each thread."""
+
+CANDIDATES = 128
+"""At least so many are compared in all dimensions: with fewer no first pass may hold the nearest,
+and all vectors would be compared with all."""
 
 MANY = 10_000
 """Among fewer vectors every one is compared in all dimensions at once."""
@@ -88,7 +96,7 @@ def all_nearest(vectors: Vectors, k: int) -> Iterator[tuple[int, Rows, Vectors]]
     k = min(k, count - 1)
     if k < 1:
         return
-    candidates = max(32, 4 * k)
+    candidates = max(CANDIDATES, 4 * k)
     leading = leading_directions(vectors, k + 1, candidates) if count > MANY else None
     size = block_rows(count)
 
@@ -110,10 +118,17 @@ def all_nearest(vectors: Vectors, k: int) -> Iterator[tuple[int, Rows, Vectors]]
             np.take_along_axis(products, order, axis=1),
         )
 
-    with ThreadPoolExecutor(min(THREADS, available_cores())) as pool:
-        running: deque[Future[tuple[int, Rows, Vectors]]] = deque()
-        for start in range(0, count, size):
-            running.append(pool.submit(block, start))
+    yield from in_order(block, range(0, count, size))
+
+
+def in_order(work: Callable[[T], Done], items: Iterable[T]) -> Iterator[Done]:
+    """What `work` makes of each item, in their order, by a few threads; few are under way."""
+    # Each thread multiplies by itself: matrix products of several threads wait for one another.
+    limits = threadpool_limits(1, "blas")
+    with limits, ThreadPoolExecutor(min(THREADS, available_cores())) as pool:
+        running: deque[Future[Done]] = deque()
+        for item in items:
+            running.append(pool.submit(work, item))
             if len(running) > THREADS:
                 yield running.popleft().result()
         while running:
