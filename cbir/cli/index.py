@@ -84,7 +84,7 @@ def index(
         ),
     ] = None,
     descriptors: Annotated[
-        Optional[Literal["sift", "orb", "grey", "phash"]],  # noqa: UP045
+        Optional[Literal["sift", "orb", "grey", "colour", "phash"]],  # noqa: UP045
         typer.Option(help="Prepare --rerank, too; grey is for ssim, phash for duplicates."),
     ] = None,
     retry_failed: Annotated[
