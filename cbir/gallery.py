@@ -162,7 +162,7 @@ class Gallery:
             raise ValueError(f"queries of shape {queries.shape}, not (Q, {self.spec.dim})")
         index = self.index()
         among = None if where is None else self.catalog.matching(where)
-        return index.search(index.project(queries), k, among=among, exact=exact)
+        return index.search(queries, k, among=among, exact=exact, projected=False)
 
     def project(self, embeddings: Vectors) -> Vectors:
         """Embeddings (N, D) as the gallery compares them (N, d): centred and whitened, if so."""

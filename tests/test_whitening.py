@@ -1,3 +1,5 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from terminal import cbir
 from cbir import Gallery, Retriever, index_images, resolve_spec, verify_gallery
 from cbir.config import Whitening
 from cbir.errors import GalleryError, SpecMismatchError
+from cbir.retrieval.confidence import scale_of
 from cbir.storage.projection import Projection, fit
 
 COUNT = 60
@@ -23,6 +26,28 @@ def many(tmp_path: Path, gallery: Gallery) -> Gallery:
         picture(32, 32, seed=number).save(folder / f"{number:02d}.png")
     index_images(folder, gallery)
     return gallery
+
+
+def test_searches_go_on_while_another_process_whitens(many: Gallery) -> None:
+    many.follows = True
+    many.catch_up()
+    query, done, searched = many.embedding(7)[None], threading.Event(), []
+
+    def search() -> None:
+        while not done.is_set():
+            found = many.search(query, 1)
+            searched.append((int(found.ids[0, 0]), round(float(found.similarities[0, 0]), 2)))
+            assert scale_of(many, query) is not None
+
+    with Gallery.open(many.path) as other, ThreadPoolExecutor(2) as pool:
+        searching = [pool.submit(search) for _ in range(2)]
+        for dims in [4, None, 9] * 5:
+            other.whiten(None if dims is None else Whitening(dims=dims))
+            many.catch_up()
+        done.set()
+        for one in searching:
+            one.result()
+    assert set(searched) == {(7, 1.0)}
 
 
 def vectors(count: int = 200, dim: int = 8) -> np.ndarray:

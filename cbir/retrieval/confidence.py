@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,9 +100,14 @@ class Scale:
 
     def reached(self, expected: float) -> float:
         """The least similarity that no more than so many unrelated images are expected to have."""
-        nearness = (expected / (TAIL * self.count)) ** (1 / DECAY)
-        # As an index gives similarities: rounded alike, both sides of a cut-off agree.
-        return float(np.float32(1 + ROUNDING - nearness * (1 - self.level + ROUNDING)))
+        return _reached(self, expected)
+
+
+@lru_cache(maxsize=16)  # the same two for every hit of a search
+def _reached(scale: Scale, expected: float) -> float:
+    nearness = (expected / (TAIL * scale.count)) ** (1 / DECAY)
+    # As an index gives similarities: rounded alike, both sides of a cut-off agree.
+    return float(np.float32(1 + ROUNDING - nearness * (1 - scale.level + ROUNDING)))
 
 
 def scale_of(gallery: Gallery, towards: Vectors) -> Scale | None:
@@ -112,8 +118,7 @@ def scale_of(gallery: Gallery, towards: Vectors) -> Scale | None:
     background = gallery.background()
     if background.count < MIN_IMAGES:
         return None
-    # Not by BLAS, which would wake every core for a third of a millisecond of work.
-    similarities = np.einsum("vd,sd->vs", gallery.project(towards), background.vectors)
+    similarities = background.similarities(towards)
     rank = int((1 - TAIL) * similarities.shape[1])
     level = float(np.partition(similarities, rank, axis=1)[:, rank].max())
     chances = len(towards) * (1 + len(gallery.config.regions))

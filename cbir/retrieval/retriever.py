@@ -152,11 +152,11 @@ class Retriever:
                 rerank, self._query_images(wanted, towards[:: 1 + len(parts)], crop), hits
             )
             timings["rerank"] = 1000 * (time.perf_counter() - searched)
-        page = [replace(hit, rank=rank) for rank, hit in enumerate(hits, 1)][offset : offset + k]
+            hits = [replace(hit, rank=rank) for rank, hit in enumerate(hits, 1)]
         timings["total"] = 1000 * (time.perf_counter() - started)
         return SearchResult(
             name_of_all(wanted, unwanted, crop=crop),
-            tuple(page),
+            tuple(hits[offset : offset + k]),
             timings,
             judged,
             None if scale is None else any(is_match(hit) for hit in hits),
@@ -182,12 +182,14 @@ class Retriever:
 
         Whole images of the gallery have theirs already.
         """
+        empty = np.empty((0, self.gallery.spec.dim), np.float32)
+        if not images:
+            return empty
         rows: dict[int, Vectors] = {}
         stored = [one for one in images if isinstance(one, int)] if crop is None else []
         found = self.gallery.catalog.embeddings(stored) if stored else {}
         if missing := [one for one in stored if one not in found]:
             raise NotFoundError(f"no image {missing[0]} in {self.gallery.path}")
-        empty = np.empty((0, self.gallery.spec.dim), np.float32)
         for place, one in enumerate(images):
             if crop is None and isinstance(one, int):
                 own = self.gallery.catalog.region_embeddings(one) if parts else empty

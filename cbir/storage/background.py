@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from cbir.storage.projection import Projection
 from cbir.storage.vectors import Ids, Vectors
 
 SIZE = 1000
@@ -23,6 +24,27 @@ class Background:
     """How many images the gallery had then."""
     vectors: Vectors
     """(S, d) unit vectors."""
+    projection: Projection | None
+    """By which they were projected; None where they are as the network gave them."""
+
+    def similarities(self, embeddings: Vectors) -> Vectors:
+        """Embeddings as the network gives them (V, D) → (V, S), by the calling thread alone.
+
+        BLAS would wake every core for a fraction of a millisecond of work, and wait for them.
+        """
+        import faiss
+
+        projected = embeddings if self.projection is None else self.projection.apply(embeddings)
+        queries = np.ascontiguousarray(projected, np.float32)
+        if queries.shape[1] != self.vectors.shape[1]:  # FAISS does not look
+            raise ValueError(f"queries of shape {queries.shape}, not (V, {self.vectors.shape[1]})")
+        found = np.empty((len(queries), len(self.vectors)), np.float32)
+        ours = faiss.swig_ptr(self.vectors)
+        for query, row in zip(queries, found, strict=True):
+            faiss.fvec_inner_products_ny(
+                faiss.swig_ptr(row), faiss.swig_ptr(query), ours, len(query), len(row)
+            )
+        return found
 
 
 class Drawable(Protocol):
@@ -35,6 +57,9 @@ class Drawable(Protocol):
     @property
     def generation(self) -> int: ...
 
+    @property
+    def projection(self) -> Projection | None: ...
+
 
 def draw(index: Drawable) -> Background:
     """Up to 1000 images of an index, the same for the same images: some 10 ms of 100,000.
@@ -43,16 +68,23 @@ def draw(index: Drawable) -> Background:
     most, so that what is measured on them stays nearly the same while a gallery grows.
     """
     for attempt in range(3):
-        generation, ids = index.generation, index.ids()
+        generation, projection, ids = index.generation, index.projection, index.ids()
         drawn = ids
         if len(ids) > SIZE:
             drawn = np.sort(ids[np.argpartition(_scattered(ids), SIZE)[:SIZE]])
         try:
-            return Background(generation, len(ids), index.vectors(drawn))
-        except KeyError:  # another thread removes images meanwhile
+            vectors = np.ascontiguousarray(index.vectors(drawn), np.float32)
+        except KeyError:  # another thread removes images meanwhile, as one may project them anew
             if attempt == 2:
                 raise
+            continue
+        if _same(index.projection, projection) or attempt == 2:
+            return Background(generation, len(ids), vectors, projection)
     raise AssertionError("unreachable")
+
+
+def _same(one: Projection | None, other: Projection | None) -> bool:
+    return one is other or (one is not None and other is not None and one.digest == other.digest)
 
 
 def _scattered(ids: Ids) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -54,8 +55,17 @@ class BuiltIndex(Protocol):
         """The vectors under these ids: (N,) → (N, D). Raises KeyError for others."""
         ...
 
-    def save(self, folder: Path, current: IndexHeader | None) -> Mapping[str, Part]:
-        """Write what is not yet in the folder, whose state is `current`. Raises OSError."""
+    def save(
+        self,
+        folder: Path,
+        current: IndexHeader | None,
+        *,
+        searching: AbstractContextManager[object],
+    ) -> Mapping[str, Part]:
+        """Write what is not yet in the folder, whose state is `current`. Raises OSError.
+
+        Searches go on meanwhile; their lock `searching` is taken where one must not see half.
+        """
         ...
 
     def close(self) -> None:

@@ -39,6 +39,7 @@ from cbir.storage.field_values import (
     known_fields,
     values_of,
 )
+from cbir.storage.kept import Commits, Kept
 from cbir.storage.migrations import migrate
 from cbir.storage.projection import Projection
 from cbir.storage.rows import (
@@ -71,6 +72,10 @@ from cbir.types import FailedImage, ImageRecord
 ROWS_PER_PAGE = 10_000
 """Rows read at once where all of them are."""
 
+KEPT_RECORDS = 8192
+KEPT_NUMBERS = 4_000_000
+"""Of embeddings: 3,100 of 1280 dimensions, 16 MB."""
+
 
 class Catalog:
     """The SQL side of a gallery. Safe to use from several threads and processes."""
@@ -79,6 +84,11 @@ class Catalog:
         self._engine = engine
         self.gallery_id = gallery_id
         self.config = config
+        self._commits = Commits(engine)
+        self._generations = Kept(self._commits, self._read_generation, most=2)
+        self._records = Kept(self._commits, self._read_records, most=KEPT_RECORDS)
+        most = KEPT_NUMBERS // config.spec.dim
+        self._embeddings = Kept(self._commits, self._read_embeddings, most=most)
 
     @classmethod
     def create(cls, url: str | URL, config: GalleryConfig) -> Catalog:
@@ -122,6 +132,7 @@ class Catalog:
         return cls(engine, row.gallery_id, GalleryConfig.from_json(row.config))
 
     def close(self) -> None:
+        self._commits.close()
         self._engine.dispose()
 
     # Reading
@@ -133,8 +144,7 @@ class Catalog:
 
     def generation(self) -> int:
         """The number of the last committed transaction."""
-        with reading(self._engine) as connection:
-            return int(connection.execute(select(state.c.generation)).scalar_one())
+        return self._generations.get([None])[None]
 
     def count_matching(self, where: Filter) -> int:
         """How many images match a filter. Raises FilterError."""
@@ -236,12 +246,7 @@ class Catalog:
 
     def records(self, ids: Iterable[int]) -> dict[int, ImageRecord]:
         """The images with these ids, by id; those that are gone are absent."""
-        with reading(self._engine) as connection:
-            return {
-                row.id: _record(row)
-                for part in parts(list(ids))
-                for row in connection.execute(_RECORDS, {"ids": part})
-            }
+        return self._records.get(ids)
 
     def find(self, uri: str) -> ImageRecord | None:
         """The image with this key or, failing that, the first one with this URI."""
@@ -268,12 +273,7 @@ class Catalog:
 
     def embeddings(self, ids: Sequence[int]) -> dict[int, Vectors]:
         """The stored embeddings of these images, (D,) float32 of unit norm, by id."""
-        with reading(self._engine) as connection:
-            rows = [
-                row for part in parts(ids) for row in connection.execute(_EMBEDDINGS, {"ids": part})
-            ]
-        vectors = decode([row.vector for row in rows], self.config.spec.dim)
-        return {row.image_id: vector for row, vector in zip(rows, vectors, strict=True)}
+        return self._embeddings.get(ids)
 
     def region_embeddings(self, image_id: int) -> Vectors:
         """The stored embeddings of one image's regions, in their order: (R, D); none: (0, D)."""
@@ -387,6 +387,31 @@ class Catalog:
                 for i in connection.execute(odd).scalars()
             ]
         return problems
+
+    def _read_generation(self, keys: Sequence[None]) -> dict[None, int]:
+        with reading(self._engine) as connection:
+            generation = int(connection.execute(select(state.c.generation)).scalar_one())
+        return dict.fromkeys(keys, generation)
+
+    def _read_records(self, ids: Sequence[int]) -> dict[int, ImageRecord]:
+        with reading(self._engine) as connection:
+            return {
+                row.id: _record(row)
+                for part in parts(ids)
+                for row in connection.execute(_RECORDS, {"ids": part})
+            }
+
+    def _read_embeddings(self, ids: Sequence[int]) -> dict[int, Vectors]:
+        with reading(self._engine) as connection:
+            rows = [
+                row for part in parts(ids) for row in connection.execute(_EMBEDDINGS, {"ids": part})
+            ]
+        vectors = decode([row.vector for row in rows], self.config.spec.dim)
+        # Each by itself: one that is kept must not keep all that were read with it.
+        found = {row.image_id: vector.copy() for row, vector in zip(rows, vectors, strict=True)}
+        for vector in found.values():
+            vector.flags.writeable = False  # shared by all who ask
+        return found
 
     # Writing
 

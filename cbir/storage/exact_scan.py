@@ -33,17 +33,25 @@ class ExactScan:
 
     def project(self, embeddings: Vectors) -> Vectors:
         """Embeddings as the network gives them (N, D) → as the gallery compares them (N, d)."""
-        projection = self._projection()
+        projection = self.projection
         return embeddings if projection is None else projection.apply(embeddings)
 
     def search(
-        self, queries: Vectors, k: int, *, among: Ids | None = None, exact: bool = False
+        self,
+        queries: Vectors,
+        k: int,
+        *,
+        among: Ids | None = None,
+        exact: bool = False,
+        projected: bool = True,
     ) -> Candidates:
         """(Q, d) projected vectors → the k nearest of each, equal ones by ascending id."""
         similarities = np.full((len(queries), k), -np.inf, dtype=np.float32)
         ids = np.full((len(queries), k), -1, dtype=np.int64)
         with self._catalog.snapshot() as snapshot:
             _, projection = snapshot.projection
+            if projection is not None and not projected:
+                queries = projection.apply(queries)
             for page, vectors in snapshot.changed_since(0):
                 if among is not None:
                     kept = np.isin(page, among)
@@ -75,6 +83,8 @@ class ExactScan:
     def close(self) -> None:
         """There is nothing to let go of."""
 
-    def _projection(self) -> Projection | None:
+    @property
+    def projection(self) -> Projection | None:
+        """How embeddings are compared; None where they stay as they are."""
         with self._catalog.snapshot() as snapshot:
             return snapshot.projection[1]

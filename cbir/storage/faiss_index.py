@@ -79,18 +79,20 @@ class FaissIndex:
                 if anew or not self._apply(rows, snapshot.generation):
                     self._build(rows, digest, projection)
                 self._generation = snapshot.generation
-            if isinstance(self._index, FaissBuilt):  # only read by that, as by a search
-                self._save(catalog.gallery_id)
-            else:
-                with self._lock:
-                    self._save(catalog.gallery_id)
+            self._save(catalog.gallery_id)
 
     def project(self, embeddings: Vectors) -> Vectors:
         """Embeddings as the network gives them (N, D) → as this index compares them (N, d)."""
         return embeddings if self._projection is None else self._projection.apply(embeddings)
 
     def search(
-        self, queries: Vectors, k: int, *, among: Ids | None = None, exact: bool = False
+        self,
+        queries: Vectors,
+        k: int,
+        *,
+        among: Ids | None = None,
+        exact: bool = False,
+        projected: bool = True,
     ) -> Candidates:
         """(Q, d) projected vectors → the k nearest of each, equal ones by ascending id.
 
@@ -100,13 +102,14 @@ class FaissIndex:
         ids = np.full((len(queries), k), -1, dtype=np.int64)
         similarities = np.full((len(queries), k), -np.inf, dtype=np.float32)
         if found > 0:
-            queries = np.ascontiguousarray(queries, dtype=np.float32)
             # Of the calling thread; more than there are queries would only wait for each other.
             many = len(queries) > 1
             faiss.omp_set_num_threads(min(len(queries), available_cores()) if many else 1)
             with self._lock:
                 assert self._index is not None  # it has images
-                scores, rows = self._index.search(queries, found, among=among, exact=exact)
+                compared = queries if projected else self.project(queries)
+                compared = np.ascontiguousarray(compared, dtype=np.float32)
+                scores, rows = self._index.search(compared, found, among=among, exact=exact)
             scores = np.where(rows >= 0, scores, -np.inf)
             order = np.lexsort((rows, -scores), axis=1)
             ids[:, :found] = np.take_along_axis(rows, order, axis=1)
@@ -122,6 +125,11 @@ class FaissIndex:
             return np.empty((0, self._dim if self._index is None else self._index.dim), np.float32)
         with self._lock:
             return self._index.vectors(ids)
+
+    @property
+    def projection(self) -> Projection | None:
+        """How embeddings become what this index holds; None where they stay as they are."""
+        return self._projection
 
     @property
     def generation(self) -> int:
@@ -213,7 +221,7 @@ class FaissIndex:
                     count=self.count(),
                     built_count=self._built_count,
                     projection=self._digest,
-                    parts=self._index.save(self._folder, current),
+                    parts=self._index.save(self._folder, current, searching=self._lock),
                 )
                 index_file.save_header(self._folder, header)
         except OSError as error:

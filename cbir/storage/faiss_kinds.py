@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, cast
 
@@ -100,7 +101,13 @@ class FaissBuilt:
         except RuntimeError as error:
             raise KeyError("not all of these images are in the index") from error
 
-    def save(self, folder: Path, current: IndexHeader | None) -> Mapping[str, Part]:
+    def save(
+        self,
+        folder: Path,
+        current: IndexHeader | None,
+        *,
+        searching: AbstractContextManager[object],
+    ) -> Mapping[str, Part]:
         data = faiss.serialize_index(self._index)
         return {"index": index_file.write_part(folder, "index", ".faiss", data)}
 

@@ -47,19 +47,27 @@ class RegionIndex:
         return self._whole.project(embeddings)
 
     def search(
-        self, queries: Vectors, k: int, *, among: Ids | None = None, exact: bool = False
+        self,
+        queries: Vectors,
+        k: int,
+        *,
+        among: Ids | None = None,
+        exact: bool = False,
+        projected: bool = True,
     ) -> Candidates:
         """(Q, d) projected vectors → the k nearest images of each, and what of them is so near."""
         rows = None if among is None else region_rows(among, self._each)
         total = self._parts.count() if rows is None else min(len(rows), self._parts.count())
-        wholes = self._whole.search(queries, k, among=among, exact=exact)
+        wholes = self._whole.search(queries, k, among=among, exact=exact, projected=projected)
         ids, similarities = wholes.ids.copy(), wholes.similarities.copy()
         regions = np.zeros_like(ids)
         size = max(1, PAIRS_AT_ONCE // max(1, min(total, self._each * k)))
         for start in range(0, len(queries) if total else 0, size):
             own, ask = slice(start, start + size), min(total, REGIONS_PER_HIT * k)
             while True:
-                found = self._parts.search(queries[own], ask, among=rows, exact=exact)
+                found = self._parts.search(
+                    queries[own], ask, among=rows, exact=exact, projected=projected
+                )
                 best, scores, numbers = _merged(wholes.ids[own], wholes.similarities[own], found)
                 # A region farther than the last of k images changes nothing any more.
                 if ask >= total or (found.similarities[:, -1] <= scores[:, -1]).all():

@@ -6,6 +6,7 @@ import mmap
 import os
 import zlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -89,8 +90,12 @@ class RowFile:
         other._tail_rows += self._tail_rows
         return other
 
-    def flush(self) -> None:
-        """Write what is in memory behind the rows of the file, synced. Raises OSError."""
+    def flush(self, *, readers: AbstractContextManager[object] | None = None) -> None:
+        """Write what is in memory behind the rows of the file, synced. Raises OSError.
+
+        Others may look rows up meanwhile, if they hold the lock `readers`: it is taken for the
+        moment in which what was in memory becomes part of the file.
+        """
         before = len(self._mapped)
         if self._tail_rows == 0 and self.path.exists():
             return
@@ -103,8 +108,9 @@ class RowFile:
             file.flush()
             os.fsync(file.fileno())
         after = len(self)
-        self._tail, self._tail_rows = [], 0
-        self._remap(after)
+        with readers or nullcontext():
+            self._remap(after)
+            self._tail, self._tail_rows = [], 0
         whole = before * self._row_bytes // BLOCK_BYTES
         count = -(-after * self._row_bytes // BLOCK_BYTES)
         fresh = [self._checksum(i) for i in range(whole, count)]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -147,15 +148,23 @@ class ScanIndex:
             raise KeyError("not all of these images are in the index")
         return self._rows.take(rows)
 
-    def save(self, folder: Path, current: IndexHeader | None) -> Mapping[str, Part]:
+    def save(
+        self,
+        folder: Path,
+        current: IndexHeader | None,
+        *,
+        searching: AbstractContextManager[object],
+    ) -> Mapping[str, Part]:
         there = None if current is None else current.parts.get("rows")
         name = self._rows.path.name
         ours = there is not None and (there.file, there.size) == (name, self._rows.flushed_bytes)
         if not ours and not name.startswith(index_file.BUILDING):
             # Another process has appended to the file, or put another in its place.
-            self._rows = self._rows.copy(folder / index_file.new_name("rows", ".f16"))
+            copied = self._rows.copy(folder / index_file.new_name("rows", ".f16"))
+            with searching:
+                self._rows = copied
             name = self._rows.path.name
-        self._rows.flush()
+        self._rows.flush(readers=searching)
         if name.startswith(index_file.BUILDING):
             name = index_file.new_name("rows", ".f16")
             self._rows.rename(folder / name)

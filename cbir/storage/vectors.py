@@ -37,12 +37,20 @@ class VectorIndex(Protocol):
         ...
 
     def search(
-        self, queries: Vectors, k: int, *, among: Ids | None = None, exact: bool = False
+        self,
+        queries: Vectors,
+        k: int,
+        *,
+        among: Ids | None = None,
+        exact: bool = False,
+        projected: bool = True,
     ) -> Candidates:
         """(Q, d) projected vectors → the k nearest of each; `exact` scans every vector.
 
         `among` (N,), ascending, are the only images that may be found; all k of them are found
         where there are so many. Ids that the index does not hold are none of its own.
+        Queries that are not `projected` (Q, D) are projected as the vectors they are compared
+        with were, also while another thread has the index built anew.
         """
         ...
 

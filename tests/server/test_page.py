@@ -186,7 +186,7 @@ def test_results_can_be_marked_and_searched_with(page: Any, tmp_path: Path) -> N
     page.focus("#grid .face")
     page.keyboard.press("w")
     page.wait_for_url("**q=upload*q=id*")
-    assert "and like" in page.inner_text("#query")
+    page.locator("#query", has_text="and like").wait_for()  # drawn after the address changes
     page.click("[aria-label^='Leave out']")
     page.wait_for_url(lambda url: "id%3A" not in url)
 

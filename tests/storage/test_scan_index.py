@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,28 @@ def test_adding_appends_to_the_file(catalog: Catalog, folder: Path) -> None:
     again = opened(folder, catalog)
     for one in (index, again):
         assert one.search(clustered(10, 2), 1).ids[:, 0].tolist() == list(range(4001, 4011))
+
+
+def test_searches_go_on_while_it_is_saved(
+    catalog: Catalog, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(catalog, clustered(COUNT, 1))
+    index, added = opened(folder, catalog), clustered(10, 2)
+    fill(catalog, added, start=COUNT)
+    pool, found, sync = ThreadPoolExecutor(1), [], os.fsync
+
+    def search_and_sync(file: int) -> None:
+        answer = pool.submit(index.search, added, 1).result(timeout=5)
+        found.append(answer.ids[:, 0].tolist())
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", search_and_sync)
+    index.catch_up(catalog)
+    monkeypatch.undo()
+    pool.shutdown()
+    assert len(found) > 2
+    assert all(ids == list(range(4001, 4011)) for ids in found)
+    assert opened(folder, catalog).search(added, 1).ids[:, 0].tolist() == found[0]
 
 
 def test_what_was_removed_is_gone_at_once_and_after_reopening(
