@@ -17,7 +17,7 @@ Shape = tuple[LocalFeatures, Pixels]
 """Keypoints, and the whole in little."""
 
 KEPT = 1024
-"""Images whose descriptors stay in memory: 100 MB."""
+"""Images whose descriptors stay in memory: 120 MB."""
 
 
 def shape_of(data: bytes) -> Shape:

@@ -72,18 +72,20 @@ class Descriptor(Generic[T]):
         return self.make(np.asarray(open_rgb(data, max_side=self.side), np.uint8))
 
 
-def _grey(image: Pixels) -> Pixels:
-    """(H, W, 3) → (96, 96) grey, the whole image squashed."""
-    cv2 = opencv()
+def _squashed(image: Pixels) -> Pixels:
+    """The whole image at (96, 96)."""
     size = GREY_SIDE, GREY_SIDE
-    return np.asarray(cv2.resize(to_grey(image), size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(opencv().resize(image, size, interpolation=opencv().INTER_AREA), np.uint8)
+
+
+def _grey(image: Pixels) -> Pixels:
+    """(H, W, 3) → (96, 96)."""
+    return _squashed(to_grey(image))
 
 
 def _colour(image: Pixels) -> Pixels:
-    """(H, W, 3) → (96, 96, 3), the whole image squashed."""
-    cv2 = opencv()
-    size = GREY_SIDE, GREY_SIDE
-    return np.asarray(cv2.resize(to_rgb(image), size, interpolation=cv2.INTER_AREA), np.uint8)
+    """(H, W, 3) → (96, 96, 3)."""
+    return _squashed(to_rgb(image))
 
 
 def _decode_colour(data: bytes) -> Pixels:
