@@ -84,8 +84,8 @@ def index(
         ),
     ] = None,
     descriptors: Annotated[
-        Optional[Literal["sift", "orb", "grey", "phash"]],  # noqa: UP045
-        typer.Option(help="Prepare --rerank, too; grey is for ssim, phash for duplicates."),
+        Optional[Literal["sift", "orb", "grey", "colour", "phash"]],  # noqa: UP045
+        typer.Option(help="For --rerank, too; grey is for ssim, phash and colour for duplicates."),
     ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try unreadable images again at once.")

@@ -8,21 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from cbir.config import available_cores
 from cbir.duplicates.parts import Aligned, align
 from cbir.gallery import Gallery
-from cbir.reranking.descriptors import GREY, SIFT, descriptors_of
+from cbir.reranking.descriptors import COLOUR, SIFT, descriptors_of
 from cbir.similarity import LocalFeatures, Pixels
 
 __all__ = ["Shape", "Verifier", "shape_of"]
 
 Shape = tuple[LocalFeatures, Pixels]
-"""Keypoints, and the whole in grey."""
+"""Keypoints, and the whole in little."""
 
 KEPT = 1024
-"""Images whose descriptors stay in memory: 100 MB."""
+"""Images whose descriptors stay in memory: 120 MB."""
 
 
 def shape_of(data: bytes) -> Shape:
     """What `align` takes, of an encoded image. Raises ImageError."""
-    return SIFT.describe(data), GREY.describe(data)
+    return SIFT.describe(data), COLOUR.describe(data)
 
 
 class Verifier:
@@ -60,7 +60,7 @@ class Verifier:
         if not missing:
             return
         points = descriptors_of(self._gallery, SIFT, missing)
-        greys = descriptors_of(self._gallery, GREY, missing)
-        self.failed |= points.failed | greys.failed
-        for image_id in points.found.keys() & greys.found.keys():
-            self._kept[image_id] = points.found[image_id], greys.found[image_id]
+        colours = descriptors_of(self._gallery, COLOUR, missing)
+        self.failed |= points.failed | colours.failed
+        for image_id in points.found.keys() & colours.found.keys():
+            self._kept[image_id] = points.found[image_id], colours.found[image_id]

@@ -21,6 +21,7 @@ from cbir.errors import CbirError, GalleryError, ImageError
 from cbir.gallery import Gallery
 from cbir.images import open_rgb
 from cbir.similarity import LocalFeatures, Pixels, extract, to_grey
+from cbir.similarity.arrays import to_rgb
 from cbir.similarity.keypoints import EXTRACTION_SIDE
 from cbir.similarity.opencv import opencv
 from cbir.similarity.picture import LITTLE_BYTES, Littles, little
@@ -29,6 +30,7 @@ from cbir.storage.rows import DescriptorRow
 from cbir.types import FailedImage, ImageRecord
 
 __all__ = [
+    "COLOUR",
     "GREY",
     "LITTLE",
     "ORB",
@@ -70,11 +72,24 @@ class Descriptor(Generic[T]):
         return self.make(np.asarray(open_rgb(data, max_side=self.side), np.uint8))
 
 
-def _grey(image: Pixels) -> Pixels:
-    """(H, W, 3) → (96, 96) grey, the whole image squashed."""
-    cv2 = opencv()
+def _squashed(image: Pixels) -> Pixels:
+    """The whole image at (96, 96)."""
     size = GREY_SIDE, GREY_SIDE
-    return np.asarray(cv2.resize(to_grey(image), size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(opencv().resize(image, size, interpolation=opencv().INTER_AREA), np.uint8)
+
+
+def _grey(image: Pixels) -> Pixels:
+    """(H, W, 3) → (96, 96)."""
+    return _squashed(to_grey(image))
+
+
+def _colour(image: Pixels) -> Pixels:
+    """(H, W, 3) → (96, 96, 3)."""
+    return _squashed(to_rgb(image))
+
+
+def _decode_colour(data: bytes) -> Pixels:
+    return np.frombuffer(data, np.uint8).reshape(GREY_SIDE, GREY_SIDE, 3)
 
 
 def _decode_grey(data: bytes) -> Pixels:
@@ -94,14 +109,19 @@ ORB = Descriptor(
 GREY: Descriptor[Pixels] = Descriptor(
     "grey", _grey, np.ndarray.tobytes, _decode_grey, side=2 * GREY_SIDE
 )
+COLOUR: Descriptor[Pixels] = Descriptor(
+    "colour", _colour, np.ndarray.tobytes, _decode_colour, side=2 * GREY_SIDE
+)
 
 LITTLE: Descriptor[Littles] = Descriptor(
     "phash", little, np.ndarray.tobytes, _decode_little, side=LITTLE_SIDE
 )
 
-DESCRIPTORS: dict[str, Descriptor[Any]] = {kind.method: kind for kind in (SIFT, ORB, GREY, LITTLE)}
+DESCRIPTORS: dict[str, Descriptor[Any]] = {
+    kind.method: kind for kind in (SIFT, ORB, GREY, COLOUR, LITTLE)
+}
 """By method: what a gallery can keep of its images. SSIM compares the `grey` ones, the search for
-duplicates those called `phash`."""
+duplicates those called `phash`, and its verification `sift` and `colour`."""
 
 
 @dataclass(slots=True)
@@ -147,8 +167,8 @@ def ensure_descriptors(
 
     Of all images, or those of `ids`. Committed every 64 images: interrupted at any point, the
     next call goes on from there. `progress` is called with how many were dealt with so far, of
-    the `Catalog.without_descriptors`. Raises CbirError for an unknown method (there are sift, orb
-    and grey), GalleryError when the gallery cannot be written to.
+    the `Catalog.without_descriptors`. Raises CbirError for an unknown method (there are sift, orb,
+    grey, colour and phash), GalleryError when the gallery cannot be written to.
     """
     if method not in DESCRIPTORS:
         raise CbirError(f"no descriptors {method!r}; there are {', '.join(DESCRIPTORS)}")

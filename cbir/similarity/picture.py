@@ -21,13 +21,17 @@ __all__ = [
     "BITS",
     "FORMS",
     "LITTLE_BYTES",
+    "VARIANCE_FLOOR",
     "Agreement",
+    "Correlation",
     "Fingerprints",
+    "Floats",
     "Littles",
     "agreement",
     "fingerprints",
+    "limited_cast",
     "little",
-    "local_agreement",
+    "local_correlation",
     "nearest_form",
 ]
 
@@ -135,18 +139,37 @@ def agreement(first: Littles, second: Littles, form: int) -> Agreement:
     moved, recoloured = _seen(grey, form), _seen(colour, form)
     other, other_colour = _parts(second)
     everywhere = np.ones((SIDE, SIDE), bool)
-    mean, median = local_agreement(moved, other, everywhere, window=5)
+    mean, median = local_correlation(moved, other, everywhere, window=5).agreement()
     return Agreement(mean, median, _colour_difference(recoloured, other_colour))
 
 
-def local_agreement(
-    a: Floats, b: Floats, where: npt.NDArray[np.bool_], *, window: int
-) -> tuple[float, float]:
-    """Correlation of two grey images (H, W) within windows, its weighted mean and median.
+@dataclass(frozen=True, slots=True, eq=False)
+class Correlation:
+    """How two grey images go together within windows about each pixel: (H, W) each."""
 
-    Only windows of which most lies where `where` is true count, each by its contrast. (0, 0)
-    when there is none.
-    """
+    values: Floats
+    """From -1 to 1; 1 where there is nothing to be seen in either."""
+    variance_a: Floats
+    variance_b: Floats
+    counted: npt.NDArray[np.bool_]
+    """Windows of which most lies where the two were to be compared."""
+
+    def agreement(self) -> tuple[float, float]:
+        """Mean and median of those that count, each by its contrast; (0, 0) without any."""
+        if not self.counted.any():
+            return 0.0, 0.0
+        values = self.values[self.counted]
+        weights = np.sqrt(self.variance_a + self.variance_b + 1.0)[self.counted]
+        order = np.argsort(values)
+        cumulated = np.cumsum(weights[order])
+        middle = values[order][np.searchsorted(cumulated, cumulated[-1] / 2)]
+        return float((values * weights).sum() / cumulated[-1]), float(middle)
+
+
+def local_correlation(
+    a: Floats, b: Floats, where: npt.NDArray[np.bool_], *, window: int
+) -> Correlation:
+    """Correlation of two grey images (H, W) within windows, of what lies where `where` is true."""
     cv2 = opencv()
     mask = where.astype(np.float32)
     share = cv2.blur(mask, (window, window))
@@ -161,18 +184,9 @@ def local_agreement(
     variance_a = np.maximum(mean(a * a) - mean_a * mean_a, 0)
     variance_b = np.maximum(mean(b * b) - mean_b * mean_b, 0)
     covariance = mean(a * b) - mean_a * mean_b
-    local = (covariance + VARIANCE_FLOOR) / np.sqrt(
-        (variance_a + VARIANCE_FLOOR) * (variance_b + VARIANCE_FLOOR)
-    )
-    counted = (share > 0.6) & where
-    if not counted.any():
-        return 0.0, 0.0
-    values = local[counted]
-    weights = np.sqrt(variance_a + variance_b + 1.0)[counted]
-    order = np.argsort(values)
-    cumulated = np.cumsum(weights[order])
-    middle = values[order][np.searchsorted(cumulated, cumulated[-1] / 2)]
-    return float((values * weights).sum() / cumulated[-1]), float(middle)
+    product = (variance_a + VARIANCE_FLOOR) * (variance_b + VARIANCE_FLOOR)
+    local = np.asarray((covariance + VARIANCE_FLOOR) / np.sqrt(product), np.float32)
+    return Correlation(local, variance_a, variance_b, (share > 0.6) & where)
 
 
 def _parts(picture: Littles) -> tuple[Floats, Floats]:
@@ -235,5 +249,10 @@ def _colour_difference(a: Floats, b: Floats) -> float:
 def _gain(a: Floats, b: Floats) -> Floats:
     """What each channel of a is multiplied by to be like b: other light, but no other thing."""
     gain = (a * b).sum(axis=0) / np.maximum((a * a).sum(axis=0), 1)
+    return limited_cast(gain)
+
+
+def limited_cast(gain: Floats) -> Floats:
+    """The gain of each channel (3,), no further from that of all three than light takes it."""
     common = np.exp(np.log(np.maximum(gain, 1e-3)).mean())
     return np.asarray(np.clip(gain, common / MAX_CAST, common * MAX_CAST), np.float32)

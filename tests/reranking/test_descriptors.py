@@ -48,7 +48,7 @@ def test_a_second_search_describes_only_its_query(
     assert decoded == []
 
 
-@pytest.mark.parametrize("method", ["sift", "orb", "grey"])
+@pytest.mark.parametrize("method", ["sift", "orb", "grey", "colour"])
 def test_they_are_made_ahead_and_are_small(
     stocked: Gallery, decoded: list[int], method: str
 ) -> None:

@@ -11,7 +11,7 @@ from cbir.similarity.picture import (
     agreement,
     fingerprints,
     little,
-    local_agreement,
+    local_correlation,
     nearest_form,
 )
 
@@ -78,10 +78,10 @@ def test_what_lies_over_a_part_leaves_the_median() -> None:
     other = one.copy()
     other[20:30] = 255 - other[20:30]
     everywhere = np.ones(one.shape, bool)
-    mean, median = local_agreement(one, other, everywhere, window=5)
+    mean, median = local_correlation(one, other, everywhere, window=5).agreement()
     assert median > 0.99
     assert mean < 0.9
-    assert local_agreement(one, other, ~everywhere, window=5) == (0.0, 0.0)
+    assert local_correlation(one, other, ~everywhere, window=5).agreement() == (0.0, 0.0)
 
 
 def test_no_pictures_have_no_hashes() -> None:
