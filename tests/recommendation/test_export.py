@@ -163,15 +163,15 @@ def test_a_damaged_part_is_worked_out_again(tmp_path: Path) -> None:
 
 
 SLOWLY = """
-import sys, time
+import sys
 from cbir.recommendation import everything, export, Rules, export_recommendations
 from cbir.gallery import Gallery
 
 everything.BLOCK = export.BLOCK = 16
 print("started", flush=True)
 with Gallery.open(sys.argv[1]) as gallery:
-    slow = lambda done: time.sleep(0.02)
-    export_recommendations(gallery, sys.argv[2], Rules(k=4, diversity=0.3), progress=slow)
+    leave = lambda done: sys.stdin.readline()  # two blocks, and no more before the kill
+    export_recommendations(gallery, sys.argv[2], Rules(k=4, diversity=0.3), progress=leave)
 """
 
 
@@ -182,9 +182,14 @@ def test_runs_that_are_killed_end_in_the_same_file(tmp_path: Path) -> None:
     found, kills = [], 0
     for attempt in range(30):
         process = subprocess.Popen(
-            [sys.executable, "-c", SLOWLY, tmp_path / "g", out], stdout=subprocess.PIPE
+            [sys.executable, "-c", SLOWLY, tmp_path / "g", out],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
+        assert process.stdin is not None
         assert process.stdout is not None
+        process.stdin.write(b"\n\n")
+        process.stdin.flush()
         process.stdout.readline()
         # As soon as there is one more part than before, at some point behind it.
         while process.poll() is None and len(list(parts.glob("[0-9]*"))) <= len(found) // 2:
