@@ -90,14 +90,16 @@ def test_statements_of_a_search_do_not_depend_on_its_hits(
     folder: Path, gallery: Gallery, statements: list[str]
 ) -> None:
     index_images(folder, gallery)
-    retriever = Retriever(gallery)
     sent = []
-    for k in (1, 1, 6):
-        statements.clear()
-        assert len(retriever.search(folder / "even" / "0.png", k=k).hits) == k
-        sent.append(len(statements))
-    assert sent[1] == sent[2]
-    assert sent[2] <= 6
+    for k in (1, 6):
+        with Gallery.open(gallery.path) as opened:  # so that it keeps no rows yet
+            retriever = Retriever(opened)
+            retriever.warm_up()
+            statements.clear()
+            assert len(retriever.search(folder / "even" / "0.png", k=k).hits) == k
+            sent.append(len(statements))
+    assert sent[0] == sent[1]
+    assert sent[1] <= 6
 
 
 @pytest.mark.parametrize("views", [("crop",), ("crop", "whole", "zoom")])
