@@ -5,6 +5,8 @@ Nothing heavy is imported before a command runs: `cbir --help` answers at once.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from typing import Annotated, Any, Optional
 
@@ -26,6 +28,10 @@ from cbir.cli import (
 )
 from cbir.cli.options import UsageError
 from cbir.errors import CbirError
+
+COLLECT_AFTER = 200_000
+"""Objects made before garbage is looked for. Imports make many and drop none: at Python's own 700
+they are gone through again and again, 0.03 s of a search, and once more when the process ends."""
 
 EXIT_ERROR = 1
 EXIT_USAGE = 2
@@ -73,6 +79,8 @@ def _options(
 
 def main() -> None:
     """Run a command; an error is one line, and never a traceback."""
+    gc.set_threshold(COLLECT_AFTER)
+    atexit.register(gc.freeze)  # what lives until the end goes with the process: 0.1 s less
     try:
         sys.exit(app(prog_name="cbir", standalone_mode=False))
     except typer.Abort:
