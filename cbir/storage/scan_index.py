@@ -25,8 +25,8 @@ from cbir.storage.row_file import RowFile
 from cbir.storage.row_index import RowIndex, read_rows, write_rows
 from cbir.storage.vectors import BuiltKind, Ids, Vectors
 
-TRAINING_VECTORS = 8192
-"""Of which 16 centroids are learnt for each code: 512 for one."""
+TRAINING_VECTORS = 16_384
+"""Of which 16 centroids are learnt for each code: a thousand for one."""
 MIN_CODES = 64
 MAX_SUBVECTOR = 16
 """Dimensions coded by 4 bits: as many as leave 64 codes a vector, and no more than 16."""
