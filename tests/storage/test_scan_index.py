@@ -198,7 +198,7 @@ def test_filters_are_exact(catalog: Catalog, folder: Path) -> None:
 def test_the_kind_follows_the_size_without_flapping() -> None:
     assert kind_for("auto", 1000, 1280) == "flat"
     assert kind_for("auto", 100_000, 1280) == "pq"
-    assert kind_for("auto", 20_000, 1280) == "flat"
-    assert kind_for("auto", 20_000, 1280, "pq") == "pq"
-    assert kind_for("auto", 10_000, 1280, "pq") == "flat"
+    assert kind_for("auto", 40_000, 1280) == "flat"
+    assert kind_for("auto", 40_000, 1280, "pq") == "pq"
+    assert kind_for("auto", 20_000, 1280, "pq") == "flat"
     assert kind_for("pq", 999, 1280) == "flat"
