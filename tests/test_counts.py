@@ -128,7 +128,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("kind", "copies"), [("flat", 1.75), ("pq", 1.25)])
+@pytest.mark.parametrize(("kind", "copies"), [("flat", 0.25), ("pq", 0.75)])
 def test_copies_of_the_vectors(
     catalogue: Path,
     tmp_path: Path,
@@ -140,6 +140,7 @@ def test_copies_of_the_vectors(
     # Of constant size for any gallery, and too large for this one.
     monkeypatch.setattr("cbir.storage.scan_index.TRAINING_VECTORS", 4096)
     monkeypatch.setattr("cbir.storage.row_file.BLOCK_BYTES", 1 << 14)
+    monkeypatch.setattr("cbir.storage.row_file.SPILL_BYTES", 1 << 18)
     catalog = Catalog.open(f"sqlite:///{catalogue}")
     index = FaissIndex(tmp_path / "vectors", DIM, kind)
     assert peak(lambda: index.catch_up(catalog)) < copies * MATRIX

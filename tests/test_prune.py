@@ -332,7 +332,7 @@ def test_an_unchanged_gallery_s_vectors_are_not_read(photos: Path, gallery: Gall
     with Gallery.open(gallery.path) as again:
         index_images(photos, again, prune=True)
         assert again._vectors is None
-    next(gallery.path.glob("vectors/index-*")).unlink()
+    next(gallery.path.glob("vectors/rows-*")).unlink()
     with Gallery.open(gallery.path) as again:
         index_images(photos, again)
         assert again.vectors().count() == 6

@@ -17,12 +17,16 @@ from cbir.storage.catalog import Catalog
 from cbir.storage.faiss_kinds import FaissBuilt
 from cbir.storage.index_file import IndexHeader
 from cbir.storage.projection import Projection
+from cbir.storage.row_index import RowIndex
 from cbir.storage.scan_index import ScanIndex
 from cbir.storage.snapshot import Rows
 from cbir.storage.vectors import BuiltKind, Ids, Vectors, kind_for
 from cbir.types import Candidates
 
 log = logging.getLogger(__name__)
+
+IN_FILES: dict[str, type[RowIndex]] = {"flat": RowIndex, "pq": ScanIndex}
+"""Kinds that leave their vectors in a file, and are built piece by piece."""
 
 
 class FaissIndex:
@@ -153,9 +157,9 @@ class FaissIndex:
         dim = self._dim if projection is None else projection.dim
         kind, pages = kind_for(self._asked, count, dim), _pages(rows, 0, projection)
         built: BuiltIndex
-        if kind == "pq":
+        if kind in IN_FILES:
             self._folder.mkdir(exist_ok=True)
-            built = ScanIndex.build(self._folder, pages, dim)
+            built = IN_FILES[kind].build(self._folder, pages, dim)
         else:
             built = FaissBuilt.build(kind, pages, dim, count)
         with self._lock:
@@ -194,10 +198,7 @@ class FaissIndex:
             header = index_file.load_header(self._folder)
             if header is None or header.gallery_id != gallery_id or header.dim != self._dim:
                 return
-            if header.kind == "pq":
-                self._index = ScanIndex.load(self._folder, header)
-            else:
-                self._index = FaissBuilt.load(self._folder, header)
+            self._index = IN_FILES.get(header.kind, FaissBuilt).load(self._folder, header)
             if self._index is not None:
                 break
         else:

@@ -1,6 +1,6 @@
-"""Indexes that are FAISS's own: flat, HNSW and inverted files.
+"""Indexes that are FAISS's own: HNSW and inverted files.
 
-All of them store unit vectors under the images' ids and compare by inner product, which is the
+Both store unit vectors under the images' ids and compare by inner product, which is the
 cosine. Approximate kinds trade recall for time on large galleries (Malkov & Yashunin 2018 for
 HNSW; Sivic & Zisserman 2003, Jégou et al. 2011 for inverted files).
 """
@@ -49,7 +49,8 @@ class FaissBuilt:
         cls, kind: BuiltKind, pages: Iterable[tuple[Ids, Vectors]], dim: int, count: int
     ) -> FaissBuilt:
         """An index over `count` images that come as pages of ids (N,) and vectors (N, D)."""
-        return cls(_build(kind, pages, dim, count), kind)
+        index = _build_hnsw(pages, dim) if kind == "hnsw" else _build_ivf(pages, dim, count)
+        return cls(index, kind)
 
     @classmethod
     def load(cls, folder: Path, header: IndexHeader) -> FaissBuilt | None:
@@ -115,16 +116,10 @@ class FaissBuilt:
         self._index = None
 
 
-def _build(kind: BuiltKind, pages: Iterable[tuple[Ids, Vectors]], dim: int, count: int) -> Any:
-    """An index over `count` images that come as pages of ids (N,) and vectors (N, D)."""
-    if kind == "flat":
-        index = faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
-    elif kind == "hnsw":
-        graph = faiss.IndexHNSWFlat(dim, HNSW_NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
-        graph.hnsw.efConstruction = HNSW_EF_CONSTRUCTION
-        index = faiss.IndexIDMap2(graph)
-    else:
-        return _build_ivf(pages, dim, count)
+def _build_hnsw(pages: Iterable[tuple[Ids, Vectors]], dim: int) -> Any:
+    graph = faiss.IndexHNSWFlat(dim, HNSW_NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
+    graph.hnsw.efConstruction = HNSW_EF_CONSTRUCTION
+    index = faiss.IndexIDMap2(graph)
     for ids, vectors in pages:
         index.add_with_ids(vectors, ids)
     return index
@@ -158,17 +153,15 @@ def _search(
         few = len(among) <= max(FEW_IMAGES, index.ntotal // FEW_PART)
         scan = _scan_few if few else _scan_selected
         return scan(index, queries, k, among)
-    inner = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexIDMap2) else index
-    if exact and isinstance(inner, faiss.IndexHNSW):
-        similarities, rows = inner.storage.search(queries, k)
-        ids = faiss.vector_to_array(index.id_map)
-        return similarities, np.where(rows >= 0, ids[rows], -1)
-    params = None
-    if isinstance(inner, faiss.IndexHNSW):
+    if isinstance(index, faiss.IndexIDMap2):
+        if exact:
+            similarities, rows = _graph(index).storage.search(queries, k)
+            ids = faiss.vector_to_array(index.id_map)
+            return similarities, np.where(rows >= 0, ids[rows], -1)
         params = faiss.SearchParametersHNSW(efSearch=max(HNSW_EF_SEARCH, 2 * k))
-    elif isinstance(inner, faiss.IndexIVF):
+    else:
         # A quarter of the lists at the square-root rule above: recall first, speed second.
-        probes = inner.nlist if exact else max(8, inner.nlist // 4)
+        probes = index.nlist if exact else max(8, index.nlist // 4)
         params = faiss.SearchParametersIVF(nprobe=probes)
     similarities, ids = index.search(queries, k, params=params)
     return similarities, ids
@@ -202,14 +195,16 @@ def _scan_selected(index: Any, queries: Vectors, k: int, among: Ids) -> tuple[Ve
         similarities, ids = index.search(queries, k, params=params)
         return similarities, ids
     # A graph loses its way among images that do not count: its vectors are scanned instead.
-    inner = faiss.downcast_index(index.index)
-    storage = inner.storage if isinstance(inner, faiss.IndexHNSW) else inner
     stored = _stored_ids(index)
     bits = np.packbits(np.isin(stored, among), bitorder="little")
     selector = faiss.IDSelectorBitmap(len(stored), faiss.swig_ptr(bits))
     params = faiss.SearchParameters(sel=selector)
-    similarities, rows = storage.search(queries, k, params=params)
+    similarities, rows = _graph(index).storage.search(queries, k, params=params)
     return similarities, np.where(rows >= 0, stored[rows], -1)
+
+
+def _graph(index: Any) -> Any:
+    return faiss.downcast_index(index.index)
 
 
 def _stored_ids(index: Any) -> Ids:

@@ -12,17 +12,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from cbir.storage.half_scan import Halves
 from cbir.storage.vectors import Ids, Vectors
 
 BLOCK_BYTES = 1 << 20
 """A checksum vouches for so many bytes."""
 CHECKED_BLOCKS = 64
 """So many blocks, spread evenly, are read when a file is opened: all of a small file."""
-RESIDENT_BYTES = 256 << 20
+RESIDENT_BYTES = 1 << 30
 """Rows looked up stay mapped; beyond so many bytes the mapping is emptied (not the page cache)."""
+FAULT_BYTES = 64 << 10
+"""Linux maps so much around a page that is touched, where the file is cached."""
+SPILL_BYTES = 4 << 20
+"""Rows in memory while a file is built."""
 SCAN_ROWS = 8192
 
-Halves = npt.NDArray[np.float16]
 Sums = npt.NDArray[np.uint32]
 
 
@@ -43,6 +47,7 @@ class RowFile:
         self._tail_rows = 0
         self._sums = np.empty(0, np.uint32)
         self._touched = 0
+        self._synced = True
 
     @classmethod
     def open(cls, path: Path, dim: int, rows: int, sums: Sums) -> RowFile | None:
@@ -74,17 +79,16 @@ class RowFile:
         """How many bytes of the file are its rows."""
         return len(self._mapped) * self._row_bytes
 
-    def append(self, vectors: Vectors) -> None:
+    def append(self, rows: Halves) -> None:
         """Add rows (N, D); they are in memory until the next `flush`."""
-        self._tail.append(vectors.astype(np.float16))
-        self._tail_rows += len(vectors)
+        self._tail.append(rows)
+        self._tail_rows += len(rows)
 
     def copy(self, path: Path) -> RowFile:
         """The same rows in a new file. Raises OSError."""
         other = RowFile(path, self.dim)
         for start in range(0, len(self._mapped), SCAN_ROWS):
-            other._tail.append(self._mapped[start : start + SCAN_ROWS])
-            other._tail_rows += len(other._tail[-1])
+            other.append(self._mapped[start : start + SCAN_ROWS])
             other.spill()
         other._tail += self._tail
         other._tail_rows += self._tail_rows
@@ -96,26 +100,12 @@ class RowFile:
         Others may look rows up meanwhile, if they hold the lock `readers`: it is taken for the
         moment in which what was in memory becomes part of the file.
         """
-        before = len(self._mapped)
-        if self._tail_rows == 0 and self.path.exists():
-            return
-        with self.path.open("r+b" if self.path.exists() else "w+b") as file:
-            # Behind our rows there may be some of a process that was killed before they counted.
-            file.truncate(before * self._row_bytes)
-            file.seek(0, os.SEEK_END)
-            for rows in self._tail:
-                file.write(np.ascontiguousarray(rows).data)
-            file.flush()
-            os.fsync(file.fileno())
-        after = len(self)
-        with readers or nullcontext():
-            self._remap(after)
-            self._tail, self._tail_rows = [], 0
-        whole = before * self._row_bytes // BLOCK_BYTES
-        count = -(-after * self._row_bytes // BLOCK_BYTES)
-        fresh = [self._checksum(i) for i in range(whole, count)]
-        self._sums = np.concatenate([self._sums[:whole], np.array(fresh, np.uint32)])
-        self._release()
+        if self._tail_rows or not self.path.exists():
+            self._write(readers)
+        if not self._synced:
+            with self.path.open("rb") as file:
+                os.fsync(file.fileno())
+            self._synced = True
 
     def rename(self, path: Path) -> None:
         """Give the file another name. Raises OSError."""
@@ -123,9 +113,9 @@ class RowFile:
         self.path = path
 
     def spill(self) -> None:
-        """Write what is in memory if that is much, so that it stays bounded during a build."""
-        if self._tail_rows * self._row_bytes >= 64 * BLOCK_BYTES:
-            self.flush()
+        """Write what is in memory if that is much, not yet synced: it stays bounded in a build."""
+        if self._tail_rows * self._row_bytes >= SPILL_BYTES:
+            self._write(None)
 
     def take(self, rows: Ids) -> Vectors:
         """The rows with these numbers: (N,) → (N, D) float32."""
@@ -140,9 +130,7 @@ class RowFile:
             found = np.empty((len(rows), self.dim), np.float16)
             found[in_file] = self._mapped[rows[in_file]]
             found[~in_file] = self._memory()[rows[~in_file] - len(self._mapped)]
-        self._touched += len(rows) * (self._row_bytes + mmap.PAGESIZE)
-        if self._touched > RESIDENT_BYTES:
-            self._release()
+        self._touch(len(rows) * (self._row_bytes + FAULT_BYTES))
         return found
 
     def scan(self) -> Iterator[tuple[int, Vectors]]:
@@ -154,9 +142,7 @@ class RowFile:
         """All rows in order, as they are stored; a page is good until the next is asked for."""
         for start in range(0, len(self._mapped), SCAN_ROWS):
             yield start, self._mapped[start : start + SCAN_ROWS]
-            if start % (32 * SCAN_ROWS) == 0:
-                self._release()
-        self._release()
+            self._touch(SCAN_ROWS * self._row_bytes)
         for start in range(0, self._tail_rows, SCAN_ROWS):
             yield len(self._mapped) + start, self._memory()[start : start + SCAN_ROWS]
 
@@ -182,9 +168,35 @@ class RowFile:
             self._map = mmap.mmap(file.fileno(), rows * self._row_bytes, access=mmap.ACCESS_READ)
         self._mapped = np.frombuffer(self._map, "<f2").reshape(rows, self.dim)
 
+    def _write(self, readers: AbstractContextManager[object] | None) -> None:
+        """Append what is in memory to the file. Raises OSError."""
+        before = len(self._mapped)
+        with self.path.open("r+b" if self.path.exists() else "w+b") as file:
+            self._synced = False
+            # Behind our rows there may be some of a process that was killed before they counted.
+            file.truncate(before * self._row_bytes)
+            file.seek(0, os.SEEK_END)
+            for rows in self._tail:
+                file.write(np.ascontiguousarray(rows).data)
+        after = len(self)
+        with readers or nullcontext():
+            self._remap(after)
+            self._tail, self._tail_rows = [], 0
+        whole = before * self._row_bytes // BLOCK_BYTES
+        count = -(-after * self._row_bytes // BLOCK_BYTES)
+        fresh = [self._checksum(i) for i in range(whole, count)]
+        self._sums = np.concatenate([self._sums[:whole], np.array(fresh, np.uint32)])
+        self._release()
+
     def _checksum(self, block: int) -> int:
         assert self._map is not None
         return zlib.crc32(self._map[block * BLOCK_BYTES : (block + 1) * BLOCK_BYTES])
+
+    def _touch(self, size: int) -> None:
+        """So many bytes more are mapped, at most a file's own."""
+        self._touched += size
+        if self._touched > RESIDENT_BYTES and self.flushed_bytes > RESIDENT_BYTES:
+            self._release()
 
     def _release(self) -> None:
         """Give pages back that were mapped to look rows up; the system still caches them."""

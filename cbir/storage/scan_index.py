@@ -3,13 +3,11 @@
 The codes are product-quantised (Jégou, Douze & Schmid 2011), 4 bits per sub-vector, and compared
 in processor registers (André, Kermarrec & Le Scouarnec 2015: FAISS's fast scan): a hundred thousand
 in a fraction of a millisecond. The best few hundred are compared with their float16 vectors, which
-lie in a file. There is no graph to build and no list to miss: an image added is a row appended, an
-image removed a row struck out.
+lie in a file. There is no graph to build and no list to miss.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -23,10 +21,12 @@ import numpy as np
 from cbir.config import available_cores
 from cbir.storage import index_file
 from cbir.storage.index_file import IndexHeader, Part
-from cbir.storage.row_file import Halves, RowFile
+from cbir.storage.row_file import RowFile
+from cbir.storage.row_index import RowIndex, read_rows, write_rows
 from cbir.storage.vectors import BuiltKind, Ids, Vectors
 
-TRAINING_VECTORS = 32_768
+TRAINING_VECTORS = 16_384
+"""Of which 16 centroids are learnt for each code: a thousand for one."""
 MIN_CODES = 64
 MAX_SUBVECTOR = 16
 """Dimensions coded by 4 bits: as many as leave 64 codes a vector, and no more than 16."""
@@ -37,116 +37,62 @@ CANDIDATES_PER_HIT = 20
 99 % and more of the true neighbours (`scripts/benchmark_search`)."""
 SHARD_ROWS = 200_000
 """Fewer are scanned by one thread faster than two can be started."""
-STRUCK_PART = 5
-"""When one row in so many is struck out, or as many again were added, building anew pays."""
 REBUILD_GROWTH = 4
-FEW_PART = 20
-"""Among such a part of all images, each is looked up; among more, all rows are read in order."""
+"""Codes learnt from a gallery do not suit one that has so many times its images."""
 
 
-class ScanIndex:
+class ScanIndex(RowIndex):
     """`BuiltIndex` of product-quantised codes over vectors in a file."""
 
     kind: BuiltKind = "pq"
 
-    def __init__(self, rows: RowFile, ids: Ids, shards: list[Any]) -> None:
-        self._rows = rows
-        self._ids = ids
-        """(N,) the id of each row; -1 for one that is struck out."""
+    def __init__(self, rows: RowFile, ids: Ids, lengths: Vectors, shards: list[Any]) -> None:
+        super().__init__(rows, ids, lengths)
         self._shards = shards
         """FAISS indexes over consecutive rows."""
 
     @classmethod
     def build(cls, folder: Path, pages: Iterable[tuple[Ids, Vectors]], dim: int) -> ScanIndex:
-        """An index of vectors that come as pages of ids (N,) and vectors (N, D).
-
-        Vectors go to a new file in `folder`; they stay in memory where that cannot be written.
-        """
-        rows = RowFile(folder / index_file.new_name(index_file.BUILDING, ".f16"), dim)
-        ids = []
-        for page_ids, vectors in pages:
-            rows.append(vectors)
-            ids.append(page_ids)
-            if os.access(folder, os.W_OK):
-                rows.spill()
-        built = cls(rows, np.concatenate(ids) if ids else np.empty(0, np.int64), [])
+        built = cls(*write_rows(folder, pages, dim), [])
         built._code()
         return built
 
     @classmethod
     def load(cls, folder: Path, header: IndexHeader) -> ScanIndex | None:
-        """What `save` wrote; None when any of it is missing or damaged."""
-        found = {}
-        for name, part in header.parts.items():
-            found[name] = None if name == "rows" else index_file.read_part(folder, part)
-        if {"rows", "ids", "sums", "shard0"} - found.keys():
-            return None
-        if any(data is None for name, data in found.items() if name != "rows"):
-            return None
-        ids, sums = (np.array(found[name]).view(t) for name, t in (("ids", "<i8"), ("sums", "<u4")))
-        stored = header.parts["rows"]
-        dim = stored.size // (2 * len(ids)) if len(ids) else header.dim
-        rows = RowFile.open(folder / stored.file, dim, len(ids), sums)
-        if rows is None:
+        found = read_rows(folder, header)
+        if found is None:
             return None
         shards: list[Any] = []
-        while (data := found.get(f"shard{len(shards)}")) is not None:
+        while (part := header.parts.get(f"shard{len(shards)}")) is not None:
+            data = index_file.read_part(folder, part)
+            if data is None:
+                return None
             try:
                 shards.append(faiss.deserialize_index(data))
             except RuntimeError:  # FAISS's own word for a file it cannot read
                 return None
-        return cls(rows, ids, shards) if sum(s.ntotal for s in shards) == len(ids) else None
-
-    @property
-    def dim(self) -> int:
-        return self._rows.dim
+        coded = sum(shard.ntotal for shard in shards)
+        return cls(*found, shards) if shards and coded == len(found[1]) else None
 
     def search(
         self, queries: Vectors, k: int, *, among: Ids | None = None, exact: bool = False
     ) -> tuple[Vectors, Ids]:
         candidates = self._candidates(k)
-        if among is not None:
-            own = np.sort(self._rows_of(among))
-            if len(own) <= len(self._ids) // FEW_PART:
-                return self._compare(queries, k, [own] * len(queries))
-            return self._scan(queries, k, own)
-        if exact or candidates >= self.count() // 2:
-            return self._scan(queries, k, None)
+        if among is not None or exact or candidates >= self.count() // 2:
+            return super().search(queries, k, among=among)
         near = self._near(queries, candidates)
         rows = [row[(row >= 0) & (self._ids[row] >= 0)] for row in near]
         if any(len(found) < min(k, self.count()) for found in rows):  # many are struck out
-            return self._scan(queries, k, None)
+            return super().search(queries, k)
         return self._compare(queries, k, [np.sort(found) for found in rows])
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
-        self._rows.append(vectors)
-        self._ids = np.concatenate([self._ids, ids])
-        self._forget_order()
+        super().add(ids, vectors)
         # As they will be read back: codes and rows must agree after a restart.
         self._shards[-1].add(vectors.astype(np.float16).astype(np.float32))
 
-    def forget(self, ids: Ids) -> bool:
-        if len(self._ids) - self.count() + len(ids) > len(self._ids) // STRUCK_PART:
-            return False
-        self._ids = self._ids.copy()
-        self._ids[self._rows_of(ids)] = -1
-        self._forget_order()
-        return True
-
     def outgrown(self, count: int, built_count: int) -> bool:
         return count > REBUILD_GROWTH * max(1, built_count)
-
-    def ids(self) -> Ids:
-        return self._ids[self._order[1]]
-
-    def count(self) -> int:
-        return len(self._order[0])
-
-    def vectors(self, ids: Ids) -> Vectors:
-        rows = self._rows_of(ids)
-        if len(rows) != len(ids):
-            raise KeyError("not all of these images are in the index")
-        return self._rows.take(rows)
 
     def save(
         self,
@@ -155,30 +101,14 @@ class ScanIndex:
         *,
         searching: AbstractContextManager[object],
     ) -> Mapping[str, Part]:
-        there = None if current is None else current.parts.get("rows")
-        name = self._rows.path.name
-        ours = there is not None and (there.file, there.size) == (name, self._rows.flushed_bytes)
-        if not ours and not name.startswith(index_file.BUILDING):
-            # Another process has appended to the file, or put another in its place.
-            copied = self._rows.copy(folder / index_file.new_name("rows", ".f16"))
-            with searching:
-                self._rows = copied
-            name = self._rows.path.name
-        self._rows.flush(readers=searching)
-        if name.startswith(index_file.BUILDING):
-            name = index_file.new_name("rows", ".f16")
-            self._rows.rename(folder / name)
-        parts = {"rows": Part(name, self._rows.flushed_bytes, None)}
-        own = {"ids": self._ids.astype("<i8"), "sums": self._rows.sums.astype("<u4")}
-        for stem, data in own.items():
-            parts[stem] = index_file.write_part(folder, stem, ".bin", data.view(np.uint8))
+        parts = dict(super().save(folder, current, searching=searching))
         for number, shard in enumerate(self._shards):
             data = faiss.serialize_index(shard)
             parts[f"shard{number}"] = index_file.write_part(folder, "codes", ".faiss", data)
         return parts
 
     def close(self) -> None:
-        self._rows.close()
+        super().close()
         self._shards = []
 
     def _code(self) -> None:
@@ -221,74 +151,13 @@ class ScanIndex:
         return np.take_along_axis(numbers, best, axis=1)
 
     def _compare(self, queries: Vectors, k: int, rows: list[Ids]) -> tuple[Vectors, Ids]:
-        """The best k of each query's own rows, by their vectors."""
-        similarities = np.full((len(queries), k), -np.inf, dtype=np.float32)
-        ids = np.full((len(queries), k), -1, dtype=np.int64)
-        for place, (query, own) in enumerate(zip(queries, rows, strict=True)):
-            found = self._similarities(query, own)
-            best = np.argsort(-found, kind="stable")[:k]
-            similarities[place, : len(best)] = found[best]
-            ids[place, : len(best)] = self._ids[own[best]]
+        """The best k of each query's own rows, of which there are k at least."""
+        similarities = np.empty((len(queries), k), np.float32)
+        ids = np.empty((len(queries), k), np.int64)
+        for place, own in enumerate(rows):
+            found = self._nearest(queries[place, None], k, own, self._rows.halves(own))
+            similarities[place], ids[place] = (of_one[0] for of_one in found)
         return similarities, ids
-
-    def _similarities(self, query: Vectors, rows: Ids) -> Vectors:
-        """Of a query and rows of the file: (D,), (N,) → (N,)."""
-        if len(rows) == 0:
-            return np.empty(0, np.float32)
-        scores, places = self._best(query[None], len(rows), self._rows.halves(rows))
-        found = np.empty(len(rows), np.float32)
-        found[places[0]] = scores[0]
-        return found
-
-    def _scan(self, queries: Vectors, k: int, among: Ids | None) -> tuple[Vectors, Ids]:
-        """The best k of all rows, or of these (ascending), by their vectors."""
-        similarities = np.full((len(queries), k), -np.inf, dtype=np.float32)
-        ids = np.full((len(queries), k), -1, dtype=np.int64)
-        for start, page in self._rows.pages():
-            own = self._ids[start : start + len(page)]
-            kept = np.flatnonzero(own >= 0)
-            if among is not None:
-                low, high = np.searchsorted(among, (start, start + len(page)))
-                kept = among[low:high] - start
-            if not len(kept):
-                continue
-            found, places = self._best(queries, k, page if len(kept) == len(page) else page[kept])
-            both = np.concatenate([similarities, found], axis=1)
-            named = np.concatenate([ids, own[kept][places]], axis=1)
-            best = np.argpartition(-both, k - 1, axis=1)[:, :k]
-            similarities = np.take_along_axis(both, best, axis=1)
-            ids = np.take_along_axis(named, best, axis=1)
-        return similarities, ids
-
-    def _best(self, queries: Vectors, k: int, halves: Halves) -> tuple[Vectors, Ids]:
-        """The best k of these rows, or all of fewer: similarities and places, (Q, k) each."""
-        # FAISS multiplies halves as they are; numpy takes five times as long to widen them.
-        self._halves.reset()
-        self._halves.add_sa_codes(halves.view(np.uint8))
-        similarities, places = self._halves.search(queries, min(k, len(halves)))
-        return similarities, places
-
-    @cached_property
-    def _order(self) -> tuple[Ids, Ids]:
-        """The ids, ascending, and their rows."""
-        rows = np.flatnonzero(self._ids >= 0)
-        order = np.argsort(self._ids[rows], kind="stable")
-        return self._ids[rows][order], rows[order]
-
-    def _forget_order(self) -> None:
-        self.__dict__.pop("_order", None)
-
-    def _rows_of(self, ids: Ids) -> Ids:
-        """The rows of those of the ids that are here, in the order of the ids."""
-        known, rows = self._order
-        places = np.minimum(np.searchsorted(known, ids), max(0, len(known) - 1))
-        there = known[places] == ids if len(known) else np.zeros(len(ids), bool)
-        return np.asarray(rows[places[there]])
-
-    @cached_property
-    def _halves(self) -> Any:
-        kind = faiss.ScalarQuantizer.QT_fp16
-        return faiss.IndexScalarQuantizer(self.dim, kind, faiss.METRIC_INNER_PRODUCT)
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:

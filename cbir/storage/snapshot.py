@@ -27,8 +27,8 @@ from cbir.storage.schema import (
 from cbir.storage.stored import StoredImage, stored_pages
 from cbir.storage.vectors import REGION_ROWS, Ids, Vectors, decode, region_rows
 
-PAGE = 8192
-"""Vectors read at once."""
+PAGE = 256
+"""Vectors read at once: of 1280 dimensions 183,000 a second; 8192 at once, 150,000."""
 
 
 class Rows(Protocol):

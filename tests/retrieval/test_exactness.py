@@ -78,7 +78,8 @@ def test_filtered_hits_are_those_of_a_full_scan(stock: Stock, admitted: int) -> 
     found = stock.gallery.search(query[None], 10, where=where)
     assert found.ids[0][found.ids[0] >= 0].tolist() == expected
     similarities = [float(stock.vectors[i - 1] @ query) for i in expected]
-    assert found.similarities[0][: len(expected)] == pytest.approx(similarities, abs=1e-6)
+    # An index may round once more: of these few dimensions one may lie on the edge of two halves.
+    assert found.similarities[0][: len(expected)] == pytest.approx(similarities, abs=1e-5)
     hits = stock.retriever.search(QUERY, k=10, where=where).hits
     rest = stock.scan(stock.vectors[QUERY - 1], (stock.order < admitted))
     assert [hit.image.id for hit in hits] == [i for i in rest if i != QUERY][:10]
@@ -120,6 +121,7 @@ def test_pages_of_an_index_that_overlooks_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cbir.storage.faiss_kinds.HNSW_EF_SEARCH", 10)
+    monkeypatch.setattr("cbir.storage.faiss_kinds.HNSW_NEIGHBOURS", 4)
     with Gallery.create(tmp_path / "g", spec(96), index="hnsw") as gallery:
         gallery.write("/s", batch(*(row(f"/{i}", unit(i, 96)) for i in range(2_500))))
         retriever = Retriever(gallery)

@@ -128,7 +128,7 @@ def test_searches_go_on_while_the_index_is_brought_up_to_date(
 def test_a_damaged_index_is_built_anew_while_an_exact_search_answers(
     shop: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch, damage: bytes, tmp_path: Path
 ) -> None:
-    (file,) = (shop / "vectors").glob("*.faiss")
+    (file,) = (shop / "vectors").glob("ids-*")
     file.write_bytes(damage)
     monkeypatch.setattr("cbir.server.service.INDEX_WAIT_S", 0.01)
     gate = Gate(monkeypatch, FaissIndex, "_build")

@@ -152,7 +152,7 @@ def test_rows_of_a_killed_process_do_not_count(catalog: Catalog, folder: Path) -
         assert index.search(clustered(5, 2), 1).ids[:, 0].tolist() == list(range(4001, 4006))
 
 
-@pytest.mark.parametrize("stem", ["rows", "ids", "sums", "codes"])
+@pytest.mark.parametrize("stem", ["rows", "ids", "lengths", "sums", "codes"])
 @pytest.mark.parametrize("damage", ["missing", "short", "flipped"])
 def test_a_damaged_part_is_rebuilt(catalog: Catalog, folder: Path, stem: str, damage: str) -> None:
     vectors = clustered(COUNT, 1)
@@ -170,7 +170,7 @@ def test_a_damaged_part_is_rebuilt(catalog: Catalog, folder: Path, stem: str, da
     for _ in range(2):
         index = opened(folder, catalog)
         assert index.search(vectors[:50], 1).ids[:, 0].tolist() == list(range(1, 51))
-    assert len(list(folder.iterdir())) == 6
+    assert len(list(folder.iterdir())) == 7
 
 
 def test_while_another_process_saves_it_only_searches(catalog: Catalog, folder: Path) -> None:
@@ -198,7 +198,7 @@ def test_filters_are_exact(catalog: Catalog, folder: Path) -> None:
 def test_the_kind_follows_the_size_without_flapping() -> None:
     assert kind_for("auto", 1000, 1280) == "flat"
     assert kind_for("auto", 100_000, 1280) == "pq"
-    assert kind_for("auto", 20_000, 1280) == "flat"
-    assert kind_for("auto", 20_000, 1280, "pq") == "pq"
-    assert kind_for("auto", 10_000, 1280, "pq") == "flat"
+    assert kind_for("auto", 40_000, 1280) == "flat"
+    assert kind_for("auto", 40_000, 1280, "pq") == "pq"
+    assert kind_for("auto", 20_000, 1280, "pq") == "flat"
     assert kind_for("pq", 999, 1280) == "flat"
