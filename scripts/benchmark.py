@@ -14,7 +14,8 @@ from benchmark_index import processor
 
 SCRIPTS: dict[str, tuple[str, list[str], list[str]]] = {
     "startup": ("benchmark_startup", [], []),
-    "index": ("benchmark_index", ["DATA", "1000", "--memory"], ["DATA", "100"]),
+    "index": ("benchmark_index", ["DATA", "1000"], ["DATA", "100"]),
+    "memory": ("benchmark_index", ["DATA", "1000", "--memory"], ["DATA", "100", "--memory"]),
     "search": ("benchmark_search", ["DATA", "100000", "--peers"], ["DATA", "10000"]),
     "million": ("benchmark_search", ["DATA", "1000000"], ["DATA", "20000"]),
     "growth": ("benchmark_growth", ["DATA"], ["DATA", "--largest", "10000"]),
@@ -27,7 +28,7 @@ SCRIPTS: dict[str, tuple[str, list[str], list[str]]] = {
     "gpu": ("benchmark_gpu", ["DATA"], ["DATA"]),
 }
 """The script, its arguments, and those of a quick look. DATA stands for the folder."""
-HAVE_JSON = {"index", "search", "million", "growth", "peers", "gpu"}
+HAVE_JSON = {"index", "memory", "search", "million", "growth", "peers", "gpu"}
 HAVE_PLOT = {"search", "million", "growth"}
 
 

@@ -1,5 +1,7 @@
 """Whole `cbir index` runs beside the loop that tutorials show, on the same images and weights.
 
+With --memory: the peak memory of COUNT images and of ten times as many, instead.
+
 Four processes per network, one after another: the tutorial's loop (Pillow, eager PyTorch, batches
 of 32); decoding and inference alone, on every core, everything in memory; `cbir index` at the
 default precision; and with `--precision int8`. The network is exported and quantised before, as it
@@ -34,7 +36,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="a folder of photographs")
     parser.add_argument("count", type=int, nargs="?", default=1000)
     parser.add_argument("--backbone", action="append")
-    parser.add_argument("--memory", action="store_true", help="10,000 images against 1,000, too")
+    parser.add_argument("--memory", action="store_true", help="how it grows, instead of speed")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -46,10 +48,11 @@ def main() -> None:
     found: dict[str, Any] = {"processor": processor(), "images": asked.count, "runs": {}}
     print(f"{asked.count:,} photographs, {found['processor']}")
     with tempfile.TemporaryDirectory() as name:
-        for backbone in asked.backbone or ["efficientnet_lite0", "resnet50"]:
-            found["runs"][backbone] = compare(asked.data, asked.count, backbone, Path(name))
         if asked.memory:
-            found["memory"] = memory(asked.data, Path(name))
+            found["memory"] = memory(asked.data, asked.count, Path(name))
+        else:
+            for backbone in asked.backbone or ["efficientnet_lite0", "resnet50"]:
+                found["runs"][backbone] = compare(asked.data, asked.count, backbone, Path(name))
     if asked.json:
         asked.json.write_text(json.dumps(found, indent=1))
 
@@ -74,15 +77,20 @@ def compare(data: Path, count: int, backbone: str, folder: Path) -> dict[str, An
         "default": "cbir index",
         "int8": "cbir index --precision int8",
     }
-    print(f"\n{backbone:<40} {'images/s':>9} {'ratio':>6} {'per CPU s':>9} {'ratio':>6} {'MB':>6}")
+    print(
+        f"\n{backbone:<40} {'images/s':>9} {'ratio':>6} {'of alone':>9} {'per CPU s':>9} "
+        f"{'ratio':>6} {'MB':>6}"
+    )
     results: dict[str, Any] = {}
     for step, work in steps.items():
         one = results[step] = work()
         one["rate"], one["cpu_rate"] = count / one["seconds"], count / one["cpu"]
         ratio = one["rate"] / results["tutorial"]["rate"]
         cpu_ratio = one["cpu_rate"] / results["tutorial"]["cpu_rate"]
+        alone = one["rate"] / results["ceiling"]["rate"] if step == "default" else None
+        part = " " * 9 if alone is None else f"{alone:>9.0%}"
         print(
-            f"{names[step]:<40} {one['rate']:>9.1f} {ratio:>6.1f} {one['cpu_rate']:>9.1f} "
+            f"{names[step]:<40} {one['rate']:>9.1f} {ratio:>6.1f} {part} {one['cpu_rate']:>9.1f} "
             f"{cpu_ratio:>6.1f} {one['mb']:>6.0f}",
             flush=True,
         )
@@ -181,27 +189,29 @@ def since(started: tuple[float, float]) -> dict[str, float]:
     return {"seconds": seconds, "cpu": cpu, "mb": peak}
 
 
-def memory(data: Path, folder: Path) -> dict[str, float]:
-    """Peak memory of indexing 1,000 and 10,000 small JPEGs, cut from the photographs, in MB."""
+def memory(data: Path, count: int, folder: Path) -> dict[str, float]:
+    """Peak memory of indexing small JPEGs, cut from the photographs, in MB by their number."""
     from PIL import Image
 
     files, rng, peaks = photographs(data, 500), np.random.default_rng(0), {}
     cuts = folder / "cuts"
     cuts.mkdir()
-    for number in range(10_000):
+    for number in range(10 * count):
         with Image.open(files[number % len(files)]) as image:
             image.draft("RGB", (256, 256))
             x, y = rng.integers(0, 64, 2)
             cut = image.convert("RGB").crop((int(x), int(y), int(x) + 96, int(y) + 96))
         encoded = io.BytesIO()
         cut.save(encoded, "JPEG", quality=80)
-        (cuts / f"{number:05}.jpg").write_bytes(encoded.getvalue())
+        (cuts / f"{number:06}.jpg").write_bytes(encoded.getvalue())
+    every, choice = sorted(cuts.iterdir()), ["--input-size", "64"]
+    index(link(every[:16], folder / "few"), folder / "warm", "auto", choice)  # exports
     print(f"\n{'cbir index, 64 px, small JPEGs':<40} {'images/s':>9} {'MB':>6}")
-    for count in (1000, 10_000):
-        photos = link(sorted(cuts.iterdir())[:count], folder / f"cuts-{count}")
-        one = index(photos, folder / f"memory-{count}", "auto", ["--input-size", "64"])
-        peaks[str(count)] = one["mb"]
-        print(f"{f'{count:,} images':<40} {count / one['seconds']:>9.1f} {one['mb']:>6.0f}")
+    for size in (count, 10 * count):
+        photos = link(every[:size], folder / f"cuts-{size}")
+        one = index(photos, folder / f"memory-{size}", "auto", choice)
+        peaks[str(size)] = one["mb"]
+        print(f"{f'{size:,} images':<40} {size / one['seconds']:>9.1f} {one['mb']:>6.0f}")
     return peaks
 
 
