@@ -80,7 +80,7 @@ def test_a_query_is_one_search_of_the_index(
 ) -> None:
     index_images(folder, gallery)
     retriever = Retriever(gallery)
-    retriever.warm_up(network=True)
+    retriever.warm_up()
     calls = counted(monkeypatch, FaissIndex, "search")
     retriever.search(folder / "even" / "0.png", k=k)
     assert calls["search"] == 1

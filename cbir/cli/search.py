@@ -135,7 +135,7 @@ def search(
         embedder = opened.embedder(device=device, runtime=runtime, precision=precision)
         retriever = Retriever(opened, embedder=embedder)
         stored = region is None and all(isinstance(query, int) for query in wanted + away)
-        retriever.warm_up(network=not stored)
+        retriever.open(network=not stored)
         result = retriever.search(
             wanted,
             k=k,

@@ -6,6 +6,7 @@ import logging
 import re
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -126,16 +127,24 @@ def load_embedder(
         runtime = "openvino"
     place, engine = _choose(device, runtime)
     if engine == "openvino":
+        from cbir.embedding.openvino_import import import_openvino
         from cbir.embedding.openvino_runtime import OpenVinoRuntime
 
-        if precision in ("auto", "int8") and (quantised := _quantised(spec, calibration)):
-            return OpenVinoRuntime(spec, quantised, precision="int8", streams=streams or 1)
-        if precision == "int8":
-            raise BackboneError(
-                f"{spec.backbone} has no int8 network calibrated for this gallery; "
-                f"'cbir index SOURCE --precision int8' makes one"
-            )
-        network = _exported(spec, weights_from)
+        with ThreadPoolExecutor(1) as pool:
+            # A large network is checked for as long as the import takes, and lets go of the GIL.
+            importing = pool.submit(import_openvino)
+            wanted = calibration if precision in ("auto", "int8") else None
+            network = _quantised(spec, wanted)
+            if network is not None:
+                precision = "int8"
+            elif precision == "int8":
+                raise BackboneError(
+                    f"{spec.backbone} has no int8 network calibrated for this gallery; "
+                    f"'cbir index SOURCE --precision int8' makes one"
+                )
+            else:
+                network = _exported(spec, weights_from)
+            importing.result()
         return OpenVinoRuntime(spec, network, precision=precision, streams=streams or 1)
 
     from cbir.embedding.torch_runtime import TorchRuntime

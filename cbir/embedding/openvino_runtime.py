@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,6 @@ class OpenVinoRuntime:
             "ENABLE_CPU_PINNING": False,  # decoding threads and other processes want cores too
         }
         self._model = _compile(core, network, config)
-        # OpenVINO's Python binding sets up statics in its first inference. Two threads that come
-        # there first wait for each other's lock for ever: so this thread goes first, alone.
-        side = spec.preprocessing.crop
-        self.embed([np.zeros((side, side, 3), np.uint8)])
 
     def embed(self, images: Sequence[Pixels]) -> Vectors:
         """N × uint8 (crop, crop, 3) → (N, D) float32, L2 = 1."""
@@ -60,7 +57,7 @@ class OpenVinoRuntime:
         vectors = np.empty((len(pixels), self.spec.dim), np.float32)
         request = self._request()
         for start in range(0, len(pixels), BATCH):
-            request.infer([pixels[start : start + BATCH]], share_inputs=True)
+            _infer(request, pixels[start : start + BATCH])
             vectors[start : start + BATCH] = request.get_output_tensor(0).data
         return unit_rows(vectors)
 
@@ -73,6 +70,21 @@ class OpenVinoRuntime:
         if not hasattr(self._local, "request"):
             self._local.request = self._model.create_infer_request()
         return self._local.request
+
+
+_inferred = threading.Event()
+_first_inference = threading.Lock()
+
+
+def _infer(request: Any, batch: Pixels) -> None:
+    """Runs a request; the first ones of a process one after another.
+
+    OpenVINO's Python binding sets up statics in its first inference. Two threads that come there
+    together wait for each other's lock for ever.
+    """
+    with nullcontext() if _inferred.is_set() else _first_inference:
+        request.infer([batch], share_inputs=True)
+    _inferred.set()
 
 
 def has_native_bf16(core: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -54,15 +55,22 @@ class Retriever:
         self.embedder = embedder or gallery.embedder()
         gallery.check_spec(self.embedder.spec, "the embedder")
 
-    def warm_up(self, *, network: bool = True) -> None:
-        """Open the vector index and the network ahead of the first query.
+    def open(self, *, network: bool = True) -> None:
+        """Open the vector index and the network ahead of the first query, side by side.
 
-        Without `network` only queries by id are fast from the start.
+        Without `network` only queries by id need not wait for it.
         """
-        self.gallery.index()
-        if network:
-            crop = self.embedder.spec.preprocessing.crop
-            self.embedder.embed([np.zeros((crop, crop, 3), np.uint8)])
+        with ThreadPoolExecutor(1) as pool:
+            opening = pool.submit(self.embedder.embed, []) if network else None
+            self.gallery.index()
+            if opening is not None:
+                opening.result()
+
+    def warm_up(self) -> None:
+        """Open everything and run the network once, so that no query is slower than the others."""
+        self.open()
+        crop = self.embedder.spec.preprocessing.crop
+        self.embedder.embed([np.zeros((crop, crop, 3), np.uint8)])
 
     def search(
         self,

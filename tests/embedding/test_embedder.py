@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -201,22 +202,29 @@ def test_torch_on_the_cpu_can_run_in_bf16(lite0: Embedder, photos: list[Pixels])
     assert cosines.min() >= 0.99
 
 
-def test_the_first_inference_is_over_when_the_network_is_open(
-    lite0: Embedder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from cbir.embedding.openvino_runtime import OpenVinoRuntime
+def test_the_first_inferences_of_a_process_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cbir.embedding import openvino_runtime
 
     # Two threads that infer first, at the same time, can block each other for ever.
-    seen: list[int] = []
-    embed = OpenVinoRuntime.embed
+    monkeypatch.setattr(openvino_runtime, "_inferred", threading.Event())
+    together, at_work, most = threading.Barrier(4), [0], [0]
 
-    def counted(self: OpenVinoRuntime, images: Sequence[Pixels]) -> Vectors:
-        seen.append(threading.get_ident())
-        return embed(self, images)
+    class Request:
+        def infer(self, inputs: object, *, share_inputs: bool) -> None:
+            at_work[0] += 1
+            most[0] = max(most[0], at_work[0])
+            time.sleep(0.02)
+            at_work[0] -= 1
 
-    monkeypatch.setattr(OpenVinoRuntime, "embed", counted)
-    load_embedder(lite0.spec)
-    assert seen == [threading.get_ident()]
+    def infer(_: int) -> None:
+        together.wait()
+        openvino_runtime._infer(Request(), np.zeros((1, 8, 8, 3), np.uint8))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(infer, range(4)))
+        assert most[0] == 1
+        list(pool.map(infer, range(4)))
+        assert most[0] > 1
 
 
 @pytest.mark.parametrize("precision", ["auto", "fp32"])

@@ -56,6 +56,19 @@ def test_an_export_calls_nobody_and_says_nothing(tmp_path: Path) -> None:
     assert "intel" not in second
 
 
+def test_the_converter_comes_when_it_is_asked_for() -> None:
+    code = """
+import sys
+from cbir.embedding.openvino_import import import_openvino
+openvino = import_openvino()
+assert "openvino.tools.ovc" not in sys.modules
+assert openvino.convert_model is sys.modules["openvino.tools.ovc"].convert_model
+assert import_openvino() is openvino
+assert not hasattr(openvino, "something_else")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_a_second_start_imports_no_torch(lite0: Embedder) -> None:
     code = (
         "import sys, numpy as np, cbir.embedding as e;"
