@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from cbir.errors import CbirError
+from cbir.files import replacing
 from cbir.gallery import Gallery
 from cbir.recommendation.everything import BLOCK, Block, Recommender, block_count
 from cbir.recommendation.items import Items, load_items
@@ -152,7 +153,8 @@ class _Parts:
         restarted = self._folder.exists()
         self.end()
         self._folder.mkdir()
-        self._write(PLAN, lambda beside: beside.write_text(plan, encoding="utf-8"))
+        with replacing(self._folder / PLAN) as beside:
+            beside.write_text(plan, encoding="utf-8")
         return restarted
 
     def end(self) -> None:
@@ -163,17 +165,14 @@ class _Parts:
             shutil.rmtree(self._folder)
 
     def write(self, number: int, block: Block) -> None:
-        def save(beside: Path) -> None:
-            with beside.open("wb") as file:
-                np.savez(
-                    file,
-                    items=block.items,
-                    ids=block.ids,
-                    similarities=block.similarities,
-                    scores=block.scores,
-                )
-
-        self._write(_name(number), save)
+        with replacing(self._folder / _name(number)) as beside, beside.open("wb") as file:
+            np.savez(
+                file,
+                items=block.items,
+                ids=block.ids,
+                similarities=block.similarities,
+                scores=block.scores,
+            )
 
     def read(self, number: int) -> Block | None:
         """A block, or None where it is not finished."""
@@ -192,11 +191,6 @@ class _Parts:
             if block is None:
                 raise CbirError(f"{self._folder / _name(number)} is gone; run the command again")
             yield block
-
-    def _write(self, name: str, write: Callable[[Path], object]) -> None:
-        beside = self._folder / f".{name}.tmp"
-        write(beside)
-        beside.replace(self._folder / name)
 
 
 def _name(number: int) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig
 from cbir.errors import GalleryError, GalleryNotFoundError, SpecMismatchError, TransferError
+from cbir.files import replacing
 from cbir.gallery import CATALOG, REGIONS, VECTORS, Gallery
 from cbir.transfer.description import Description
 from cbir.transfer.merge import Merge
@@ -33,9 +34,7 @@ log = logging.getLogger(__name__)
 PLAN = "import.json"
 """In a gallery that is being made: what of. Without it, it is begun anew."""
 
-OWN = frozenset(
-    {CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", VECTORS, REGIONS, PLAN, f".{PLAN}.tmp"}
-)
+OWN = frozenset({CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", VECTORS, REGIONS, PLAN})
 """All there is in such a gallery: a folder with anything else is somebody's."""
 
 
@@ -195,7 +194,7 @@ def _begin(
             except GalleryNotFoundError:
                 pass
         if folder.exists():
-            if any(file.name not in OWN for file in folder.iterdir()):
+            if not all(file.name in OWN or _is_plan(file) for file in folder.iterdir()):
                 raise GalleryError(
                     f"{folder} is no unfinished import; rename it, its place is wanted"
                 )
@@ -209,15 +208,19 @@ def _begin(
             if description is not None:
                 gallery.catalog.reserve_ids(description.next_image_id)
                 gallery.catalog.set_projection(config, description.projection)
-            beside = folder / f".{PLAN}.tmp"
-            beside.write_text(plan, encoding="ascii")
-            beside.replace(known)
+            with replacing(known) as beside:
+                beside.write_text(plan, encoding="ascii")
         except BaseException:
             gallery.close()
             raise
     except OSError as error:
         raise GalleryError(f"{folder} cannot be written: {error.strerror}") from error
     return gallery
+
+
+def _is_plan(file: Path) -> bool:
+    """Whether a file was to become the plan when its process was killed."""
+    return file.name.startswith(f".{PLAN}.") and file.suffix == ".tmp"
 
 
 def _remember_keys(
