@@ -39,17 +39,19 @@ def main() -> None:
     found: dict[str, dict[int, float]] = {
         key: {} for key in ("index_seconds", "index_mb", "search_ms", "search_mb")
     }
-    print(f"{'images':>10} {'index s':>9} {'peak MB':>9} {'query ms':>9} {'MB':>9}")
-    vectors = embeddings(asked.data, QUERIES + ADDED + max(sizes))
     with tempfile.TemporaryDirectory(dir="index_data") as name:
-        for size in sizes:
-            folder = Path(name) / str(size)
+        folders = {size: Path(name) / str(size) for size in sizes}
+        # First, while this process is small: one that it starts begins with its peak memory.
+        for size, folder in folders.items():
             folder.mkdir()
             if size <= INDEXED_UP_TO:
                 draw(folder / "photos", 0, size)
                 choice = ["--backbone", "tiny_image"]
                 one = index(folder / "photos", folder / "gallery", "auto", choice)
                 found["index_seconds"][size], found["index_mb"][size] = one["seconds"], one["mb"]
+        print(f"{'images':>10} {'index s':>9} {'peak MB':>9} {'query ms':>9} {'MB':>9}")
+        vectors = embeddings(asked.data, QUERIES + ADDED + max(sizes))
+        for size, folder in folders.items():
             fill(folder, vectors[QUERIES + ADDED :][:size])
             np.save(folder / "queries.npy", vectors[:QUERIES])
             command = [sys.executable, __file__, "--one", folder]

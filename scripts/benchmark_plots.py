@@ -25,16 +25,17 @@ def search_plot(results: dict[str, Any], count: int, path: Path) -> None:
             colour, name = COLOURS[kind], NAMES.get(kind, kind)
             points = sorted(found.get("curve") or [(found["recall"], found["p50"])])
             recalls, times = zip(*points, strict=True)
-            left.plot(times, recalls, "-o", color=colour, markersize=3.5, linewidth=1.5)
-            left.annotate(name, (times[-1], recalls[-1]), (5, -3), color=colour,
-                          textcoords="offset points")  # fmt: skip
+            left.plot(times, recalls, "-o", color=colour, label=name, markersize=3.5)
             right.plot(found["memory"], found["recall"], "o", color=colour)
             right.annotate(name, (found["memory"], found["recall"]), (0, -14), color=colour,
                            textcoords="offset points", ha="center")  # fmt: skip
         left.set(xscale="log", xlabel="one query, median (ms)", ylabel="recall@10")
-        right.set(xlabel="resident memory (MB)", xlim=(0, None))
-        right.margins(x=0.2, y=0.3)
-        left.margins(x=0.15)
+        right.set(
+            xlabel="resident memory (MB)",
+            xlim=(0, 1.2 * max(found["memory"] for found in results.values())),
+        )
+        right.margins(x=0.3, y=0.3)
+        left.legend(loc="lower right", frameon=False, labelcolor="linecolor")
         figure.suptitle(f"{count:,} embeddings of 1280 dimensions", fontsize=11, color=QUIET)
 
 
@@ -84,6 +85,7 @@ def _figure(width: float, height: float, panels: Any, path: Path) -> Iterator[tu
         "axes.spines.top": False,
         "axes.spines.right": False,
         "font.size": 9,
+        "lines.linewidth": 1.5,
     }
     with mpl.rc_context(style):
         figure = Figure(figsize=(width, height), layout="constrained")

@@ -138,7 +138,7 @@ def test_copies_of_the_vectors(
 ) -> None:
     """As Python sees it: what FAISS keeps for itself is not in it."""
     # Of constant size for any gallery, and too large for this one.
-    monkeypatch.setattr("cbir.storage.scan_index.TRAINING_VECTORS", 4096)
+    monkeypatch.setattr("cbir.storage.scan_index.TRAINING_NUMBERS", 4096 * DIM)
     monkeypatch.setattr("cbir.storage.row_file.BLOCK_BYTES", 1 << 14)
     monkeypatch.setattr("cbir.storage.row_file.SPILL_BYTES", 1 << 18)
     catalog = Catalog.open(f"sqlite:///{catalogue}")

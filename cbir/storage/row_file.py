@@ -26,6 +26,9 @@ FAULT_BYTES = 64 << 10
 SPILL_BYTES = 4 << 20
 """Rows in memory while a file is built."""
 SCAN_ROWS = 8192
+"""Rows compared at once."""
+BUILD_ROWS = 512
+"""Rows read at once where none is needed again."""
 
 Sums = npt.NDArray[np.uint32]
 
@@ -133,10 +136,22 @@ class RowFile:
         self._touch(len(rows) * (self._row_bytes + FAULT_BYTES))
         return found
 
+    def take_once(self, rows: Ids) -> Vectors:
+        """As `take`, of many rows that are not asked for again: nothing stays mapped."""
+        taken = np.empty((len(rows), self.dim), np.float32)
+        for start in range(0, len(rows), BUILD_ROWS):
+            taken[start : start + BUILD_ROWS] = self.halves(rows[start : start + BUILD_ROWS])
+            self._release()
+        return taken
+
     def scan(self) -> Iterator[tuple[int, Vectors]]:
-        """All rows in order: pages of the first row's number and the rows (N, D) float32."""
-        for start, page in self.pages():
-            yield start, page.astype(np.float32)
+        """All rows in order: pages of the first row's number and the rows (N, D) float32.
+
+        Nothing stays mapped.
+        """
+        for start in range(0, len(self), BUILD_ROWS):
+            yield start, self.take(np.arange(start, min(start + BUILD_ROWS, len(self))))
+            self._release()
 
     def pages(self) -> Iterator[tuple[int, Halves]]:
         """All rows in order, as they are stored; a page is good until the next is asked for."""

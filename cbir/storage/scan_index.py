@@ -25,8 +25,8 @@ from cbir.storage.row_file import RowFile
 from cbir.storage.row_index import RowIndex, read_rows, write_rows
 from cbir.storage.vectors import BuiltKind, Ids, Vectors
 
-TRAINING_VECTORS = 16_384
-"""Of which 16 centroids are learnt for each code: a thousand for one."""
+TRAINING_NUMBERS = 20_000_000
+"""80 MB of vectors, of which 16 centroids are learnt for each code: 16,000 of 1280 dimensions."""
 MIN_CODES = 64
 MAX_SUBVECTOR = 16
 """Dimensions coded by 4 bits: as many as leave 64 codes a vector, and no more than 16."""
@@ -114,12 +114,12 @@ class ScanIndex(RowIndex):
     def _code(self) -> None:
         """Train the quantiser on a sample and code every row."""
         count, dim = len(self._ids), self.dim
-        sample = np.random.default_rng(0).permutation(count)[:TRAINING_VECTORS]
+        sample = np.random.default_rng(0).permutation(count)[: TRAINING_NUMBERS // dim]
         trained = faiss.IndexPQFastScan(dim, _codes(dim), 4, faiss.METRIC_INNER_PRODUCT)
         trained.pq.cp.min_points_per_centroid = 1
         # Sixteen centroids of a few dimensions: threads would wait longer than they work.
         faiss.omp_set_num_threads(1)
-        trained.train(self._rows.take(np.sort(sample)))
+        trained.train(self._rows.take_once(np.sort(sample)))
         faiss.omp_set_num_threads(available_cores())
         shards = max(1, min(available_cores(), count // SHARD_ROWS))
         # The others are copies of the first while it is empty.
