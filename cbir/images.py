@@ -56,6 +56,7 @@ _RESAMPLING = {
 # Pillow decodes, for others would not pay: of photographs of 500 × 375, libjpeg-turbo through
 # simplejpeg decodes 688 a second of one core, cv2 660, Pillow 590 (Zen 3, AVX2); of 12 megapixels,
 # reduced, one takes 21.5 ms, and 22.1. The network takes seven times as long as the decoder.
+# torchvision.io would import torch, which takes longer than a whole search.
 
 # A JPEG is decoded at 1/2, 1/4 or 1/8 as long as that leaves this many times the size needed:
 # embeddings then keep a cosine of 0.999 to those of the fully decoded image.
