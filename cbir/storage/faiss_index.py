@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import faiss
@@ -158,7 +159,8 @@ class FaissIndex:
         kind, pages = kind_for(self._asked, count, dim), _pages(rows, 0, projection)
         built: BuiltIndex
         if kind in IN_FILES:
-            self._folder.mkdir(exist_ok=True)
+            with suppress(OSError):  # they stay in memory then, and saving says why
+                self._folder.mkdir(exist_ok=True)
             built = IN_FILES[kind].build(self._folder, pages, dim)
         else:
             built = FaissBuilt.build(kind, pages, dim, count)

@@ -199,14 +199,17 @@ def write_rows(
     """
     rows = RowFile(folder / index_file.new_name(index_file.BUILDING, ".f16"), dim)
     ids, lengths = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
-    writable = os.access(folder, os.W_OK)
+    writable = folder.is_dir() and os.access(folder, os.W_OK)
     for page_ids, vectors in pages:
         halves = vectors.astype(np.float16)
         rows.append(halves)
         ids.append(page_ids)
         lengths.append(_lengths(halves))
-        if writable:
-            rows.spill()
+        try:
+            if writable:
+                rows.spill()
+        except OSError:  # a full disk, say: what is in memory can be searched all the same
+            writable = False
     return rows, np.concatenate(ids), np.concatenate(lengths)
 
 

@@ -1,5 +1,6 @@
 """The exact index: what only it does, beyond what every vector index must do."""
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import numpy as np
 import pytest
 from rows import batch, config, row
 
+from cbir.config import IndexKind
 from cbir.storage import half_scan
 from cbir.storage.catalog import Catalog
 from cbir.storage.faiss_index import FaissIndex
+from cbir.storage.row_file import RowFile
 from cbir.storage.vectors import Vectors
 
 DIM = 96
@@ -86,3 +89,34 @@ def test_without_views_it_finds_the_same(
     after = index.search(units(3, 2), 20)
     assert after.ids.tolist() == before.ids.tolist()
     assert after.similarities.tolist() == before.similarities.tolist()
+
+
+@pytest.mark.parametrize("kind", ["flat", "pq"])
+@pytest.mark.parametrize("trouble", ["full disk", "no folder"])
+def test_where_nothing_can_be_written_it_stays_in_memory(
+    catalog: Catalog,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: IndexKind,
+    trouble: str,
+) -> None:
+    monkeypatch.setattr("cbir.storage.row_file.SPILL_BYTES", 100_000)
+    if trouble == "full disk":
+        written: list[object] = []
+        write = RowFile._write
+
+        def fill_up(rows: RowFile, readers: object) -> None:
+            written.append(rows)
+            if len(written) > 2:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            write(rows, None)
+
+        monkeypatch.setattr(RowFile, "_write", fill_up)
+    else:
+        (tmp_path / "vectors").write_text("in the way")
+    index = FaissIndex(tmp_path / "vectors", DIM, kind)
+    index.catch_up(catalog)
+    assert index.kind == kind
+    assert index.count() == COUNT
+    assert index.search(units(COUNT, 1)[[7, 8000]], 1).ids[:, 0].tolist() == [8, 8001]
+    assert not (tmp_path / "vectors" / "index.json").exists()
