@@ -12,7 +12,7 @@ import os
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,8 @@ def save_header(folder: Path, header: IndexHeader) -> None:
     kept = {part.file for part in header.parts.values()} | {NAME, LOCK}
     for path in folder.iterdir():
         if path.name not in kept and not _being_built(path):
-            path.unlink(missing_ok=True)
+            with suppress(PermissionError):  # Windows keeps a file that another process has mapped
+                path.unlink(missing_ok=True)
 
 
 def load_header(folder: Path) -> IndexHeader | None:

@@ -110,10 +110,17 @@ class RowFile:
                 os.fsync(file.fileno())
             self._synced = True
 
-    def rename(self, path: Path) -> None:
-        """Give the file another name. Raises OSError."""
-        self.path.replace(path)
-        self.path = path
+    def rename(self, path: Path, *, readers: AbstractContextManager[object]) -> None:
+        """Give the flushed file another name; `readers` as in `flush`. Raises OSError."""
+        rows = len(self._mapped)
+        with readers:
+            # Windows renames no file that is mapped.
+            self._mapped, self._map = np.empty((0, self.dim), np.float16), None
+            try:
+                self.path.replace(path)
+                self.path = path
+            finally:
+                self._remap(rows)
 
     def spill(self) -> None:
         """Write what is in memory if that is much, not yet synced: it stays bounded in a build."""

@@ -120,7 +120,7 @@ class RowIndex:
         self._rows.flush(readers=searching)
         if name.startswith(index_file.BUILDING):
             name = index_file.new_name("rows", ".f16")
-            self._rows.rename(folder / name)
+            self._rows.rename(folder / name, readers=searching)
         parts = {"rows": Part(name, self._rows.flushed_bytes, None)}
         own = {
             "ids": self._ids.astype("<i8"),
