@@ -31,6 +31,7 @@ from cbir.errors import (
 from cbir.sources.paths import path_to_uri
 from cbir.storage import background, index_file
 from cbir.storage.catalog import Catalog
+from cbir.storage.peek import CATALOG
 from cbir.storage.projection import fit
 from cbir.storage.vectors import REGION_ROWS
 
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CATALOG = "catalog.sqlite"
 VECTORS = "vectors"
 REGIONS = "regions"
 

@@ -115,6 +115,12 @@ def search(
     json: JsonOption = False,
 ) -> None:
     """Find the images that look most like IMAGE, or like several of them at once."""
+    ahead = None
+    if crop is not None or not all(image.startswith("id:") for image in images + (unwanted or [])):
+        from cbir.cli.ahead import open_ahead
+
+        ahead = open_ahead(gallery, device=device, runtime=runtime, precision=precision)
+
     from cbir.filters import parse_where
     from cbir.gallery import Gallery
     from cbir.retrieval import Retriever
@@ -132,10 +138,12 @@ def search(
             from cbir.reranking import open_reranker
 
             reranker = open_reranker(rerank, opened, depth=depth)
-        embedder = opened.embedder(device=device, runtime=runtime, precision=precision)
+        opened.index()
+        embedder = None if ahead is None else ahead.embedder(opened.spec)
+        if embedder is None:
+            embedder = opened.embedder(device=device, runtime=runtime, precision=precision)
         retriever = Retriever(opened, embedder=embedder)
-        stored = region is None and all(isinstance(query, int) for query in wanted + away)
-        retriever.open(network=not stored)
+        retriever.open(network=ahead is not None)
         result = retriever.search(
             wanted,
             k=k,

@@ -20,7 +20,8 @@ __all__ = ["Weights", "locate_weights", "weights_present"]
 
 log = logging.getLogger(__name__)
 
-CHUNK = 1 << 20
+CHUNK = 1 << 23
+"""Bytes hashed at once: between two pieces a thread may wait for the interpreter."""
 TIMEOUT = 30.0
 """Seconds without an answer after which a download is given up."""
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig
 from cbir.errors import GalleryError, GalleryNotFoundError, SpecMismatchError, TransferError
 from cbir.files import replacing
-from cbir.gallery import CATALOG, REGIONS, VECTORS, Gallery
+from cbir.gallery import REGIONS, VECTORS, Gallery
+from cbir.storage.peek import CATALOG
 from cbir.transfer.description import Description
 from cbir.transfer.merge import Merge
 from cbir.transfer.npy_file import NpyReader
