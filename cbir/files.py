@@ -10,7 +10,7 @@ from typing import Any
 
 from cbir.errors import MissingExtraError
 
-__all__ = ["import_pyarrow", "replacing", "sync_folder"]
+__all__ = ["import_pyarrow", "is_unfinished", "replacing", "sync_folder"]
 
 
 @contextmanager
@@ -28,6 +28,11 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def is_unfinished(file: Path, name: str) -> bool:
+    """Whether a file was to become `name` by `replacing` when its process was killed."""
+    return file.name.startswith(f".{name}.") and file.suffix == ".tmp"
 
 
 def sync_folder(folder: Path) -> None:

@@ -18,7 +18,7 @@ from cbir.embedding import (
     LazyEmbedder,
     Precision,
     Runtime,
-    load_embedder,
+    embedder_for,
     quantise,
     resolve_spec,
 )
@@ -313,14 +313,12 @@ class Gallery:
         return LazyEmbedder(
             self.spec,
             partial(
-                load_embedder,
-                self.spec,
-                weights_from=self.config.weights_from,
+                embedder_for,
+                self.config,
                 device=device,
                 runtime=runtime,
                 precision=precision,
                 streams=streams,
-                calibration=self.config.calibration,
             ),
         )
 

@@ -53,7 +53,7 @@ def test_a_query_by_id_opens_no_network(
     def fail(*_: object, **__: object) -> None:
         pytest.fail("a network was opened")
 
-    monkeypatch.setattr("cbir.gallery.load_embedder", fail)
+    monkeypatch.setattr("cbir.gallery.embedder_for", fail)
     assert Retriever(gallery).search(1, k=1).hits
 
 

@@ -11,10 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cbir.config import EmbeddingSpec
-from cbir.embedding import Embedder, load_embedder
+from cbir.embedding import Embedder, embedder_for, run_once
 from cbir.storage.peek import peek_config
 
 __all__ = ["Ahead", "open_ahead"]
@@ -51,14 +49,8 @@ def _open(gallery: Path, options: dict[str, Any]) -> Embedder | None:
     if config is None:
         return None
     try:
-        embedder = load_embedder(
-            config.spec,
-            weights_from=config.weights_from,
-            calibration=config.calibration,
-            **options,
-        )
-        side = config.spec.preprocessing.crop
-        embedder.embed([np.zeros((side, side, 3), np.uint8)])  # the first time takes longest
+        embedder = embedder_for(config, **options)
+        run_once(embedder)
     except Exception:  # opened again by the one who needs it, who hears what is wrong
         return None
     return embedder

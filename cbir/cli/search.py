@@ -143,7 +143,6 @@ def search(
         if embedder is None:
             embedder = opened.embedder(device=device, runtime=runtime, precision=precision)
         retriever = Retriever(opened, embedder=embedder)
-        retriever.open(network=ahead is not None)
         result = retriever.search(
             wanted,
             k=k,

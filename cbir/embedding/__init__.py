@@ -9,9 +9,11 @@ from cbir.embedding.embedder import (
     Embedder,
     Precision,
     Runtime,
+    embedder_for,
     load_embedder,
     quantise,
     resolve_spec,
+    run_once,
 )
 from cbir.embedding.lazy import LazyEmbedder
 from cbir.embedding.registry import BACKBONES, find_backbone
@@ -28,10 +30,12 @@ __all__ = [
     "Weights",
     "WeightsFile",
     "embed_views",
+    "embedder_for",
     "find_backbone",
     "load_embedder",
     "locate_weights",
     "quantise",
     "resolve_spec",
+    "run_once",
     "weights_present",
 ]

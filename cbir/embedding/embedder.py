@@ -11,14 +11,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
-from cbir.config import DEFAULT_BACKBONE, EmbeddingSpec, View
+import numpy as np
+
+from cbir.config import DEFAULT_BACKBONE, EmbeddingSpec, GalleryConfig, View
 from cbir.embedding.backbone import Backbone, WeightsFile
 from cbir.embedding.registry import find_backbone
 from cbir.embedding.vectors import Pixels, Vectors
 from cbir.embedding.weights import Weights, locate_weights
 from cbir.errors import BackboneError, SpecMismatchError
 
-__all__ = ["Embedder", "Precision", "Runtime", "load_embedder", "quantise", "resolve_spec"]
+__all__ = [
+    "Embedder",
+    "Precision",
+    "Runtime",
+    "embedder_for",
+    "load_embedder",
+    "quantise",
+    "resolve_spec",
+    "run_once",
+]
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +161,32 @@ def load_embedder(
     from cbir.embedding.torch_runtime import TorchRuntime
 
     return TorchRuntime(spec, _checkpoint(spec, weights_from), device=place, precision=precision)
+
+
+def embedder_for(
+    config: GalleryConfig,
+    *,
+    device: str = "auto",
+    runtime: Runtime = "auto",
+    precision: Precision = "auto",
+    streams: int | None = None,
+) -> Embedder:
+    """Opens the network of a gallery, by its configuration; otherwise as `load_embedder`."""
+    return load_embedder(
+        config.spec,
+        weights_from=config.weights_from,
+        device=device,
+        runtime=runtime,
+        precision=precision,
+        streams=streams,
+        calibration=config.calibration,
+    )
+
+
+def run_once(embedder: Embedder) -> None:
+    """Have a network run for the first time, which takes longest, before somebody waits for it."""
+    side = embedder.spec.preprocessing.crop
+    embedder.embed([np.zeros((side, side, 3), np.uint8)])
 
 
 def quantise(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import Any
 
 __all__ = ["import_openvino"]
 
 CONVERTER = "openvino.tools.ovc"
+
+_importing = threading.Lock()
+"""Whoever imports it changes `sys.modules` for the while: not two threads at once."""
 
 
 def import_openvino() -> Any:
@@ -18,18 +22,19 @@ def import_openvino() -> Any:
     same goes for the converter, which takes half of the import's time, and which no search needs:
     `openvino.convert_model` is there when somebody asks for it.
     """
-    if "openvino" not in sys.modules:
-        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-        sys.modules[CONVERTER] = None  # type: ignore[assignment]
-        try:
-            import openvino
-        finally:
-            del sys.modules[CONVERTER]
-        if not hasattr(openvino, "convert_model"):
-            openvino.__getattr__ = _convert_model
-    import openvino
+    with _importing:
+        if "openvino" not in sys.modules:
+            sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+            sys.modules[CONVERTER] = None  # type: ignore[assignment]
+            try:
+                import openvino
+            finally:
+                del sys.modules[CONVERTER]
+            if not hasattr(openvino, "convert_model"):
+                openvino.__getattr__ = _convert_model
+        import openvino
 
-    return openvino
+        return openvino
 
 
 def _convert_model(name: str) -> Any:

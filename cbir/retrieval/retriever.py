@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cbir.embedding import embed_views
+from cbir.embedding import embed_views, run_once
 from cbir.errors import FilterError, GalleryError, ImageError, NotFoundError
 from cbir.gallery import Gallery
 from cbir.images import decode_regions
@@ -55,22 +55,12 @@ class Retriever:
         self.embedder = embedder or gallery.embedder()
         gallery.check_spec(self.embedder.spec, "the embedder")
 
-    def open(self, *, network: bool = True) -> None:
-        """Open the vector index and the network ahead of the first query, side by side.
-
-        Without `network` only queries by id need not wait for it.
-        """
-        with ThreadPoolExecutor(1) as pool:
-            opening = pool.submit(self.embedder.embed, []) if network else None
-            self.gallery.index()
-            if opening is not None:
-                opening.result()
-
     def warm_up(self) -> None:
-        """Open everything and run the network once, so that no query is slower than the others."""
-        self.open()
-        crop = self.embedder.spec.preprocessing.crop
-        self.embedder.embed([np.zeros((crop, crop, 3), np.uint8)])
+        """Open the vector index and the network, side by side, ahead of the first query."""
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(run_once, self.embedder)
+            self.gallery.index()
+            running.result()
 
     def search(
         self,

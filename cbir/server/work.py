@@ -117,8 +117,6 @@ class BatchingEmbedder:
 
     def embed(self, images: Sequence[Pixels]) -> Vectors:
         """N × uint8 (crop, crop, 3) → (N, D) float32, L2 = 1."""
-        if not images:  # somebody has the network opened
-            return self._inner.embed(images)
         own = _Waiting(images)
         with self._lock:
             self._queue.append(own)

@@ -157,8 +157,7 @@ class RowFile:
         Nothing stays mapped.
         """
         for start in range(0, len(self), BUILD_ROWS):
-            yield start, self.take(np.arange(start, min(start + BUILD_ROWS, len(self))))
-            self._release()
+            yield start, self.take_once(np.arange(start, min(start + BUILD_ROWS, len(self))))
 
     def pages(self) -> Iterator[tuple[int, Halves]]:
         """All rows in order, as they are stored; a page is good until the next is asked for."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig
 from cbir.errors import GalleryError, GalleryNotFoundError, SpecMismatchError, TransferError
-from cbir.files import replacing
+from cbir.files import is_unfinished, replacing
 from cbir.gallery import REGIONS, VECTORS, Gallery
 from cbir.storage.peek import CATALOG
 from cbir.transfer.description import Description
@@ -195,7 +195,7 @@ def _begin(
             except GalleryNotFoundError:
                 pass
         if folder.exists():
-            if not all(file.name in OWN or _is_plan(file) for file in folder.iterdir()):
+            if not all(file.name in OWN or is_unfinished(file, PLAN) for file in folder.iterdir()):
                 raise GalleryError(
                     f"{folder} is no unfinished import; rename it, its place is wanted"
                 )
@@ -217,11 +217,6 @@ def _begin(
     except OSError as error:
         raise GalleryError(f"{folder} cannot be written: {error.strerror}") from error
     return gallery
-
-
-def _is_plan(file: Path) -> bool:
-    """Whether a file was to become the plan when its process was killed."""
-    return file.name.startswith(f".{PLAN}.") and file.suffix == ".tmp"
 
 
 def _remember_keys(

@@ -46,18 +46,18 @@ def test_a_search_opens_its_network_once(
     opened: list[str] = []
 
     def counting(name: str, fail: bool) -> Callable[..., object]:
-        from cbir.embedding import load_embedder
+        from cbir.embedding import embedder_for
 
         def load(*arguments: object, **options: object) -> object:
             opened.append(name)
             if fail:
                 raise RuntimeError("it is not to be had")
-            return load_embedder(*arguments, **options)  # type: ignore[arg-type]
+            return embedder_for(*arguments, **options)  # type: ignore[arg-type]
 
         return load
 
-    monkeypatch.setattr(ahead, "load_embedder", counting("ahead", fails))
-    monkeypatch.setattr("cbir.gallery.load_embedder", counting("gallery", False))
+    monkeypatch.setattr(ahead, "embedder_for", counting("ahead", fails))
+    monkeypatch.setattr("cbir.gallery.embedder_for", counting("gallery", False))
     run = cbir("search", folder / "even" / "2.png", "-g", gallery.path, "-k", "1")
     assert run.code == 0, run.err
     assert "2.png" in run.out
