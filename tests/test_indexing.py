@@ -26,6 +26,7 @@ class CountingEmbedder:
 
     def __init__(self, inner: Embedder) -> None:
         self.spec = inner.spec
+        self.device = "cpu"
         self.parallelism = 2
         self.images = 0
         self._inner = inner
@@ -190,7 +191,7 @@ def test_progress_counts_every_image(folder: Path, gallery: Gallery) -> None:
 def test_an_error_in_a_worker_ends_the_run_and_keeps_what_was_committed(
     folder: Path, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cbir.indexing.follow.CHUNK", 1)
+    monkeypatch.setattr("cbir.indexing.crew.CHUNK", 1)
     monkeypatch.setattr("cbir.indexing.ledger.COMMIT_ROWS", 1)
 
     class Failing(CountingEmbedder):

@@ -25,10 +25,10 @@ import sys
 import cbir.indexing as indexing
 from cbir import Gallery, index_images, resolve_spec
 from cbir.errors import GalleryNotFoundError
-from cbir.indexing import follow, ledger
+from cbir.indexing import crew, ledger
 from cbir.storage.catalog import Catalog
 
-follow.CHUNK, ledger.COMMIT_ROWS, ledger.REMOVE_ROWS = 2, 8, 2
+crew.CHUNK, ledger.COMMIT_ROWS, ledger.REMOVE_ROWS = 2, 8, 2
 settle, remove = indexing.settle, Catalog.remove
 def step():
     sys.stdin.readline()

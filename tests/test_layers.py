@@ -15,6 +15,7 @@ LAYERS = [
     ["types", "config", "colour", "metadata", "files"],
     ["formats"],
     ["images", "filters"],
+    ["decoders"],
     ["sources", "embedding", "similarity", "storage"],
     ["gallery"],
     ["indexing", "retrieval", "integrity", "transfer"],

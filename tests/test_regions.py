@@ -309,9 +309,9 @@ import sys, time
 from cbir import Gallery, index_images
 from cbir.config import MULTI_CROP
 from cbir.embedding.tiny_image import TinyImageEmbedder
-from cbir.indexing import ensure_regions, follow, ledger, regions
+from cbir.indexing import crew, ensure_regions, ledger
 
-follow.CHUNK = regions.CHUNK = 2
+crew.CHUNK = 2
 ledger.COMMIT_ROWS = 4
 embed = TinyImageEmbedder.embed
 def slowly(self, images):

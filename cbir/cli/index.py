@@ -102,6 +102,15 @@ def index(
     device: DeviceOption = "auto",
     runtime: RuntimeOption = "auto",
     precision: PrecisionOption = "auto",
+    decoders: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            min=0,
+            help="Processes that decode; by default one a core before a GPU, none on a CPU, where "
+            "the threads that embed do.",
+            metavar="N",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Embed what is new or changed in SOURCE and keep it in the gallery.
@@ -143,12 +152,13 @@ def index(
                     images,
                     opened,
                     embedder=embedder,
+                    decoders=decoders,
                     prune=prune,
                     force=force,
                     retry_failed=retry_failed,
                     progress=progress,
                 )
-            bare = _add_regions(opened, embedder)
+            bare = _add_regions(opened, embedder, decoders)
         except KeyboardInterrupt:
             typer.echo("interrupted; what was committed stays, run it again to go on", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -237,7 +247,7 @@ def _open(path: Path, asked: _Asked, kind: IndexKindOption) -> Gallery | None:
     return gallery
 
 
-def _add_regions(gallery: Gallery, embedder: Embedder) -> list[FailedImage]:
+def _add_regions(gallery: Gallery, embedder: Embedder, decoders: int | None) -> list[FailedImage]:
     """Embed the regions of images that were there before their gallery had any; what failed."""
     from cbir.cli.console import progress_line
     from cbir.indexing import ensure_regions
@@ -246,7 +256,7 @@ def _add_regions(gallery: Gallery, embedder: Embedder) -> list[FailedImage]:
     if not missing:
         return []
     with progress_line("regions", missing) as progress:
-        return ensure_regions(gallery, embedder=embedder, progress=progress)
+        return ensure_regions(gallery, embedder=embedder, decoders=decoders, progress=progress)
 
 
 def _describe(gallery: Gallery, method: str) -> None:

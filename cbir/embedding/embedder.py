@@ -44,6 +44,11 @@ class Embedder(Protocol):
     def spec(self) -> EmbeddingSpec: ...
 
     @property
+    def device(self) -> str:
+        """Where it computes: `cpu`, or a GPU as `cuda:0`."""
+        ...
+
+    @property
     def parallelism(self) -> int:
         """How many threads that call `embed` at once pay off."""
         ...

@@ -25,6 +25,10 @@ class LazyEmbedder:
         self._lock = threading.Lock()
 
     @property
+    def device(self) -> str:
+        return self._embedder().device
+
+    @property
     def parallelism(self) -> int:
         return self._embedder().parallelism
 

@@ -39,11 +39,18 @@ class EmbeddingNetwork(nn.Module):
         scale = 1 / (torch.tensor(preprocessing.std) * 255)
         self.register_buffer("offset", offset.view(1, 3, 1, 1))
         self.register_buffer("scale", scale.view(1, 3, 1, 1))
+        self.dtype = torch.float32
 
     def forward(self, images: Tensor) -> Tensor:
         pixels = images.permute(0, 3, 1, 2).float()
-        features = self.body((pixels - self.offset) * self.scale)
+        pixels = (pixels - self.offset) * self.scale
+        features = self.body(pixels.to(self.dtype))
         return self.pooling(features.float())  # type: ignore[no-any-return]
+
+    def compute_in(self, dtype: torch.dtype) -> None:
+        """Have the body's weights and sums in another precision; both ends stay float32."""
+        self.body.to(dtype)
+        self.dtype = dtype
 
 
 def build_network(spec: EmbeddingSpec, checkpoint: Path) -> EmbeddingNetwork:

@@ -40,6 +40,7 @@ class OpenVinoRuntime:
                 f"openvino has no precision {precision!r}; choose auto, fp32, bf16 or int8"
             )
         self.spec = spec
+        self.device = "cpu"
         self.parallelism = streams
         self._precision = precision
         self._local = threading.local()

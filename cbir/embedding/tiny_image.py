@@ -19,6 +19,7 @@ __all__ = ["TinyImageEmbedder"]
 class TinyImageEmbedder:
     """Embeds without a network or weights: deterministic, and as fast as numpy."""
 
+    device = "cpu"
     parallelism = 1
 
     def __init__(self, spec: EmbeddingSpec) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from cbir.config import EmbeddingSpec, available_cores
+from cbir.embedding.cuda_graphs import GraphedNetwork
+from cbir.embedding.folding import fold_batch_norms
 from cbir.embedding.networks import build_network
 from cbir.embedding.vectors import Pixels, Vectors, stack_images, unit_rows
 from cbir.errors import BackboneError
 
 __all__ = ["TorchRuntime"]
+
+log = logging.getLogger(__name__)
 
 GPU_BATCH = 64
 CPU_BATCH = 4
@@ -31,24 +36,32 @@ class TorchRuntime:
         """Loads the checkpoint. Raises BackboneError without that device, WeightsError."""
         self.spec = spec
         self._device = _open_device(device)
+        self.device = str(self._device)
         self._on_gpu = self._device.type == "cuda"
         # Before a GPU, every core decodes; on the CPU one call has all cores.
         self.parallelism = available_cores() if self._on_gpu else 1
         self._batch = GPU_BATCH if self._on_gpu else CPU_BATCH
+        self._checkpoint = checkpoint
         self._precision = _choose_precision(precision, self._device)
+        self._may_widen = precision == "auto"
         self._lock = threading.Lock()
         if not self._on_gpu:
             torch.set_num_threads(available_cores())
-        network = build_network(spec, checkpoint).to(self._device)
-        self._network = network.to(memory_format=torch.channels_last)
+        self._network = self._open()
 
     def embed(self, images: Sequence[Pixels]) -> Vectors:
         """N × uint8 (crop, crop, 3) → (N, D) float32, L2 = 1."""
         pixels = stack_images(images, self.spec.preprocessing.crop)
         vectors = np.empty((len(pixels), self.spec.dim), np.float32)
-        for start in range(0, len(pixels), self._batch):
-            stop = start + self._batch
-            vectors[start:stop] = self._run(torch.from_numpy(pixels[start:stop])).numpy()
+        start = 0
+        while start < len(pixels):
+            batch = torch.from_numpy(pixels[start : start + self._batch])
+            try:
+                vectors[start : start + len(batch)] = self._run(batch).numpy()
+            except torch.cuda.OutOfMemoryError:
+                self._take_less(len(batch))
+                continue
+            start += len(batch)
         return unit_rows(vectors)
 
     def describe(self) -> str:
@@ -56,20 +69,49 @@ class TorchRuntime:
         return f"torch {self._precision}, {name}"
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
-        """uint8 (N, H, W, 3) → float32 (N, D), both on the device; a GPU may still be at work."""
-        dtype = DTYPES[self._precision]
-        autocast = torch.autocast(self._device.type, dtype, enabled=dtype != torch.float32)
-        with self._lock, torch.inference_mode(), autocast:
-            output: torch.Tensor = self._network(batch)
-            return output.float()
+        """uint8 (N, H, W, 3) → float32 (N, D) on the device; a GPU may still be at work."""
+        with self._lock, torch.inference_mode():
+            return self._network(batch)
+
+    def _open(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """The network on its device; images may still be in main memory."""
+        network = build_network(self.spec, self._checkpoint)
+        network.body = fold_batch_norms(network.body)
+        network.compute_in(DTYPES[self._precision])
+        network = network.to(self._device).to(memory_format=torch.channels_last)
+        return GraphedNetwork(network, self._device) if self._on_gpu else network
 
     def _run(self, batch: torch.Tensor) -> torch.Tensor:
         """uint8 (N, H, W, 3) → float32 (N, D), both in main memory."""
         if self._on_gpu:
             # Only copies from pinned memory let the processor go on meanwhile.
-            batch = batch.pin_memory().to(self._device, non_blocking=True)
+            batch = batch.pin_memory()
+        precision = self._precision
         # Waited for outside of the lock: the next thread's batch is queued behind this one's.
-        return self.forward(batch).cpu()
+        vectors = self.forward(batch).cpu()
+        if self._may_widen and precision == "fp16" and not torch.isfinite(vectors).all():
+            self._widen()
+            vectors = self.forward(batch).cpu()
+        return vectors
+
+    def _widen(self) -> None:
+        """fp32 from now on; embeddings of both are comparable."""
+        with self._lock:
+            if self._precision != "fp32":
+                log.warning("%s overflows in fp16; it runs in fp32", self.spec.backbone)
+                self._precision = "fp32"
+                self._network = self._open()
+
+    def _take_less(self, tried: int) -> None:
+        """Smaller batches from now on. Raises BackboneError where one image is too much."""
+        if tried == 1:
+            raise BackboneError(
+                f"{self.spec.backbone} does not fit into the memory of {self.device}; choose a "
+                f"smaller backbone or input size, or the device cpu"
+            ) from None
+        with self._lock:
+            self._batch = min(self._batch, tried // 2)
+            torch.cuda.empty_cache()
 
 
 def _open_device(name: str) -> torch.device:
@@ -86,11 +128,13 @@ def _open_device(name: str) -> torch.device:
 
 
 def _choose_precision(precision: str, device: torch.device) -> str:
-    """`auto` is bf16 on a GPU that computes in it, fp16 on an older one, fp32 on a CPU."""
+    """`auto` is fp16 on a GPU and fp32 on a CPU.
+
+    The default backbone's worst cosine to fp32, over 48 photographs: 0.99996 in fp16 and 0.9968
+    in bf16. fp16 has the narrower range: what overflows is widened (`TorchRuntime._widen`).
+    """
     if precision == "auto":
-        if device.type != "cuda":
-            return "fp32"
-        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp16"
+        return "fp16" if device.type == "cuda" else "fp32"
     if precision not in DTYPES:
         raise BackboneError(
             f"torch has no precision {precision!r}; choose auto, {', '.join(DTYPES)}"

@@ -11,7 +11,7 @@ from cbir.embedding.vectors import Pixels, Vectors, unit_rows
 
 __all__ = ["embed_views"]
 
-AT_ONCE = 32
+AT_ONCE = 64
 """Images copied into one array; a chunk of them may have ten regions each."""
 
 

@@ -21,6 +21,7 @@ from cbir.embedding import Embedder
 from cbir.errors import SourceShrunkError
 from cbir.gallery import Gallery
 from cbir.indexing.calibration import calibrate
+from cbir.indexing.crew import EmbeddingCrew, ExaminingCrew
 from cbir.indexing.follow import Follower
 from cbir.indexing.keys import keyed, remember
 from cbir.indexing.ledger import GalleryLedger, PlanLedger, Progress
@@ -39,6 +40,7 @@ def index_images(
     gallery: Gallery,
     *,
     embedder: Embedder | None = None,
+    decoders: int | None = None,
     prune: bool = False,
     force: bool = False,
     retry_failed: bool = False,
@@ -50,6 +52,9 @@ def index_images(
     that cannot be read becomes a failure with its reason and is tried again when it changes, or
     at once with `retry_failed`. Interrupted at any point, the next call goes on from there.
     `progress` is called with the number of images dealt with so far.
+
+    `decoders` is how many processes decode: 0 leaves it to the threads that embed, None is that on
+    a CPU, and as many as there are cores before a GPU.
 
     With `prune`, the gallery follows the source: an image of this source whose content now stands
     under another key is moved there, with its id and embedding, and one that is no longer listed
@@ -67,15 +72,17 @@ def index_images(
     gallery.check_spec(embedder.spec, "the embedder")
     ledger = GalleryLedger(gallery, opened.uri, progress)
     follower = Follower(opened, gallery.catalog, ledger, retry_failed=retry_failed)
-    work = partial(
-        settle,
-        embedder=embedder,
-        is_twin=follower.is_twin,
-        regions=gallery.config.regions,
-    )
     if not prune or follower.look(force=force):
         remember(opened, gallery.catalog)
-        with Workers(work, lambda: embedder.parallelism, ahead=ReadAhead()) as workers:
+        crew = EmbeddingCrew(embedder, decoders)
+        work = partial(
+            settle,
+            embedder=embedder,
+            is_twin=follower.is_twin,
+            decode=crew.decode,
+            regions=gallery.config.regions,
+        )
+        with crew, Workers(work, crew, ahead=ReadAhead()) as workers:
             follower.read(workers)
             follower.finish(workers, force=force)
         ledger.close()
@@ -116,7 +123,7 @@ def plan_images(
     follower = Follower(opened, catalog, ledger, retry_failed=retry_failed)
     work = partial(examine, is_twin=follower.is_twin)
     if not prune or follower.look(force=force):
-        with Workers(work, available_cores, ahead=ReadAhead()) as workers:
+        with Workers(work, ExaminingCrew(), ahead=ReadAhead()) as workers:
             follower.read(workers)
             follower.finish(workers, force=force)
     return ledger.plan(time.perf_counter() - started)

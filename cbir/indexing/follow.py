@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import compress, islice
-from typing import TypeAlias, TypeVar
+from collections.abc import Iterable, Sequence
+from itertools import compress
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,17 +12,14 @@ from cbir.indexing.known import Known, Listing
 from cbir.indexing.ledger import Ledger
 from cbir.indexing.moves import Moves
 from cbir.indexing.settle import Outcome, Pending, Twin, compare
-from cbir.indexing.workers import Workers
+from cbir.indexing.workers import Workers, pages
 from cbir.sources import Source
 from cbir.storage.catalog import Catalog
 
 PAGE = 1000
 """Images compared with the catalogue by one statement."""
-CHUNK = 16
-"""Images that a worker takes at once: enough to batch, few enough to share out evenly."""
 
 Threads: TypeAlias = "Workers[Pending, Outcome | Twin]"
-T = TypeVar("T")
 
 
 class Follower:
@@ -82,9 +79,9 @@ class Follower:
         self._ledger.remove(gone, overwritten=overwritten)
 
     def _settle(self, pending: Iterable[Pending], workers: Threads) -> None:
-        for chunk in pages(pending, CHUNK):
+        for chunk in workers.chunks(pending):
             self._enter(workers.exchange(chunk))
-            if len(self._again) >= CHUNK:
+            if len(self._again) >= len(chunk):
                 again, self._again = self._again, []
                 self._enter(workers.exchange(again))
 
@@ -120,10 +117,3 @@ class Follower:
             "removes the others, and --dry-run --force shows them"
         )
         return False
-
-
-def pages(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Items in lists of `size`; the last one may be shorter."""
-    iterator = iter(items)
-    while page := list(islice(iterator, size)):
-        yield page

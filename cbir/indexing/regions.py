@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from cbir.config import available_cores
+from cbir.decoders import Decode
 from cbir.embedding import Embedder, embed_views
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
-from cbir.images import decode_regions
-from cbir.indexing.follow import CHUNK, pages
+from cbir.indexing.crew import EmbeddingCrew
 from cbir.indexing.ledger import Progress
 from cbir.indexing.workers import Workers
 from cbir.sources.stored import read_indexed
@@ -19,14 +19,18 @@ from cbir.types import FailedImage
 
 
 def ensure_regions(
-    gallery: Gallery, *, embedder: Embedder | None = None, progress: Progress | None = None
+    gallery: Gallery,
+    *,
+    embedder: Embedder | None = None,
+    decoders: int | None = None,
+    progress: Progress | None = None,
 ) -> list[FailedImage]:
     """Embed the regions that images of a gallery lack; returns what could not be read.
 
-    Nothing to do in a gallery without regions. Committed every 16 images: interrupted at any
+    Nothing to do in a gallery without regions. Committed chunk by chunk: interrupted at any
     point, the next call goes on from there. A file that has changed since it was indexed fails:
-    the next `index_images` embeds it with its regions. `progress` is called with how many were
-    dealt with so far, of the `Catalog.without_regions`.
+    the next `index_images` embeds it with its regions. `decoders` is as there, and `progress` is
+    called with how many were dealt with so far, of the `Catalog.without_regions`.
     """
     missing = gallery.catalog.without_regions() if gallery.config.regions else []
     if not missing:
@@ -44,9 +48,13 @@ def ensure_regions(
         if progress is not None:
             progress(done)
 
-    work = partial(_embed, gallery=gallery, embedder=embedder)
-    with Workers(work, lambda: embedder.parallelism) as workers:
-        for chunk in pages(missing, CHUNK):
+    with (
+        EmbeddingCrew(embedder, decoders) as crew,
+        Workers(
+            partial(_embed, gallery=gallery, embedder=embedder, decode=crew.decode), crew
+        ) as workers,
+    ):
+        for chunk in workers.chunks(missing):
             enter(workers.exchange(chunk))
         for outcomes in workers.drain():
             enter(outcomes)
@@ -55,7 +63,7 @@ def ensure_regions(
 
 
 def _embed(
-    ids: Sequence[int], *, gallery: Gallery, embedder: Embedder
+    ids: Sequence[int], *, gallery: Gallery, embedder: Embedder, decode: Decode
 ) -> list[RegionRow | FailedImage]:
     """The regions of a chunk of images, in a worker thread; those just removed are left out."""
     spec, regions = embedder.spec, gallery.config.regions
@@ -69,7 +77,7 @@ def _embed(
         indexed = known[record.key].content_hash
         try:
             data = read_indexed(record.uri, indexed)
-            decoded = decode_regions(data, spec.preprocessing, spec.views, regions)
+            decoded = decode(data, spec.preprocessing, spec.views, regions)
         except ImageError as error:
             outcomes.append(FailedImage(record.uri, str(error), record.key))
         else:

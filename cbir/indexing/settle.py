@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from cbir.config import Region
+from cbir.decoders import Decode
 from cbir.embedding import Embedder, embed_views
 from cbir.errors import ImageError
 from cbir.images import DecodedImage, check_header, decode_regions
@@ -108,11 +109,12 @@ def settle(
     pending: Sequence[Pending],
     embedder: Embedder,
     is_twin: IsTwin,
+    decode: Decode = decode_regions,
     regions: Sequence[Region] = (),
 ) -> list[Outcome | Twin]:
     """Read, decode and embed a chunk, images and their regions together; in a worker thread.
 
-    Outcomes are in the order of the chunk.
+    Outcomes are in the order of the chunk. `decode` may do its work elsewhere.
     """
     spec = embedder.spec
     outcomes: list[Outcome | Twin | None] = []
@@ -124,7 +126,7 @@ def settle(
             continue
         data, digest, state = content
         try:
-            image = decode_regions(data, spec.preprocessing, spec.views, regions)
+            image = decode(data, spec.preprocessing, spec.views, regions)
         except ImageError as error:
             outcomes.append(_failed(item.image, str(error), state))
             continue

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, islice
 from typing import Generic, Protocol, TypeVar
+
+from cbir.indexing.crew import Crew
 
 T = TypeVar("T")
 Done = TypeVar("Done")
+
+
+def pages(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Items in lists of `size`; the last one may be shorter."""
+    iterator = iter(items)
+    while page := list(islice(iterator, size)):
+        yield page
 
 
 class Ahead(Protocol[T]):
@@ -32,22 +42,27 @@ class Workers(Generic[T, Done]):
     def __init__(
         self,
         work: Callable[[Sequence[T]], Sequence[Done]],
-        parallelism: Callable[[], int],
+        crew: Crew,
         *,
         ahead: Ahead[T] | None = None,
     ) -> None:
-        """`parallelism` is asked only when there is work: an embedder opens its network for it."""
         self._work = work
-        self._parallelism = parallelism
+        self._crew = crew
         self._ahead = ahead
         self._enough = 0
         self._pool: ThreadPoolExecutor | None = None
         self._under_way: deque[Future[Sequence[Done]]] = deque()
 
+    def chunks(self, items: Iterable[T]) -> Iterator[list[T]]:
+        """Items as they are to be handed in: so many at a time as a thread takes."""
+        iterator = iter(items)
+        for first in iterator:
+            yield from pages(chain([first], iterator), self._crew.chunk())
+
     def exchange(self, chunk: Sequence[T]) -> Sequence[Done]:
         """Hand in a chunk; get the outcomes of the oldest one back once enough are under way."""
         if self._pool is None:
-            threads = self._parallelism()
+            threads = self._crew.assemble()
             self._enough = 2 * threads
             self._pool = ThreadPoolExecutor(threads, "cbir-index")
         enough = self._enough

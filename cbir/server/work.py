@@ -109,6 +109,10 @@ class BatchingEmbedder:
         return self._inner.spec
 
     @property
+    def device(self) -> str:
+        return self._inner.device
+
+    @property
     def parallelism(self) -> int:
         return self._inner.parallelism
 

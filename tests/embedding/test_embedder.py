@@ -225,17 +225,3 @@ def test_the_first_inferences_of_a_process_take_turns(monkeypatch: pytest.Monkey
         assert most[0] == 1
         list(pool.map(infer, range(4)))
         assert most[0] > 1
-
-
-@pytest.mark.parametrize("precision", ["auto", "fp32"])
-def test_a_gpu_agrees_with_the_cpu(lite0: Embedder, photos: list[Pixels], precision: Any) -> None:
-    import torch
-
-    if not torch.cuda.is_available():
-        pytest.skip("torch sees no GPU here")
-    gpu = load_embedder(lite0.spec, device="cuda", precision=precision)
-    assert gpu.parallelism >= 1
-    with ThreadPoolExecutor(2) as pool:
-        parts = list(pool.map(gpu.embed, [photos[::2], photos[1::2]]))
-    for found, images in zip(parts, (photos[::2], photos[1::2]), strict=True):
-        assert (found * lite0.embed(images)).sum(axis=1).min() >= 0.999
