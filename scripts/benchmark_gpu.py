@@ -1,8 +1,8 @@
-"""How fast a GPU embeds, from the bare network out to JPEG bytes, and what holds it up.
+"""How fast a GPU embeds, from the bare network out to a whole gallery, and what holds it up.
 
-Four rates with the same network: arrays that lie on the GPU (the network alone), arrays in main
-memory (with the copies), decoding alone on every core, and JPEG bytes to embeddings with decoding
-threads ahead of the GPU. The lowest of the parts is the bottleneck.
+The same network, each time with one thing more: arrays that lie on the GPU, with and without
+recorded kernels; arrays in main memory, with the copies; JPEG bytes, decoded by threads or by
+processes; files, with the catalogue. The lowest rate of the parts is the bottleneck.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from contextlib import contextmanager
+from itertools import cycle, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,75 +21,164 @@ import numpy as np
 import torch
 from benchmark_index import photographs, random_weights
 
-from cbir.config import available_cores
-from cbir.embedding import load_embedder, resolve_spec
+from cbir import Gallery, index_images
+from cbir.config import EmbeddingSpec, available_cores
+from cbir.embedding import embed_views, load_embedder, resolve_spec
+from cbir.embedding.cuda_graphs import GraphedNetwork
 from cbir.embedding.torch_runtime import GPU_BATCH, TorchRuntime
-from cbir.images import decode
+from cbir.images import DecodedImage
+from cbir.indexing.crew import EmbeddingCrew
+from cbir.indexing.workers import Workers
 
-IMAGES = 4096
-ROUNDS = 20
+WANTED = 0.6
+"""Of the bare network's rate, from JPEG bytes."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/benchmark_gpu")
     parser.add_argument("data", type=Path, help="a folder of photographs")
     parser.add_argument("--backbone", default="resnet50")
+    parser.add_argument("--precision", default="auto", choices=["auto", "fp16", "bf16", "fp32"])
+    parser.add_argument("--images", type=int, default=8192, metavar="N", help="JPEGs, repeated")
+    parser.add_argument("--device", default="cuda", help="cpu tries the script out")
     parser.add_argument("--json", type=Path, metavar="FILE")
     asked = parser.parse_args()
-    if not torch.cuda.is_available():
+    if asked.device != "cpu" and not torch.cuda.is_available():
         print("torch sees no GPU here: nothing to measure")
         return
     with TemporaryDirectory() as folder:
         weights = random_weights(asked.backbone, Path(folder)) or None
         spec, origin = resolve_spec(asked.backbone, weights=weights)
-        embedder = load_embedder(spec, weights_from=origin, device="cuda")
-    assert isinstance(embedder, TorchRuntime)
-    data = [path.read_bytes() for path in photographs(asked.data, 512)]
-    cores = available_cores()
-    pixels = [decode(one, spec.preprocessing).pixels for one in data[:GPU_BATCH]]
-    batch = torch.from_numpy(np.stack(pixels)).cuda()
-    with ThreadPoolExecutor(cores) as pool:
-        rates = {
-            "network alone": rate(lambda: bare(embedder, batch), GPU_BATCH),
-            "decoded arrays": rate(lambda: embedder.embed(pixels), GPU_BATCH),
-            f"decoding, {cores} threads": rate(
-                lambda: list(pool.map(lambda one: decode(one, spec.preprocessing), data)),
-                len(data),
-                rounds=2,
-            ),
-            "JPEG bytes": whole(embedder, data, pool),
-        }
-    print(f"{asked.backbone}, {embedder.describe()}")
+        embedder = load_embedder(
+            spec,
+            weights_from=origin,
+            device=asked.device,
+            runtime="torch",
+            precision=asked.precision,
+        )
+        assert isinstance(embedder, TorchRuntime)
+        print(f"{asked.backbone}, {embedder.describe()}, {available_cores()} cores")
+        files = photographs(asked.data, 512)
+        rates = {**network_rates(embedder), **decoding_rates(spec, files, embedder, asked.images)}
+        rates["files to a gallery"] = gallery_rate(
+            embedder, origin, files, asked.images, Path(folder)
+        )
+    bare = rates["network alone"]
     for name, found in rates.items():
-        print(f"{name:<24} {found:>9,.0f} images/s  {found / rates['network alone']:>6.0%}")
-    parts = {name: found for name, found in rates.items() if name != "JPEG bytes"}
-    print(f"bottleneck: {min(parts, key=parts.__getitem__)}")
+        print(f"{name:<34} {found:>9,.0f} images/s  {found / bare:>6.0%}")
+    parts = ("network alone", "decoded arrays", "decoding, processes")
+    print(f"bottleneck: {min(parts, key=rates.__getitem__)}")
+    reached = rates["JPEG bytes, processes"] / bare
+    print(f"JPEG bytes reach {reached:.0%} of the network alone; {WANTED:.0%} are asked for")
     if asked.json:
         asked.json.write_text(json.dumps(rates, indent=1))
 
 
-def bare(embedder: TorchRuntime, batch: torch.Tensor) -> None:
-    embedder.forward(batch)
-    torch.cuda.synchronize()
+def network_rates(embedder: TorchRuntime) -> dict[str, float]:
+    """Without and with recorded kernels, and with the copies from main memory."""
+    shape = (GPU_BATCH, embedder.spec.preprocessing.crop, embedder.spec.preprocessing.crop, 3)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    batch = torch.from_numpy(pixels).to(embedder.device)
+    graphed = embedder._network
+    network = graphed.network if isinstance(graphed, GraphedNetwork) else graphed
+
+    def unrecorded() -> None:
+        with torch.inference_mode():
+            network(batch)
+
+    images = list(pixels)
+    with ThreadPoolExecutor(2) as pool:
+        return {
+            "network alone, kernels one by one": rate(unrecorded, embedder),
+            "network alone": rate(lambda: embedder.forward(batch), embedder),
+            "decoded arrays": 2
+            * rate(lambda: list(pool.map(embedder.embed, [images, images])), embedder),
+        }
 
 
-def whole(embedder: TorchRuntime, data: list[bytes], pool: ThreadPoolExecutor) -> float:
-    """Decoding threads run ahead by a few batches; the GPU takes what is ready."""
-    shape, wanted = embedder.spec.preprocessing, IMAGES
-    started = time.perf_counter()
-    arrays = iter(pool.map(lambda i: decode(data[i % len(data)], shape).pixels, range(wanted)))
-    while batch := list(islice(arrays, GPU_BATCH)):
-        embedder.embed(batch)
-    return wanted / (time.perf_counter() - started)
-
-
-def rate(work: Callable[[], object], images: int, *, rounds: int = ROUNDS) -> float:
-    """Images a second, after a round that does not count."""
-    work()
-    started = time.perf_counter()
-    for _ in range(rounds):
+def rate(work: Callable[[], object], embedder: TorchRuntime, *, least_s: float = 3.0) -> float:
+    """Images a second, a batch at a time; the first runs, which set things up, do not count."""
+    for _ in range(5 if embedder.device != "cpu" else 1):
         work()
-    return rounds * images / (time.perf_counter() - started)
+    finish(embedder)
+    started, count = time.perf_counter(), 0
+    while time.perf_counter() - started < least_s:
+        for _ in range(10 if embedder.device != "cpu" else 1):
+            work()
+            count += GPU_BATCH
+        finish(embedder)
+    return count / (time.perf_counter() - started)
+
+
+def finish(embedder: TorchRuntime) -> None:
+    if embedder.device != "cpu":
+        torch.cuda.synchronize(embedder.device)
+
+
+class Blind:
+    """Embeds nothing: what is left is decoding."""
+
+    def __init__(self, inner: TorchRuntime) -> None:
+        self.spec = inner.spec
+        self.device = inner.device
+        self.parallelism = available_cores()
+
+    def embed(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        return np.zeros((len(images), self.spec.dim), np.float32)
+
+    def describe(self) -> str:
+        return "nothing"
+
+
+def decoding_rates(
+    spec: EmbeddingSpec, files: Sequence[Path], embedder: TorchRuntime, count: int
+) -> dict[str, float]:
+    """By threads and by processes, without and with the network behind them."""
+    data = [path.read_bytes() for path in files]
+    rates = {}
+    for what, target in (("decoding", Blind(embedder)), ("JPEG bytes", embedder)):
+        for how, decoders in (("threads", 0), ("processes", available_cores())):
+            with EmbeddingCrew(target, decoders) as crew, at_work(target, crew) as workers:
+                for one in workers.chunks(islice(cycle(data), 4 * GPU_BATCH)):  # warm up
+                    workers.exchange(one)
+                list(workers.drain())
+                started = time.perf_counter()
+                for one in workers.chunks(islice(cycle(data), count)):
+                    workers.exchange(one)
+                list(workers.drain())
+                rates[f"{what}, {how}"] = count / (time.perf_counter() - started)
+    return rates
+
+
+@contextmanager
+def at_work(
+    embedder: TorchRuntime | Blind, crew: EmbeddingCrew
+) -> Iterator[Workers[bytes, np.ndarray]]:
+    spec = embedder.spec
+
+    def work(chunk: Sequence[bytes]) -> Sequence[np.ndarray]:
+        decoded: list[DecodedImage] = [
+            crew.decode(one, spec.preprocessing, spec.views, ()) for one in chunk
+        ]
+        return list(embed_views(embedder, [one.pixels[0] for one in decoded]))
+
+    with Workers(work, crew) as workers:
+        yield workers
+
+
+def gallery_rate(
+    embedder: TorchRuntime, origin: str | None, files: Sequence[Path], count: int, folder: Path
+) -> float:
+    """`index_images` over files, each linked under several names."""
+    photos = folder / "photos"
+    photos.mkdir()
+    for number, path in enumerate(islice(cycle(files), count)):
+        (photos / f"{number:06d}{path.suffix}").symlink_to(path.resolve())
+    with Gallery.create(folder / "gallery", embedder.spec, weights_from=origin) as gallery:
+        report = index_images(photos, gallery, embedder=embedder)
+    if report.added != count:
+        raise SystemExit(f"indexed {report.added} of {count} images: {report.failed[:3]}")
+    return count / report.seconds
 
 
 if __name__ == "__main__":

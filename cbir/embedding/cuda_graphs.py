@@ -69,7 +69,7 @@ class GraphedNetwork:
     def __init__(
         self, network: nn.Module, device: torch.device, *, recorder: Recorder = record
     ) -> None:
-        self._network = network
+        self.network = network
         self._device = device
         self._recorder = recorder
         self._met: Counter[int] = Counter()
@@ -89,7 +89,7 @@ class GraphedNetwork:
         return self._replay(self._recordings[size], images)
 
     def _run(self, images: Tensor) -> Tensor:
-        vectors: Tensor = self._network(images.to(self._device, non_blocking=True))
+        vectors: Tensor = self.network(images.to(self._device, non_blocking=True))
         return vectors
 
     def _replay(self, recording: Recording, images: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ class GraphedNetwork:
         """Keeps a recording for batches of `size`, if there can be one and it is right."""
         blank = torch.zeros((size, *images.shape[1:]), dtype=torch.uint8, device=self._device)
         try:
-            recording = self._recorder(self._network, blank)
+            recording = self._recorder(self.network, blank)
             found, expected = self._replay(recording, images), self._run(images)
             alike = torch.nn.functional.cosine_similarity(found, expected, dim=1)
             if not bool((alike >= PARITY).all()):
