@@ -119,7 +119,8 @@ def search(
     if crop is not None or not all(image.startswith("id:") for image in images + (unwanted or [])):
         from cbir.cli.ahead import open_ahead
 
-        ahead = open_ahead(gallery, device=device, runtime=runtime, precision=precision)
+        options: dict[str, Any] = {"device": device, "runtime": runtime, "precision": precision}
+        ahead = open_ahead(gallery, image=_file(images[0]) if crop is None else None, **options)
 
     from cbir.filters import parse_where
     from cbir.gallery import Gallery
@@ -202,6 +203,13 @@ def _query(image: str) -> Query:
     from cbir.sources.paths import is_remote
 
     return image if is_remote(image) else Path(image)
+
+
+def _file(image: str) -> Path | None:
+    """The file on this machine that an image of the command line is, if it is one."""
+    from cbir.sources.paths import is_remote
+
+    return None if image == "-" or image.startswith("id:") or is_remote(image) else Path(image)
 
 
 def _crop(text: str) -> Crop:

@@ -1,13 +1,17 @@
 """The network that a search opens before everything else has been imported."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from terminal import cbir
 
-from cbir import Gallery, index_images, resolve_spec
+from cbir import Gallery, Retriever, index_images, resolve_spec
 from cbir.cli import ahead
+from cbir.embedding.tiny_image import TinyImageEmbedder
 from cbir.storage.peek import CATALOG, peek_config
 
 
@@ -65,3 +69,75 @@ def test_a_search_opens_its_network_once(
     opened.clear()
     assert cbir("search", "id:1", "-g", gallery.path).code == 0
     assert opened == []
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images the network was given, call by call."""
+    seen: list[int] = []
+    embed = TinyImageEmbedder.embed
+
+    def counting(self: TinyImageEmbedder, images: Sequence[Any]) -> Any:
+        seen.append(len(images))
+        return embed(self, images)
+
+    monkeypatch.setattr(TinyImageEmbedder, "embed", counting)
+    return seen
+
+
+def test_the_network_first_runs_on_the_image_that_is_asked_about(
+    folder: Path, gallery: Gallery, runs: list[int]
+) -> None:
+    index_images(folder, gallery)
+    image = folder / "even" / "2.png"
+    expected = [hit.similarity for hit in Retriever(gallery).search(image, k=6).hits]
+    runs.clear()
+    found = cbir("search", image, "-g", gallery.path, "-k", "6", "--json")
+    hits = json.loads(found.out)["hits"]
+    assert [hit["similarity"] for hit in hits] == pytest.approx(expected, abs=1e-6)
+    assert runs == [1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["{even}", "{odd}"], [1, 2]),  # together they are another batch
+        (["{even}", "--crop", "0,0,0.5,0.5"], [1, 1]),  # first of all, something blank
+        (["-"], [1, 1]),
+        (["{even}", "--not", "{odd}"], [1, 1]),
+    ],
+)
+def test_what_was_not_seen_ahead_is_embedded_as_ever(
+    folder: Path, gallery: Gallery, runs: list[int], arguments: list[str], expected: list[int]
+) -> None:
+    index_images(folder, gallery)
+    runs.clear()
+    names = {"even": folder / "even" / "2.png", "odd": folder / "odd" / "3.png"}
+    given = [argument.format_map(names) for argument in arguments]
+    run = cbir("search", *given, "-g", gallery.path, stdin=names["even"].read_bytes())
+    assert run.code == 0, run.err
+    assert runs == expected
+
+
+def test_an_image_that_cannot_be_read_is_told_as_ever(folder: Path, gallery: Gallery) -> None:
+    index_images(folder, gallery)
+    for name, reason in (("missing.png", "No such file"), ("broken.png", "not an image")):
+        path = folder / name
+        if name == "broken.png":
+            path.write_bytes(b"broken")
+        run = cbir("search", path, "-g", gallery.path)
+        assert run.code == 1
+        assert reason in run.err
+
+
+def test_only_the_first_images_are_remembered() -> None:
+    spec, _ = resolve_spec("tiny_image")
+    inner = TinyImageEmbedder(spec)
+    embedder = ahead.RememberingEmbedder(inner)
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    for chosen in ([0], [1], [0, 1], [], [0], [2]):
+        found = embedder.embed([images[i] for i in chosen])
+        np.testing.assert_array_equal(found, inner.embed([images[i] for i in chosen]))
+        found[:] = 0  # a caller may do with it what he likes
+    assert (embedder.device, embedder.parallelism) == ("cpu", 1)
+    assert embedder.describe() == inner.describe()
