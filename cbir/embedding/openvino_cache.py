@@ -4,6 +4,7 @@
                             export.json                  their SHA-256, written last
                             compiled/                    OpenVINO's own cache
 
+A processor without AVX-512 has folders of its own, <name>-avx2: its networks are marked for it.
 A folder is built beside its place, fsynced and renamed into it, so it is there as a whole or not
 at all; one that was damaged since counts as none.
 """
@@ -20,6 +21,7 @@ from typing import Any
 
 from cbir.config import cache_dir
 from cbir.embedding.openvino_import import import_openvino
+from cbir.embedding.openvino_marks import processor_kind
 from cbir.embedding.weights import sha256_of
 from cbir.errors import CbirError
 
@@ -64,7 +66,7 @@ def keep_network(
 
 
 def _folder(name: str) -> Path:
-    return cache_dir() / "networks" / name
+    return cache_dir() / "networks" / "-".join(filter(None, (name, processor_kind())))
 
 
 def _seal(folder: Path) -> None:

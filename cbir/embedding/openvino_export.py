@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cbir.config import EmbeddingSpec
 from cbir.embedding.openvino_cache import keep_network, kept_network
 from cbir.embedding.openvino_import import import_openvino
-from cbir.embedding.openvino_precision import keep_first_depthwise_exact
+from cbir.embedding.openvino_marks import choose_kernels, keep_first_depthwise_exact
 from cbir.errors import BackboneError
 
 if TYPE_CHECKING:
@@ -36,7 +36,12 @@ def export_network(spec: EmbeddingSpec, checkpoint: Path) -> Path:
 
     log.info("exporting %s to OpenVINO; this happens once", spec.backbone)
     model = _convert(build_network(spec, checkpoint), spec)
-    return keep_network(model, spec.network_fingerprint, finish=keep_first_depthwise_exact)
+    return keep_network(model, spec.network_fingerprint, finish=_finish)
+
+
+def _finish(network: Path) -> None:
+    keep_first_depthwise_exact(network)
+    choose_kernels(network)
 
 
 def _convert(network: EmbeddingNetwork, spec: EmbeddingSpec) -> Any:
