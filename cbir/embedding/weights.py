@@ -10,7 +10,6 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import urlopen
 
 from cbir.config import DEFAULT_BACKBONE, weights_dirs
 from cbir.embedding.backbone import Backbone, WeightsFile
@@ -146,6 +145,8 @@ def _fetch(backbone: Backbone, variant: WeightsFile) -> Path:
 def _download(url: str, target: Path) -> None:
     """Streams a URL to a file that appears only when it is complete and its hash is right."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    from urllib.request import urlopen  # most runs download nothing, and it takes 16 ms
+
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     part = Path(name)
     try:
