@@ -75,6 +75,9 @@ class Decoders:
                 except (OSError, EOFError, pickle.UnpicklingError):
                     process.end(at_once=True)
                     continue
+                except BaseException:  # what it answers is not known now
+                    process.end(at_once=True)
+                    raise
                 self._idle.put(process)
                 if isinstance(answer, Exception):
                     raise answer
@@ -117,6 +120,8 @@ class _Process:
 
     def __init__(self) -> None:
         """Waits until it is ready. Raises OSError, or EOFError if it ends before."""
+        if not sys.executable:
+            raise OSError("this program does not know its Python interpreter")
         package = str(Path(__file__).parents[1])
         path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
         self._popen = subprocess.Popen(

@@ -24,7 +24,7 @@ SIZES = (1, 4, 16, 64)
 OFTEN = 3
 """The first runs of a size are not recorded: a single query would wait for a recording."""
 WARM_UPS = 3
-"""Runs before a recording, in which libraries choose their kernels and set aside memory."""
+"""Runs before a recording, in which libraries try out kernels and set aside memory."""
 PARITY = 0.999
 """Least cosine of what a recording and the network itself make of the same images."""
 
@@ -46,10 +46,11 @@ Recorder: TypeAlias = Callable[[nn.Module, Tensor], Recording]
 def record(network: nn.Module, images: Tensor) -> Recording:
     """Records what a network does with images of that shape, on their GPU, in inference mode."""
     device = images.device
-    with torch.cuda.device(device):
+    # What is tried out and found fastest in the warm-ups is what is recorded.
+    with torch.cuda.device(device), torch.backends.cudnn.flags(enabled=True, benchmark=True):
         aside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(aside), torch.backends.cudnn.flags(enabled=True, benchmark=True):
+        with torch.cuda.stream(aside):
             for _ in range(WARM_UPS):
                 network(images)
         torch.cuda.current_stream(device).wait_stream(aside)

@@ -56,7 +56,7 @@ def add_upload(
     state = path.stat()
     source = SourceImage(uri, shown, metadata, state.st_size, state.st_mtime_ns)
     report = index_images(
-        UploadSource(folder, source), gallery, embedder=embedder, retry_failed=True
+        UploadSource(folder, source), gallery, embedder=embedder, decoders=0, retry_failed=True
     )
     if report.failed:
         gallery.catalog.forget_failures([failure.key for failure in report.failed])
