@@ -11,12 +11,10 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore
 from types import TracebackType
@@ -32,13 +30,24 @@ __all__ = ["Decode", "Decoders", "main"]
 
 log = logging.getLogger(__name__)
 
-PIPE_BYTES = 1 << 20
-"""Room for an image in a pipe, so that nobody waits half-way through (Linux; 64 kB otherwise)."""
+PIPE_BYTES = 1 << 18
+"""Room for an image in a pipe, so that nobody waits half-way through. Linux gives a user 64 MB of
+them in all; beyond, and elsewhere, a pipe keeps its usual 64 kB."""
 ATTEMPTS = 2
 """A decoder may have been ended for another reason than the image it was at."""
+FAILURES = 3
+"""So often in succession no process could be started: then threads decode."""
 PATIENCE_S = 5.0
 READY = "ready"
-WORKER = "from cbir.decoders import main; main()"
+WORKER = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who started it
+sys.path[:] = {path!r}
+from cbir.decoders import main
+main()
+"""
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""Importing numpy starts a thread per core: too many, by as many processes, and not needed."""
 
 
 class Decode(Protocol):
@@ -57,7 +66,7 @@ class Decoders:
         """Processes are started when they are first needed."""
         self._turns = BoundedSemaphore(count)
         self._idle: SimpleQueue[_Process] = SimpleQueue()
-        self._usable = True
+        self._failures = 0
 
     def decode(
         self, data: bytes, preprocessing: Preprocessing, views: Sequence[View],
@@ -66,10 +75,12 @@ class Decoders:
         """As `cbir.images.decode_regions`, which runs here if no process can be started."""
         request = (data, preprocessing, views, regions)
         with self._turns:
-            for _ in range(ATTEMPTS):
+            for attempt in range(ATTEMPTS):
                 process = self._take()
-                if process is None:
+                if process is None and attempt == 0:
                     return decode_regions(*request)
+                if process is None:  # never here, where it would be the end of the run
+                    break
                 try:
                     answer = process.ask(request)
                 except (OSError, EOFError, pickle.UnpicklingError):
@@ -82,15 +93,18 @@ class Decoders:
                 if isinstance(answer, Exception):
                     raise answer
                 return answer
-        raise ImageError(f"its decoder died of it, {ATTEMPTS} times")
+        raise ImageError("the process that decoded it died, probably of it")
 
     def close(self) -> None:
         """End the processes; no call may be under way."""
-        while True:
-            try:
-                self._idle.get_nowait().end()
-            except Empty:
-                return
+        idle = []
+        with suppress(Empty):
+            while True:
+                idle.append(self._idle.get_nowait())
+        for process in idle:
+            process.hang_up()
+        for process in idle:
+            process.end()
 
     def __enter__(self) -> Decoders:
         return self
@@ -106,12 +120,16 @@ class Decoders:
             return self._idle.get_nowait()
         except Empty:
             pass
-        if self._usable:
+        if self._failures < FAILURES:
             try:
-                return _Process()
+                process = _Process()
             except (OSError, EOFError, pickle.UnpicklingError) as error:
-                self._usable = False
-                log.warning("no process for decoding can be started, threads decode: %s", error)
+                self._failures += 1
+                if self._failures == FAILURES:
+                    log.warning("no process for decoding can be started: %s", error)
+            else:
+                self._failures = 0
+                return process
         return None
 
 
@@ -122,18 +140,17 @@ class _Process:
         """Waits until it is ready. Raises OSError, or EOFError if it ends before."""
         if not sys.executable:
             raise OSError("this program does not know its Python interpreter")
-        package = str(Path(__file__).parents[1])
-        path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
         self._popen = subprocess.Popen(
-            [sys.executable, "-c", WORKER],
+            [sys.executable, "-c", WORKER.format(path=sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
-            pipesize=PIPE_BYTES,
+            env={**os.environ, **ONE_THREAD},
         )
         assert self._popen.stdin is not None
         assert self._popen.stdout is not None
         self._requests, self._answers = self._popen.stdin, self._popen.stdout
+        for pipe in (self._requests, self._answers):
+            _widen(pipe)
         try:
             if _receive(self._answers) != READY:
                 raise EOFError("it does not answer")
@@ -156,12 +173,16 @@ class _Process:
             left = left[count:]
         return DecodedImage(pixels, width, height)
 
-    def end(self, *, at_once: bool = False) -> None:
-        if at_once:
-            self._popen.kill()
+    def hang_up(self) -> None:
+        """Tell it that nothing more will come."""
         for pipe in (self._requests, self._answers):
             with suppress(OSError):  # of what was not yet sent to a dead process
                 pipe.close()
+
+    def end(self, *, at_once: bool = False) -> None:
+        if at_once:
+            self._popen.kill()
+        self.hang_up()
         try:
             self._popen.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
@@ -171,7 +192,6 @@ class _Process:
 
 def main() -> None:
     """A worker: decodes what comes in on standard input until that ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who started it
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nothing that a library may print gets between the answers
     _send(answers, READY)
@@ -187,6 +207,13 @@ def main() -> None:
         else:
             head = decoded.pixels.shape, decoded.width, decoded.height
             _send(answers, head, decoded.pixels)
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    with suppress(ImportError, AttributeError, OSError):  # as it is, then
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def _send(pipe: IO[bytes], message: object, pixels: Any = None) -> None:

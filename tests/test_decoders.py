@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -105,7 +106,8 @@ def fragile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Workers that die of an image that holds DIES, and the file in which they say so."""
     said = tmp_path / "died"
     code = (
-        "import os\n"
+        "import os, sys\n"
+        "sys.path[:] = {path!r}\n"
         "from cbir import decoders\n"
         "decode = decoders.decode_regions\n"
         "def fragile(data, *rest):\n"
@@ -131,19 +133,58 @@ def test_an_image_that_kills_its_decoder_is_one_failure_and_no_more(
     report = index_images(photos, gallery, decoders=2)
     assert (report.added, len(report.failed)) == (29, 1)
     assert report.failed[0].key.endswith("17.png")
-    assert report.failed[0].reason == "its decoder died of it, 2 times"
+    assert report.failed[0].reason == "the process that decoded it died, probably of it"
     assert fragile.read_text() == "xx"
 
 
+@pytest.mark.parametrize("trouble", ["ends at once", "/no/such/python", ""])
 def test_where_no_process_can_be_started_threads_decode(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, two: Decoders, trouble: str
+) -> None:
+    caplog.set_level(logging.WARNING)
+    data = encode(picture(seed=1))
+    if trouble == "ends at once":
+        monkeypatch.setattr(decoders, "WORKER", "raise SystemExit(3)")
+    else:
+        monkeypatch.setattr(sys, "executable", trouble)
+    for number in range(5):
+        assert decode(two, data).width > 0
+        assert caplog.text.count("no process for decoding can be started") == (number >= 2)
+
+
+def test_one_process_that_cannot_be_started_is_no_reason_to_give_up(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, two: Decoders
 ) -> None:
+    caplog.set_level(logging.WARNING)
     data = encode(picture(seed=1))
-    monkeypatch.setattr(decoders, "WORKER", "raise SystemExit(3)")
-    assert decode(two, data).width > 0
+    right = sys.executable
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     assert decode(two, data).width > 0
-    assert caplog.text.count("threads decode") == 1
+    monkeypatch.setattr(sys, "executable", right)
+    assert decode(two, data).width > 0
+    assert len(workers_of(two)) == 1
+    assert caplog.text == ""
+
+
+def test_what_killed_a_process_is_not_decoded_here(
+    fragile: Path, monkeypatch: pytest.MonkeyPatch, two: Decoders
+) -> None:
+    decode(two, encode(picture(seed=1)))
+    monkeypatch.setattr(sys, "executable", "/no/such/python")  # no second one for another attempt
+    monkeypatch.setattr(decoders, "decode_regions", lambda *_: pytest.fail("decoded here"))
+    with pytest.raises(ImageError, match="died"):
+        decode(two, encode(picture(seed=2)) + DIES)
+    assert fragile.read_text() == "x"
+
+
+def test_a_worker_imports_what_its_caller_would(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two: Decoders
+) -> None:
+    for name in ("pickle", "queue", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not meant')")
+    monkeypatch.chdir(tmp_path)
+    decode(two, encode(picture(seed=1)))
+    assert len(workers_of(two)) == 1
 
 
 def test_indexing_with_processes_stores_what_threads_store(folder: Path, tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ __all__ = ["Ahead", "open_ahead"]
 
 SWITCH_S = 0.0005
 """How long imports may keep the interpreter from OpenVINO's thread, which needs it for moments."""
+SMALL_BYTES = 1 << 20
+"""Larger files are not decoded here: the search itself decodes them once more."""
 
 
 class Ahead:
@@ -101,13 +103,18 @@ def _open(gallery: Path, image: Path | None, options: dict[str, Any]) -> Embedde
 
 
 def _run_first(embedder: Embedder, image: Path | None) -> None:
+    if image is None or not _embed_file(embedder, image):
+        run_once(embedder)
+
+
+def _embed_file(embedder: Embedder, image: Path) -> bool:
+    """Whether an image was embedded: a small one that can be read."""
     spec = embedder.spec
-    if image is not None:
-        try:
-            seen = decode_views(read_file(str(image)), spec.preprocessing, spec.views)
-            embed_views(embedder, [seen.pixels])
-        except ImageError:  # said by the one who asks about it
-            pass
-        else:
-            return
-    run_once(embedder)
+    try:
+        if image.stat().st_size > SMALL_BYTES:
+            return False
+        seen = decode_views(read_file(str(image)), spec.preprocessing, spec.views)
+    except (OSError, ImageError):  # said by the one who asks about it
+        return False
+    embed_views(embedder, [seen.pixels])
+    return True

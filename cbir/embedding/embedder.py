@@ -159,7 +159,7 @@ def load_embedder(
                     f"'cbir index SOURCE --precision int8' makes one"
                 )
             else:
-                network = _exported(spec, weights_from)
+                network = _tuned(spec, weights_from)
             importing.result()
         return OpenVinoRuntime(spec, network, precision=precision, streams=streams or 1)
 
@@ -226,6 +226,13 @@ def _exported(spec: EmbeddingSpec, weights_from: str | None) -> Path:
     from cbir.embedding.openvino_export import export_network, exported_network
 
     return exported_network(spec) or export_network(spec, _checkpoint(spec, weights_from))
+
+
+def _tuned(spec: EmbeddingSpec, weights_from: str | None) -> Path:
+    from cbir.embedding.openvino_kernels import tune_network, tuned_network
+
+    name = spec.network_fingerprint
+    return tuned_network(name) or tune_network(name, _exported(spec, weights_from))
 
 
 def _choose(device: str, runtime: str) -> tuple[str, Literal["openvino", "torch"]]:

@@ -34,7 +34,8 @@ def fold_batch_norms(body: nn.Module) -> fx.GraphModule:
         alone = len(before.users) == calls[before.target] == calls[node.target] == 1
         if not isinstance(conv, nn.Conv2d) or not alone:
             continue
-        folded.set_submodule(str(before.target), fuse_conv_bn_eval(conv, norm))
+        parent, _, name = str(before.target).rpartition(".")
+        setattr(folded.get_submodule(parent), name, fuse_conv_bn_eval(conv, norm))
         node.replace_all_uses_with(before)
         folded.graph.erase_node(node)
     folded.delete_all_unused_submodules()

@@ -4,7 +4,6 @@
                             export.json                  their SHA-256, written last
                             compiled/                    OpenVINO's own cache
 
-A processor without AVX-512 has folders of its own, <name>-avx2: its networks are marked for it.
 A folder is built beside its place, fsynced and renamed into it, so it is there as a whole or not
 at all; one that was damaged since counts as none.
 """
@@ -17,11 +16,8 @@ import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from cbir.config import cache_dir
-from cbir.embedding.openvino_import import import_openvino
-from cbir.embedding.openvino_marks import processor_kind
 from cbir.embedding.weights import sha256_of
 from cbir.errors import CbirError
 
@@ -39,10 +35,8 @@ def kept_network(name: str) -> Path | None:
     return folder / FILES[0] if _is_complete(folder) else None
 
 
-def keep_network(
-    model: Any, name: str, *, finish: Callable[[Path], None] = lambda network: None
-) -> Path:
-    """Keeps an OpenVINO model under a name; `finish` may change its .xml file before.
+def keep_network(name: str, write: Callable[[Path], None]) -> Path:
+    """Keeps under a name what `write` puts into a folder: `network.xml` and `network.bin`.
 
     Several processes may do so at once; one of them wins. Raises CbirError if the cache is not
     writable.
@@ -51,8 +45,7 @@ def keep_network(
     building = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
     try:
         building.mkdir(parents=True)
-        import_openvino().save_model(model, building / FILES[0], compress_to_fp16=False)
-        finish(building / FILES[0])
+        write(building)
         _seal(building)
         _move_into_place(building, folder)
     except OSError as error:
@@ -66,7 +59,7 @@ def keep_network(
 
 
 def _folder(name: str) -> Path:
-    return cache_dir() / "networks" / "-".join(filter(None, (name, processor_kind())))
+    return cache_dir() / "networks" / name
 
 
 def _seal(folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cbir.config import EmbeddingSpec
 from cbir.embedding.openvino_cache import keep_network, kept_network
 from cbir.embedding.openvino_import import import_openvino
-from cbir.embedding.openvino_marks import choose_kernels, keep_first_depthwise_exact
+from cbir.embedding.openvino_marks import keep_first_depthwise_exact
 from cbir.errors import BackboneError
 
 if TYPE_CHECKING:
@@ -36,12 +36,13 @@ def export_network(spec: EmbeddingSpec, checkpoint: Path) -> Path:
 
     log.info("exporting %s to OpenVINO; this happens once", spec.backbone)
     model = _convert(build_network(spec, checkpoint), spec)
-    return keep_network(model, spec.network_fingerprint, finish=_finish)
 
+    def write(folder: Path) -> None:
+        network = folder / "network.xml"
+        import_openvino().save_model(model, network, compress_to_fp16=False)
+        keep_first_depthwise_exact(network)
 
-def _finish(network: Path) -> None:
-    keep_first_depthwise_exact(network)
-    choose_kernels(network)
+    return keep_network(spec.network_fingerprint, write)
 
 
 def _convert(network: EmbeddingNetwork, spec: EmbeddingSpec) -> Any:

@@ -65,7 +65,12 @@ def quantise_network(spec: EmbeddingSpec, network: Path, images: Sequence[Pixels
             f"{spec.backbone} does not bear int8: its embeddings keep a cosine of {cosine:.2f} to "
             f"those in fp32 only; leave --precision int8 out"
         )
-    keep_network(model, _name(spec, calibration))
+    keep_network(
+        _name(spec, calibration),
+        lambda folder: import_openvino().save_model(
+            model, folder / "network.xml", compress_to_fp16=False
+        ),
+    )
     return calibration
 
 

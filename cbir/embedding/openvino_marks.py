@@ -1,39 +1,22 @@
 """Marks in an exported network by which OpenVINO's CPU plugin runs single layers otherwise.
 
-Both are attributes of OpenVINO's own format that its Python API cannot set.
+They are attributes of OpenVINO's own format, which its Python API cannot set.
 """
 
 from __future__ import annotations
 
-import re
-import statistics
-import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
-import numpy as np
+__all__ = ["keep_first_depthwise_exact", "layers_of", "prefer_kernels"]
 
-from cbir.embedding.openvino_import import import_openvino
-
-__all__ = ["choose_kernels", "keep_first_depthwise_exact", "processor_kind"]
-
-BLOCKED = {"GroupConvolution": "cpu:jit_avx2_dw", "Convolution": "cpu:jit_avx2_1x1"}
-"""oneDNN's kernels for channels in blocks of eight."""
-BATCH = 4
-ROUNDS = 7
-ENOUGH_S = 2.0
-GAIN = 0.97
-"""What the time must fall to; the rest is noise."""
+GROUPED = "GroupConvolution"
 
 
-def processor_kind() -> str:
-    """`avx2` for an x86 processor without AVX-512, otherwise nothing."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return ""
-    return "avx2" if re.search(r"\bavx2\b", flags) and not re.search(r"\bavx512f\b", flags) else ""
+def layers_of(network: Path, kind: str = GROUPED) -> list[ElementTree.Element]:
+    """The layers of a kind in an .xml file."""
+    return ElementTree.parse(network).findall(f"./layers/layer[@type='{kind}']")
 
 
 def keep_first_depthwise_exact(network: Path) -> None:
@@ -45,82 +28,34 @@ def keep_first_depthwise_exact(network: Path) -> None:
     0.999 for 5 % of the speed. The mark is named for float16 (DisableFP16Compression), and the CPU
     plugin heeds it for bfloat16, too.
     """
-    tree = ElementTree.parse(network)
-    layer = tree.find("./layers/layer[@type='GroupConvolution']")
-    if layer is not None:
-        _mark(layer, name="precise", version="0")
-        _write(tree, network)
+    found = layers_of(network)
+    first = found[0].get("id") if found else None
+    _mark(network, lambda layer: {"name": "precise"} if layer.get("id") == first else None)
 
 
-def choose_kernels(network: Path) -> None:
-    """Has a network of depthwise convolutions run in whichever kernels are faster here.
+def prefer_kernels(network: Path, kernels: dict[str, str]) -> None:
+    """Marks the layers of some kinds in an .xml file with the kernels to run them, if they can.
 
-    On a processor with AVX2 alone OpenVINO keeps the channels of a pixel together ("brgconv").
-    Depthwise convolutions take two thirds of that time on blocks of eight channels, and the ones
-    around them no longer. On Zen 3 the time of efficientnet_lite0 falls to 0.86, mobilenet_v2's to
-    0.89, efficientnet_b0's to 0.95; convnext_tiny's would rise to 1.7, shufflenet_v2_x1_0's to
-    2.4. So both are measured.
+    `kernels` gives oneDNN's name for each kind of layer, as `cpu:jit_avx2_dw`.
     """
+
+    def attribute(layer: ElementTree.Element) -> dict[str, str] | None:
+        preferred = kernels.get(layer.get("type", ""))
+        return None if preferred is None else {"name": "primitives_priority", "value": preferred}
+
+    _mark(network, attribute)
+
+
+def _mark(network: Path, attribute: Callable[[ElementTree.Element], dict[str, str] | None]) -> None:
+    """Adds to each layer the attribute that it shall have, if any."""
     tree = ElementTree.parse(network)
-    layers = tree.findall("./layers/layer")
-    grouped = [layer for layer in layers if layer.get("type") == "GroupConvolution"]
-    if not (processor_kind() and grouped and all(_is_depthwise(layer) for layer in grouped)):
-        return
-    for layer in layers:
-        if (kernels := BLOCKED.get(layer.get("type", ""))) is not None:
-            _mark(layer, name="primitives_priority", version="0", value=kernels)
-    blocked = network.with_name(f"blocked-{network.name}")
-    _write(tree, blocked)
-    weights = network.with_suffix(".bin")
-    usual, other = _times([(network, weights), (blocked, weights)])
-    if other < GAIN * usual:
-        blocked.replace(network)
-    else:
-        blocked.unlink()
-
-
-def _times(networks: list[tuple[Path, Path]]) -> list[float]:
-    """Seconds that each takes for a batch on one core, measured in turns."""
-    core = import_openvino().Core()
-    config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
-    compiled = [
-        core.compile_model(core.read_model(network, weights), "CPU", config)
-        for network, weights in networks
-    ]
-    side = compiled[0].input(0).partial_shape[1].get_length()
-    images = np.random.default_rng(0).integers(0, 256, (BATCH, side, side, 3), np.uint8)
-    requests = [one.create_infer_request() for one in compiled]
-    seconds: list[list[float]] = [[] for _ in requests]
-    ready: float | None = None
-    while len(seconds[0]) < ROUNDS and (ready is None or time.perf_counter() - ready < ENOUGH_S):
-        found = [_timed(request, images) for request in requests]
-        if ready is None:  # the first round made the kernels
-            ready = time.perf_counter()
-        else:
-            for own, taken in zip(seconds, found, strict=True):
-                own.append(taken)
-    return [statistics.median(own) for own in seconds]
-
-
-def _timed(request: Any, images: np.ndarray[Any, Any]) -> float:
-    started = time.perf_counter()
-    request.infer([images])
-    return time.perf_counter() - started
-
-
-def _is_depthwise(layer: ElementTree.Element) -> bool:
-    """Whether each group is one channel in and out: weights (groups, 1, 1, height, width)."""
-    return [dim.text for dim in layer.findall("./input/port[@id='1']/dim")][1:3] == ["1", "1"]
-
-
-def _mark(layer: ElementTree.Element, **attribute: str) -> None:
-    info = layer.find("rt_info")
-    if info is None:
-        info = ElementTree.Element("rt_info")
-        # The format's order: data, rt_info, input, output.
-        layer.insert(0 if layer.find("data") is None else 1, info)
-    ElementTree.SubElement(info, "attribute", attribute)
-
-
-def _write(tree: ElementTree.ElementTree[Any], network: Path) -> None:
+    for layer in tree.iterfind("./layers/layer"):
+        if (wanted := attribute(layer)) is None:
+            continue
+        info = layer.find("rt_info")
+        if info is None:
+            info = ElementTree.Element("rt_info")
+            # The format's order: data, rt_info, input, output.
+            layer.insert(0 if layer.find("data") is None else 1, info)
+        ElementTree.SubElement(info, "attribute", {**wanted, "version": "0"})
     tree.write(network, encoding="utf-8", xml_declaration=True)

@@ -47,7 +47,7 @@ class TorchRuntime:
         self._lock = threading.Lock()
         if not self._on_gpu:
             torch.set_num_threads(available_cores())
-        self._network = self._open()
+        self._network = self._open(self._precision)
 
     def embed(self, images: Sequence[Pixels]) -> Vectors:
         """N × uint8 (crop, crop, 3) → (N, D) float32, L2 = 1."""
@@ -73,34 +73,46 @@ class TorchRuntime:
         with self._lock, torch.inference_mode():
             return self._network(batch)
 
-    def _open(self) -> Callable[[torch.Tensor], torch.Tensor]:
+    def _open(self, precision: str) -> Callable[[torch.Tensor], torch.Tensor]:
         """The network on its device; images may still be in main memory."""
         network = build_network(self.spec, self._checkpoint)
         network.body = fold_batch_norms(network.body)
-        network.compute_in(DTYPES[self._precision])
+        network.compute_in(DTYPES[precision])
         network = network.to(self._device).to(memory_format=torch.channels_last)
         return GraphedNetwork(network, self._device) if self._on_gpu else network
 
     def _run(self, batch: torch.Tensor) -> torch.Tensor:
         """uint8 (N, H, W, 3) → float32 (N, D), both in main memory."""
         if self._on_gpu:
-            # Only copies from pinned memory let the processor go on meanwhile.
+            # Only copies from and to pinned memory let the processor go on meanwhile.
             batch = batch.pin_memory()
         precision = self._precision
-        # Waited for outside of the lock: the next thread's batch is queued behind this one's.
-        vectors = self.forward(batch).cpu()
+        vectors = self._fetch(batch)
         if self._may_widen and precision == "fp16" and not torch.isfinite(vectors).all():
             self._widen()
-            vectors = self.forward(batch).cpu()
+            vectors = self._fetch(batch)
         return vectors
+
+    def _fetch(self, batch: torch.Tensor) -> torch.Tensor:
+        if not self._on_gpu:
+            return self.forward(batch)
+        with torch.cuda.device(self._device), torch.inference_mode():
+            vectors = self.forward(batch)
+            fetched = torch.empty(vectors.shape, dtype=vectors.dtype, pin_memory=True)
+            fetched.copy_(vectors, non_blocking=True)
+            # Not for the next thread's batch, which is queued behind; and without a busy core.
+            done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+            done.record()
+        done.synchronize()
+        return fetched
 
     def _widen(self) -> None:
         """fp32 from now on; embeddings of both are comparable."""
         with self._lock:
             if self._precision != "fp32":
                 log.warning("%s overflows in fp16; it runs in fp32", self.spec.backbone)
+                self._network = self._open("fp32")
                 self._precision = "fp32"
-                self._network = self._open()
 
     def _take_less(self, tried: int) -> None:
         """Smaller batches from now on. Raises BackboneError where one image is too much."""
@@ -111,7 +123,9 @@ class TorchRuntime:
             ) from None
         with self._lock:
             self._batch = min(self._batch, tried // 2)
-            torch.cuda.empty_cache()
+            if isinstance(self._network, GraphedNetwork):
+                self._network.forget()
+                torch.cuda.empty_cache()
 
 
 def _open_device(name: str) -> torch.device:
@@ -124,6 +138,8 @@ def _open_device(name: str) -> torch.device:
                 f"no device {name!r}: torch sees {count} CUDA devices; choose the device cpu, "
                 f"or install a build of torch and a driver that fit this GPU"
             )
+        if device.index is None:  # which one that is, other threads may see otherwise
+            return torch.device("cuda", torch.cuda.current_device())
     return device
 
 

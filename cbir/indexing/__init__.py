@@ -74,7 +74,7 @@ def index_images(
     follower = Follower(opened, gallery.catalog, ledger, retry_failed=retry_failed)
     if not prune or follower.look(force=force):
         remember(opened, gallery.catalog)
-        crew = EmbeddingCrew(embedder, decoders)
+        crew = EmbeddingCrew(embedder, decoders, regions=len(gallery.config.regions))
         work = partial(
             settle,
             embedder=embedder,

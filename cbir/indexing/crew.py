@@ -16,7 +16,7 @@ __all__ = ["Crew", "EmbeddingCrew", "ExaminingCrew"]
 CHUNK = 16
 """Images that a thread takes at once: enough to batch, few enough to share out evenly."""
 GPU_CHUNK = 64
-"""Fewer do not keep a GPU busy."""
+"""Inputs of the network: fewer do not keep a GPU busy."""
 SPARE = 2
 """Threads more than decoders, which shall not wait for a thread that waits for the GPU."""
 
@@ -51,9 +51,15 @@ class EmbeddingCrew:
     left. On two cores that compute as well, processes are slower by a twentieth.
     """
 
-    def __init__(self, embedder: Embedder, decoders: int | None = None) -> None:
-        """`decoders` is how many processes decode, 0 for none, None for what pays off."""
+    def __init__(
+        self, embedder: Embedder, decoders: int | None = None, *, regions: int = 0
+    ) -> None:
+        """`decoders` is how many processes decode, 0 for none, None for what pays off.
+
+        Of each image so many regions are embedded, too.
+        """
         self._embedder = embedder
+        self._inputs = len(embedder.spec.views) * (1 + regions)
         self._asked = decoders
         self._decoders: Decoders | None = None
 
@@ -67,7 +73,7 @@ class EmbeddingCrew:
         return max(threads, count + SPARE)
 
     def chunk(self) -> int:
-        return CHUNK if self._on_cpu() else GPU_CHUNK
+        return CHUNK if self._on_cpu() else max(CHUNK, GPU_CHUNK // self._inputs)
 
     def decode(
         self,

@@ -49,7 +49,7 @@ def ensure_regions(
             progress(done)
 
     with (
-        EmbeddingCrew(embedder, decoders) as crew,
+        EmbeddingCrew(embedder, decoders, regions=len(gallery.config.regions)) as crew,
         Workers(
             partial(_embed, gallery=gallery, embedder=embedder, decode=crew.decode), crew
         ) as workers,

@@ -96,10 +96,10 @@ class Recorder:
         self.sizes: list[int] = []
         self.replays = 0
         self._factor = factor
-        self._fails = fails
+        self.fails = fails
 
     def __call__(self, network: nn.Module, images: Tensor) -> Recording:
-        if self._fails:
+        if self.fails:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         self.sizes.append(len(images))
         vectors = torch.zeros_like(network(images))
@@ -136,6 +136,9 @@ def test_a_batch_size_is_recorded_once_it_has_come_a_few_times() -> None:
     for seed in range(2 * OFTEN):
         graphed(batch(50 + seed, seed))
     assert recorder.sizes == [1, 64]
+    for seed in range(OFTEN):
+        graphed(batch(17 + seed, seed))
+    assert recorder.sizes == [1, 64, 32]
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 5, 16, 63, 64, 65, 100])
@@ -159,6 +162,41 @@ def test_without_a_right_recording_the_network_itself_runs(
             torch.testing.assert_close(graphed(batch(2, seed)), network(batch(2, seed)))
     assert len(caplog.records) == 1
     assert "no CUDA graph of this network" in caplog.text
+
+
+def test_after_one_recording_has_failed_none_is_replayed() -> None:
+    recorder = Recorder()
+    graphed = GraphedNetwork(Means(), CPU, recorder=recorder)
+    for seed in range(2 * OFTEN):
+        graphed(batch(1, seed))
+    assert recorder.replays > 0
+    recorder.fails = True
+    for seed in range(OFTEN):
+        graphed(batch(4, seed))
+    recorder.replays = 0
+    torch.testing.assert_close(graphed(batch(1, 7)), Means()(batch(1, 7)))
+    assert recorder.replays == 0
+
+
+def test_images_in_which_a_network_sees_nothing_are_recorded_too() -> None:
+    recorder = Recorder()
+    graphed = GraphedNetwork(Means(), CPU, recorder=recorder)
+    for _ in range(2 * OFTEN):
+        found = graphed(torch.zeros((1, 4, 4, 3), dtype=torch.uint8))
+    assert recorder.replays > OFTEN
+    assert not found.any()
+
+
+def test_forgotten_recordings_are_made_again() -> None:
+    recorder = Recorder()
+    graphed = GraphedNetwork(Means(), CPU, recorder=recorder)
+    for seed in range(OFTEN):
+        graphed(batch(8, seed))
+    graphed.forget()
+    for seed in range(OFTEN):
+        assert recorder.sizes == [8]
+        graphed(batch(8, seed))
+    assert recorder.sizes == [8, 8]
 
 
 def test_what_overflows_in_half_precision_runs_in_fp32(
