@@ -23,7 +23,7 @@ SCRIPTS: dict[str, tuple[str, list[str], list[str]]] = {
     "similarity": ("benchmark_similarity", [], []),
     "catalog": ("benchmark_catalog", [], ["20000"]),
     "sync": ("benchmark_sync", [], ["2000"]),
-    "recommend": ("benchmark_recommend", [], []),
+    "recommend": ("benchmark_recommend", ["100000"], ["2000"]),
     "peers": ("benchmark_peers", ["DATA", "1000"], ["DATA", "50"]),
     "gpu": ("benchmark_gpu", ["DATA"], ["DATA"]),
 }

@@ -1,12 +1,23 @@
-"""Many rows at once, past what SQLAlchemy does for each of them."""
+"""Many rows at once: as many values as one statement takes, and past what SQLAlchemy does."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import JSON, Connection, Table, insert
+
+ROWS_PER_STATEMENT = 1000
+"""Names or ids bound to one statement: well below SQLite's limit, few round trips."""
+
+T = TypeVar("T")
+
+
+def parts(values: Sequence[T], size: int = ROWS_PER_STATEMENT) -> Iterator[Sequence[T]]:
+    """A long list of values in pieces that fit one statement."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:

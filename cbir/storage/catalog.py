@@ -14,14 +14,14 @@ from sqlalchemy import URL, delete, insert, inspect, select, update
 
 from cbir.config import GalleryConfig
 from cbir.errors import GalleryExistsError, GalleryNotFoundError
-from cbir.storage import writes
+from cbir.storage import dismissals, writes
 from cbir.storage.catalog_reader import CatalogReader
+from cbir.storage.dismissals import Pair
 from cbir.storage.engine import connect, reading, writing
 from cbir.storage.migrations import migrate
 from cbir.storage.projection import Projection
 from cbir.storage.rows import Batch, DescriptorRow, RegionRow
 from cbir.storage.schema import SCHEMA_VERSION, metadata, projections, sources, state
-from cbir.storage.writes import Pair
 
 __all__ = ["Catalog"]
 
@@ -108,12 +108,12 @@ class Catalog(CatalogReader):
         ordered = sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]})
         with writing(self._engine) as connection:
             there = writes.existing(connection, sorted({i for pair in ordered for i in pair}))
-            return writes.dismiss(connection, [p for p in ordered if there.issuperset(p)])
+            return dismissals.dismiss(connection, [p for p in ordered if there.issuperset(p)])
 
     def undismiss(self, pairs: Iterable[Pair]) -> int:
         """Forget that these pairs were dismissed. Returns how many were."""
         with writing(self._engine) as connection:
-            return writes.undismiss(connection, sorted({(min(p), max(p)) for p in pairs}))
+            return dismissals.undismiss(connection, sorted({(min(p), max(p)) for p in pairs}))
 
     def write_regions(self, rows: Sequence[RegionRow]) -> None:
         """Store the regions of images that have none yet; as in `write_descriptors`."""

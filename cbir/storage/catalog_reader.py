@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Engine, Text, bindparam, cast, func, select
+from sqlalchemy import Engine, func, select
 
 from cbir.config import GalleryConfig
 from cbir.filters import Filter
 from cbir.metadata import Facet, Fields, FieldSummary
 from cbir.storage import conditions
+from cbir.storage.bulk import ROWS_PER_STATEMENT, parts
+from cbir.storage.dismissals import Pair, all_dismissed
 from cbir.storage.engine import reading
 from cbir.storage.facets import facets
 from cbir.storage.field_values import (
@@ -26,10 +28,20 @@ from cbir.storage.field_values import (
     values_of,
 )
 from cbir.storage.kept import Commits, Kept
-from cbir.storage.rows import FailureRow, FileState, KnownImage
+from cbir.storage.records import (
+    EMBEDDINGS,
+    KNOWN,
+    RECORD,
+    RECORDS,
+    ROWS,
+    SCAN,
+    as_failure,
+    as_known,
+    as_record,
+)
+from cbir.storage.rows import FailureRow, KnownImage
 from cbir.storage.schema import (
     descriptors,
-    dismissals,
     embeddings,
     failures,
     images,
@@ -38,9 +50,9 @@ from cbir.storage.schema import (
     state,
 )
 from cbir.storage.snapshot import Snapshot
+from cbir.storage.soundness import problems
 from cbir.storage.stored import StoredImage, stored_by_key
 from cbir.storage.vectors import Ids, Vectors, decode
-from cbir.storage.writes import ROWS_PER_STATEMENT, Pair, parts
 from cbir.types import FailedImage, ImageRecord
 
 __all__ = ["CatalogReader"]
@@ -118,9 +130,9 @@ class CatalogReader:
         """What is remembered of these images, by key; those never seen are absent."""
         with reading(self._engine) as connection:
             return {
-                row.key: _known(row)
+                row.key: as_known(row)
                 for part in parts(keys)
-                for row in connection.execute(_KNOWN.where(images.c.key.in_(part)))
+                for row in connection.execute(KNOWN.where(images.c.key.in_(part)))
             }
 
     def of_source(self, source: str) -> Iterator[Sequence[tuple[Any, ...]]]:
@@ -129,7 +141,7 @@ class CatalogReader:
         A row is id, key, URI (None: as the key), name, size, mtime_ns, content hash, and the
         metadata as JSON text.
         """
-        query = _ROWS.where(images.c.source_id == sources.c.id, sources.c.uri == source)
+        query = ROWS.where(images.c.source_id == sources.c.id, sources.c.uri == source)
         with reading(self._engine) as connection:
             streamed = connection.execution_options(yield_per=ROWS_PER_PAGE).execute(query)
             yield from streamed.partitions()
@@ -157,7 +169,7 @@ class CatalogReader:
         """The failures among these keys."""
         with reading(self._engine) as connection:
             return {
-                row.key: _failure(row)
+                row.key: as_failure(row)
                 for part in parts(keys)
                 for row in connection.execute(select(failures).where(failures.c.key.in_(part)))
             }
@@ -181,23 +193,23 @@ class CatalogReader:
         """The image with this key or, failing that, the first one with this URI."""
         with reading(self._engine) as connection:
             row = (
-                connection.execute(_RECORD.where(images.c.key == uri)).first()
+                connection.execute(RECORD.where(images.c.key == uri)).first()
                 or connection.execute(
-                    _RECORD.where(images.c.uri == uri).order_by(images.c.id)
+                    RECORD.where(images.c.uri == uri).order_by(images.c.id)
                 ).first()
             )
-        return None if row is None else _record(row)
+        return None if row is None else as_record(row)
 
     def scan(self) -> Iterator[tuple[ImageRecord, KnownImage]]:
         """Every image in the order of ids, without holding a transaction open between pages."""
-        last, page = 0, _SCAN.order_by(images.c.id).limit(ROWS_PER_STATEMENT)
+        last, page = 0, SCAN.order_by(images.c.id).limit(ROWS_PER_STATEMENT)
         while True:
             with reading(self._engine) as connection:
                 rows = connection.execute(page.where(images.c.id > last)).all()
             if not rows:
                 return
             for row in rows:
-                yield _record(row), _known(row)
+                yield as_record(row), as_known(row)
             last = rows[-1].id
 
     def embeddings(self, ids: Sequence[int]) -> dict[int, Vectors]:
@@ -251,10 +263,8 @@ class CatalogReader:
 
     def dismissed(self) -> list[Pair]:
         """Pairs that somebody said are no duplicates of one another; the smaller id first."""
-        columns = dismissals.c.first_id, dismissals.c.second_id
         with reading(self._engine) as connection:
-            rows = connection.execute(select(*columns).order_by(*columns))
-            return [(row.first_id, row.second_id) for row in rows]
+            return all_dismissed(connection)
 
     def without_regions(self) -> list[int]:
         """Ids of the images none of whose regions are embedded, ascending."""
@@ -286,36 +296,7 @@ class CatalogReader:
     def check(self) -> list[str]:
         """What is wrong with the catalogue itself; empty when nothing is."""
         with reading(self._engine) as connection:
-            problems = []
-            if self._engine.dialect.name == "sqlite":
-                found = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
-                problems += [str(line) for line in found if line != "ok"]
-            bare = (
-                select(images.c.id)
-                .outerjoin(embeddings, embeddings.c.image_id == images.c.id)
-                .where(
-                    (embeddings.c.image_id.is_(None))
-                    | (func.length(embeddings.c.vector) != 2 * self.config.spec.dim)
-                )
-            )
-            problems += [
-                f"image {i} has no embedding of the gallery's dimension"
-                for i in connection.execute(bare).scalars()
-            ]
-            odd = (
-                select(regions.c.image_id)
-                .group_by(regions.c.image_id)
-                .having(
-                    (func.count() != len(self.config.regions))
-                    | (func.min(func.length(regions.c.vector)) != 2 * self.config.spec.dim)
-                    | (func.max(func.length(regions.c.vector)) != 2 * self.config.spec.dim)
-                )
-            )
-            problems += [
-                f"image {i} has other regions than the gallery's {len(self.config.regions)}"
-                for i in connection.execute(odd).scalars()
-            ]
-        return problems
+            return problems(connection, self.config)
 
     def _read_generation(self, keys: Sequence[None]) -> dict[None, int]:
         with reading(self._engine) as connection:
@@ -325,15 +306,15 @@ class CatalogReader:
     def _read_records(self, ids: Sequence[int]) -> dict[int, ImageRecord]:
         with reading(self._engine) as connection:
             return {
-                row.id: _record(row)
+                row.id: as_record(row)
                 for part in parts(ids)
-                for row in connection.execute(_RECORDS, {"ids": part})
+                for row in connection.execute(RECORDS, {"ids": part})
             }
 
     def _read_embeddings(self, ids: Sequence[int]) -> dict[int, Vectors]:
         with reading(self._engine) as connection:
             rows = [
-                row for part in parts(ids) for row in connection.execute(_EMBEDDINGS, {"ids": part})
+                row for part in parts(ids) for row in connection.execute(EMBEDDINGS, {"ids": part})
             ]
         vectors = decode([row.vector for row in rows], self.config.spec.dim)
         # Each by itself: one that is kept must not keep all that were read with it.
@@ -341,72 +322,3 @@ class CatalogReader:
         for vector in found.values():
             vector.flags.writeable = False  # shared by all who ask
         return found
-
-
-_RECORD = select(
-    images.c.id,
-    images.c.key,
-    images.c.uri,
-    images.c.name,
-    images.c.width,
-    images.c.height,
-    images.c.size,
-    images.c.metadata,
-    images.c.content_hash,
-)
-_RECORDS = _RECORD.where(images.c.id.in_(bindparam("ids", expanding=True)))
-_EMBEDDINGS = select(embeddings.c.image_id, embeddings.c.vector).where(
-    embeddings.c.image_id.in_(bindparam("ids", expanding=True))
-)
-_KNOWN = select(
-    images.c.id,
-    images.c.key,
-    images.c.uri,
-    images.c.name,
-    images.c.size,
-    images.c.mtime_ns,
-    images.c.content_hash,
-    images.c.metadata,
-)
-_ROWS = select(
-    images.c.id,
-    images.c.key,
-    images.c.uri,
-    images.c.name,
-    images.c.size,
-    images.c.mtime_ns,
-    images.c.content_hash,
-    cast(images.c.metadata, Text),
-).order_by(images.c.id)
-_SCAN = _RECORD.add_columns(images.c.mtime_ns)
-
-
-def _record(row: Any) -> ImageRecord:
-    return ImageRecord(
-        id=row.id,
-        uri=row.uri or row.key,
-        name=row.name,
-        width=row.width,
-        height=row.height,
-        size=row.size,
-        metadata=row.metadata,
-        key=row.key,
-        content=row.content_hash.hex(),
-    )
-
-
-def _failure(row: Any) -> FailureRow:
-    known = None if row.mtime_ns is None else FileState(row.size, row.mtime_ns)
-    return FailureRow(row.key, row.uri or row.key, row.reason, known)
-
-
-def _known(row: Any) -> KnownImage:
-    return KnownImage(
-        id=row.id,
-        key=row.key,
-        uri=row.uri or row.key,
-        name=row.name,
-        state=FileState(row.size, row.mtime_ns),
-        content_hash=row.content_hash,
-        metadata=row.metadata,
-    )

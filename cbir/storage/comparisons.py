@@ -7,20 +7,20 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timezone
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, and_, or_, true
 
 from cbir.errors import FilterError
 from cbir.filters import Compare, Value
 from cbir.metadata import FieldType, plain_value
+from cbir.storage.bulk import parts
 from cbir.storage.schema import field_values
 
 VALUES_PER_STATEMENT = 10_000
 DATES_PER_STATEMENT = 200
 """Of a long `in`: below what SQLite binds, and below how deep its expressions may be."""
 
-T = TypeVar("T")
 Kinds: TypeAlias = Mapping[FieldType, int]
 """Under which id a field holds values of which type."""
 
@@ -80,19 +80,15 @@ def _any_of(
     """Which of many values can be read as one of a type, and what equals any of those."""
     if kind == "number":
         numbers = {i: n for i, value in enumerate(values) if (n := _number(value)) is not None}
-        parts = _parts(list(numbers.values()), VALUES_PER_STATEMENT)
-        return set(numbers), [field_values.c.number.in_(part) for part in parts]
+        split = parts(list(numbers.values()), VALUES_PER_STATEMENT)
+        return set(numbers), [field_values.c.number.in_(part) for part in split]
     if kind == "text":
         texts = {i: value for i, value in enumerate(values) if isinstance(value, str)}
-        split = _parts(list(texts.values()), VALUES_PER_STATEMENT)
-        return set(texts), [_text(field_values.c.text.in_(part)) for part in split]
+        pieces = parts(list(texts.values()), VALUES_PER_STATEMENT)
+        return set(texts), [_text(field_values.c.text.in_(piece)) for piece in pieces]
     each = {i: _compared(kind, "=", value) for i, value in enumerate(values)}
     equal = {i: one for i, one in each.items() if one is not None}
-    return set(equal), [or_(*part) for part in _parts(list(equal.values()), DATES_PER_STATEMENT)]
-
-
-def _parts(values: Sequence[T], size: int) -> list[Sequence[T]]:
-    return [values[start : start + size] for start in range(0, len(values), size)]
+    return set(equal), [or_(*part) for part in parts(list(equal.values()), DATES_PER_STATEMENT)]
 
 
 def _compared(kind: FieldType, sign: str, value: Value) -> ColumnElement[bool] | None:

@@ -11,13 +11,12 @@ from typing import Any, TypeAlias
 from sqlalchemy import ColumnElement, Connection, Text, cast, delete, func, insert, select
 
 from cbir.metadata import Fields, FieldSummary, FieldType, plain_value, type_of_class
-from cbir.storage.bulk import insert_rows
+from cbir.storage.bulk import insert_rows, parts
 from cbir.storage.schema import field_values, fields, images
 
 Single: TypeAlias = "tuple[int, float | None, str | None]"
 """A value that is no list: the id of its field, and a number or a text."""
 
-ROWS_PER_STATEMENT = 1000
 MANY_IMAGES = 20_000
 """From here on, reading a field of all images costs less than of these."""
 
@@ -93,12 +92,9 @@ def values_of(connection: Connection, field: str, ids: Sequence[int]) -> dict[in
         one = field_values.c.image_id
         return {
             row.image_id: (row.field_id, row.number, row.text)
-            for start in range(0, len(ids), ROWS_PER_STATEMENT)
+            for part in parts(ids)
             for row in connection.execute(
-                select(one, *columns).where(
-                    one.in_(ids[start : start + ROWS_PER_STATEMENT]),
-                    columns[0].in_(kinds),
-                )
+                select(one, *columns).where(one.in_(part), columns[0].in_(kinds))
             )
         }
     # Of very many images, all that have one value come as one text: a tenth of the time.

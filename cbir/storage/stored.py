@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Text, cast, func, select
 
+from cbir.storage.bulk import parts
 from cbir.storage.field_values import field_ids
 from cbir.storage.schema import embeddings, field_values, images, sources
 from cbir.storage.vectors import Ids
-from cbir.storage.writes import parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cbir.metadata import as_json, plain
-from cbir.storage.bulk import insert_rows
+from cbir.storage.bulk import insert_rows, parts
+from cbir.storage.dismissals import forget_dismissals_of
 from cbir.storage.field_values import delete_values, insert_values, replace_values
 from cbir.storage.rows import DescriptorRow, FailureRow, ImageRow, RegionRow, TouchedRow
 from cbir.storage.schema import (
     descriptors,
-    dismissals,
     embeddings,
     failures,
     images,
@@ -25,19 +25,6 @@ from cbir.storage.schema import (
     tombstones,
 )
 from cbir.storage.vectors import Vectors, encode
-
-ROWS_PER_STATEMENT = 1000
-"""Names or ids bound to one statement: well below SQLite's limit, few round trips."""
-
-T = TypeVar("T")
-Pair: TypeAlias = tuple[int, int]
-"""Ids of two images, the smaller one first."""
-
-
-def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    """A long list of values in pieces that fit one statement."""
-    for start in range(0, len(values), ROWS_PER_STATEMENT):
-        yield values[start : start + ROWS_PER_STATEMENT]
 
 
 def next_generation(connection: Connection, *, new_images: int = 0) -> tuple[int, int]:
@@ -233,41 +220,6 @@ def existing(connection: Connection, ids: Sequence[int]) -> set[int]:
         query = select(images.c.id).where(images.c.id.in_(part))
         found.update(connection.execute(query).scalars())
     return found
-
-
-def dismiss(connection: Connection, pairs: Sequence[Pair]) -> int:
-    """Write down different pairs of images of the gallery. Returns how many were new."""
-    added = 0
-    for part in parts(pairs):
-        known = set(_dismissed_among(connection, part))
-        new = [
-            {"first_id": a, "second_id": b} for a, b in dict.fromkeys(part) if (a, b) not in known
-        ]
-        if new:
-            connection.execute(insert(dismissals), new)
-        added += len(new)
-    return added
-
-
-def undismiss(connection: Connection, pairs: Sequence[Pair]) -> int:
-    """Forget dismissed pairs, smaller id first. Returns how many there were."""
-    columns = tuple_(dismissals.c.first_id, dismissals.c.second_id)
-    return sum(
-        connection.execute(delete(dismissals).where(columns.in_(list(part)))).rowcount
-        for part in parts(pairs)
-    )
-
-
-def forget_dismissals_of(connection: Connection, ids: Sequence[int]) -> None:
-    """What was said of these images holds no longer: they are gone, or show something else."""
-    for column in (dismissals.c.first_id, dismissals.c.second_id):
-        connection.execute(delete(dismissals).where(column.in_(ids)))
-
-
-def _dismissed_among(connection: Connection, pairs: Sequence[Pair]) -> list[Pair]:
-    columns = dismissals.c.first_id, dismissals.c.second_id
-    found = connection.execute(select(*columns).where(tuple_(*columns).in_(list(pairs))))
-    return [(row.first_id, row.second_id) for row in found]
 
 
 def write_regions(connection: Connection, rows: Sequence[RegionRow]) -> None:
