@@ -26,15 +26,17 @@ def search_plot(results: dict[str, Any], count: int, path: Path) -> None:
             points = sorted(found.get("curve") or [(found["recall"], found["p50"])])
             recalls, times = zip(*points, strict=True)
             left.plot(times, recalls, "-o", color=colour, label=name, markersize=3.5)
-            right.plot(found["memory"], found["recall"], "o", color=colour)
-            right.annotate(name, (found["memory"], found["recall"]), (0, -14), color=colour,
-                           textcoords="offset points", ha="center")  # fmt: skip
+            right.barh(name, found["memory"], color=colour, height=0.6)
+            right.bar_label(
+                right.containers[-1], [f"recall {found['recall']:.4f}"], padding=4, color=QUIET
+            )
         left.set(xscale="log", xlabel="one query, median (ms)", ylabel="recall@10")
         right.set(
             xlabel="resident memory (MB)",
-            xlim=(0, 1.2 * max(found["memory"] for found in results.values())),
+            xlim=(0, 1.4 * max(found["memory"] for found in results.values())),
         )
-        right.margins(x=0.3, y=0.3)
+        right.invert_yaxis()
+        right.grid(visible=False, axis="y")
         left.legend(loc="lower right", frameon=False, labelcolor="linecolor")
         figure.suptitle(f"{count:,} embeddings of 1280 dimensions", fontsize=11, color=QUIET)
 
