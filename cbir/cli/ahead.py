@@ -19,6 +19,7 @@ import numpy as np
 from cbir.config import EmbeddingSpec
 from cbir.embedding import Embedder, embed_views, embedder_for, run_once
 from cbir.embedding.vectors import Pixels, Vectors
+from cbir.embedding.wrapped import WrappedEmbedder
 from cbir.errors import ImageError
 from cbir.images import decode_views
 from cbir.sources.paths import read_file
@@ -46,24 +47,12 @@ class Ahead:
         return embedder
 
 
-class RememberingEmbedder:
+class RememberingEmbedder(WrappedEmbedder):
     """Knows what became of the first images it was given, should they come again."""
 
     def __init__(self, inner: Embedder) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._first: tuple[Pixels, Vectors] | None = None
-
-    @property
-    def spec(self) -> EmbeddingSpec:
-        return self._inner.spec
-
-    @property
-    def device(self) -> str:
-        return self._inner.device
-
-    @property
-    def parallelism(self) -> int:
-        return self._inner.parallelism
 
     def embed(self, images: Sequence[Pixels]) -> Vectors:
         if self._first is not None and np.array_equal(self._first[0], images):
@@ -73,9 +62,6 @@ class RememberingEmbedder:
         if self._first is None:
             self._first = np.array(images), vectors.copy()
         return vectors
-
-    def describe(self) -> str:
-        return self._inner.describe()
 
 
 def open_ahead(gallery: Path, *, image: Path | None = None, **options: Any) -> Ahead:

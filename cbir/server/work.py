@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from cbir.config import EmbeddingSpec
 from cbir.embedding import Embedder
 from cbir.embedding.vectors import Pixels, Vectors
+from cbir.embedding.wrapped import WrappedEmbedder
 from cbir.server.problem import busy
 
 __all__ = ["BatchingEmbedder", "WorkPool"]
@@ -90,7 +90,7 @@ class _Waiting:
         self.done = threading.Event()
 
 
-class BatchingEmbedder:
+class BatchingEmbedder(WrappedEmbedder):
     """An `Embedder` that puts the images of callers who wait anyway into one call.
 
     As many calls run at once as pay off. Whoever comes while all of them run joins the next: no
@@ -98,26 +98,11 @@ class BatchingEmbedder:
     """
 
     def __init__(self, inner: Embedder, *, batch_seen: Callable[[int], None] | None = None) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._batch_seen = batch_seen
         self._turns = threading.Semaphore(max(1, inner.parallelism))
         self._lock = threading.Lock()
         self._queue: list[_Waiting] = []
-
-    @property
-    def spec(self) -> EmbeddingSpec:
-        return self._inner.spec
-
-    @property
-    def device(self) -> str:
-        return self._inner.device
-
-    @property
-    def parallelism(self) -> int:
-        return self._inner.parallelism
-
-    def describe(self) -> str:
-        return self._inner.describe()
 
     def embed(self, images: Sequence[Pixels]) -> Vectors:
         """N × uint8 (crop, crop, 3) → (N, D) float32, L2 = 1."""
