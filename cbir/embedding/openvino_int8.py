@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cbir.config import EmbeddingSpec
-from cbir.embedding.openvino_cache import keep_network, kept_network
+from cbir.embedding.openvino_cache import keep_network, kept_network, save_network
 from cbir.embedding.openvino_import import import_openvino
 from cbir.embedding.registry import find_backbone
 from cbir.embedding.vectors import Pixels, unit_rows
@@ -65,12 +65,7 @@ def quantise_network(spec: EmbeddingSpec, network: Path, images: Sequence[Pixels
             f"{spec.backbone} does not bear int8: its embeddings keep a cosine of {cosine:.2f} to "
             f"those in fp32 only; leave --precision int8 out"
         )
-    keep_network(
-        _name(spec, calibration),
-        lambda folder: import_openvino().save_model(
-            model, folder / "network.xml", compress_to_fp16=False
-        ),
-    )
+    keep_network(_name(spec, calibration), lambda folder: save_network(model, folder))
     return calibration
 
 
@@ -98,7 +93,8 @@ def _quantise(model: Any, spec: EmbeddingSpec, images: Sequence[Pixels]) -> Any:
         raise MissingExtraError(
             "int8 needs nncf, which is not installed; pip install 'cbir[int8]'"
         ) from error
-    nncf.set_log_level("ERROR")
+    # Not by its own set_log_level, which quiets whatever handlers others have given it, too.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     convolutions = [op for op in model.get_ordered_ops() if "Convolution" in op.get_type_name()]
     grouped = any(op.get_type_name() == "GroupConvolution" for op in convolutions)
     first = [op.get_friendly_name() for op in convolutions[:FLOAT_LAYERS]] if grouped else []
