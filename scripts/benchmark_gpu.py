@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import cycle, islice
@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from benchmark_index import photographs, random_weights
+from benchmark_index import link, photographs, random_weights
 
 from cbir import Gallery, index_images
 from cbir.config import EmbeddingSpec, available_cores
@@ -139,15 +139,17 @@ def decoding_rates(
     for what, target in (("decoding", Blind(embedder)), ("JPEG bytes", embedder)):
         for how, decoders in (("threads", 0), ("processes", available_cores())):
             with EmbeddingCrew(target, decoders) as crew, at_work(target, crew) as workers:
-                for one in workers.chunks(islice(cycle(data), 4 * GPU_BATCH)):  # warm up
-                    workers.exchange(one)
-                list(workers.drain())
+                embed_all(workers, islice(cycle(data), 4 * GPU_BATCH))  # warms up
                 started = time.perf_counter()
-                for one in workers.chunks(islice(cycle(data), count)):
-                    workers.exchange(one)
-                list(workers.drain())
+                embed_all(workers, islice(cycle(data), count))
                 rates[f"{what}, {how}"] = count / (time.perf_counter() - started)
     return rates
+
+
+def embed_all(workers: Workers[bytes, np.ndarray], images: Iterable[bytes]) -> None:
+    for chunk in workers.chunks(images):
+        workers.exchange(chunk)
+    list(workers.drain())
 
 
 @contextmanager
@@ -170,10 +172,7 @@ def gallery_rate(
     embedder: TorchRuntime, origin: str | None, files: Sequence[Path], count: int, folder: Path
 ) -> float:
     """`index_images` over files, each linked under several names."""
-    photos = folder / "photos"
-    photos.mkdir()
-    for number, path in enumerate(islice(cycle(files), count)):
-        (photos / f"{number:06d}{path.suffix}").symlink_to(path.resolve())
+    photos = link(list(islice(cycle(files), count)), folder / "photos")
     with Gallery.create(folder / "gallery", embedder.spec, weights_from=origin) as gallery:
         report = index_images(photos, gallery, embedder=embedder)
     if report.added != count:

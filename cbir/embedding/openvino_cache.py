@@ -16,12 +16,14 @@ import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from cbir.config import cache_dir
+from cbir.embedding.openvino_import import import_openvino
 from cbir.embedding.weights import sha256_of
 from cbir.errors import CbirError
 
-__all__ = ["keep_network", "kept_network"]
+__all__ = ["keep_network", "kept_network", "save_network"]
 
 FORMAT = 1
 """Raised when networks are built differently, so that older ones are made again."""
@@ -35,7 +37,7 @@ def kept_network(name: str) -> Path | None:
     return folder / FILES[0] if _is_complete(folder) else None
 
 
-def keep_network(name: str, write: Callable[[Path], None]) -> Path:
+def keep_network(name: str, write: Callable[[Path], object]) -> Path:
     """Keeps under a name what `write` puts into a folder: `network.xml` and `network.bin`.
 
     Several processes may do so at once; one of them wins. Raises CbirError if the cache is not
@@ -56,6 +58,13 @@ def keep_network(name: str, write: Callable[[Path], None]) -> Path:
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return folder / FILES[0]
+
+
+def save_network(model: Any, folder: Path) -> Path:
+    """Writes an OpenVINO model into a folder as the two files of a kept network; its .xml file."""
+    network = folder / FILES[0]
+    import_openvino().save_model(model, network, compress_to_fp16=False)
+    return network
 
 
 def _folder(name: str) -> Path:

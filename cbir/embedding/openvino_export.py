@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cbir.config import EmbeddingSpec
-from cbir.embedding.openvino_cache import keep_network, kept_network
+from cbir.embedding.openvino_cache import keep_network, kept_network, save_network
 from cbir.embedding.openvino_import import import_openvino
 from cbir.embedding.openvino_marks import keep_first_depthwise_exact
 from cbir.errors import BackboneError
@@ -36,13 +36,10 @@ def export_network(spec: EmbeddingSpec, checkpoint: Path) -> Path:
 
     log.info("exporting %s to OpenVINO; this happens once", spec.backbone)
     model = _convert(build_network(spec, checkpoint), spec)
-
-    def write(folder: Path) -> None:
-        network = folder / "network.xml"
-        import_openvino().save_model(model, network, compress_to_fp16=False)
-        keep_first_depthwise_exact(network)
-
-    return keep_network(spec.network_fingerprint, write)
+    return keep_network(
+        spec.network_fingerprint,
+        lambda folder: keep_first_depthwise_exact(save_network(model, folder)),
+    )
 
 
 def _convert(network: EmbeddingNetwork, spec: EmbeddingSpec) -> Any:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
 import time
 from pathlib import Path
@@ -21,12 +20,13 @@ import numpy as np
 
 from cbir.embedding.openvino_cache import keep_network, kept_network
 from cbir.embedding.openvino_import import import_openvino
+from cbir.embedding.processor import processor_kind
 from cbir.errors import CbirError
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-__all__ = ["processor_kind", "tune_network", "tuned_network"]
+__all__ = ["tune_network", "tuned_network"]
 
 log = logging.getLogger(__name__)
 
@@ -39,19 +39,9 @@ GAIN = 0.97
 """What the time must fall to; the rest is noise."""
 
 
-def processor_kind() -> str:
-    """`avx2` for an x86 processor that computes in nothing newer, otherwise nothing."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return ""
-    newer = re.search(r"\b(avx512f|avx_ne_convert)\b", flags)
-    return "avx2" if re.search(r"\bavx2\b", flags) and not newer else ""
-
-
 def tuned_network(name: str) -> Path | None:
     """The .xml file of a kept network as this processor runs it best, if that was found out."""
-    return kept_network(_tuned(name)) if processor_kind() else kept_network(name)
+    return kept_network(_tuned(name))
 
 
 def tune_network(name: str, network: Path) -> Path:
@@ -62,13 +52,13 @@ def tune_network(name: str, network: Path) -> Path:
     if not processor_kind():
         return network
 
-    from cbir.embedding.openvino_marks import layers_of  # with XML, which no search needs
+    from cbir.embedding.openvino_marks import grouped_layers  # with XML, which no search needs
 
     def write(folder: Path) -> None:
         own = folder / network.name
         shutil.copyfile(network, own)
         _link(network.with_suffix(".bin"), own.with_suffix(".bin"))
-        grouped = layers_of(own)
+        grouped = grouped_layers(own)
         if grouped and all(_is_depthwise(layer) for layer in grouped):
             _choose(own)
 
@@ -80,7 +70,8 @@ def tune_network(name: str, network: Path) -> Path:
 
 
 def _tuned(name: str) -> str:
-    return f"{name}-{processor_kind()}"
+    """The name under which this kind of processor has a network; the plain one for most."""
+    return "-".join(filter(None, (name, processor_kind())))
 
 
 def _choose(network: Path) -> None:
@@ -107,14 +98,12 @@ def _times(networks: list[Path], weights: Path) -> list[float]:
     images = np.random.default_rng(0).integers(0, 256, (BATCH, side, side, 3), np.uint8)
     requests = [one.create_infer_request() for one in compiled]
     seconds: list[list[float]] = [[] for _ in requests]
-    ready: float | None = None
-    while len(seconds[0]) < ROUNDS and (ready is None or time.perf_counter() - ready < ENOUGH_S):
-        found = [_timed(request, images) for request in requests]
-        if ready is None:  # the first round made the kernels
-            ready = time.perf_counter()
-        else:
-            for own, taken in zip(seconds, found, strict=True):
-                own.append(taken)
+    for request in requests:
+        _timed(request, images)  # makes the kernels
+    started = time.perf_counter()
+    while len(seconds[0]) < ROUNDS and time.perf_counter() - started < ENOUGH_S:
+        for request, own in zip(requests, seconds, strict=True):
+            own.append(_timed(request, images))
     return [float(np.median(own)) for own in seconds]
 
 

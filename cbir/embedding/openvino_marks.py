@@ -9,14 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
-__all__ = ["keep_first_depthwise_exact", "layers_of", "prefer_kernels"]
-
-GROUPED = "GroupConvolution"
+__all__ = ["grouped_layers", "keep_first_depthwise_exact", "prefer_kernels"]
 
 
-def layers_of(network: Path, kind: str = GROUPED) -> list[ElementTree.Element]:
-    """The layers of a kind in an .xml file."""
-    return ElementTree.parse(network).findall(f"./layers/layer[@type='{kind}']")
+def grouped_layers(network: Path) -> list[ElementTree.Element]:
+    """The grouped convolutions in an .xml file, depthwise ones among them."""
+    return ElementTree.parse(network).findall("./layers/layer[@type='GroupConvolution']")
 
 
 def keep_first_depthwise_exact(network: Path) -> None:
@@ -28,9 +26,9 @@ def keep_first_depthwise_exact(network: Path) -> None:
     0.999 for 5 % of the speed. The mark is named for float16 (DisableFP16Compression), and the CPU
     plugin heeds it for bfloat16, too.
     """
-    found = layers_of(network)
-    first = found[0].get("id") if found else None
-    _mark(network, lambda layer: {"name": "precise"} if layer.get("id") == first else None)
+    if grouped := grouped_layers(network):
+        first = grouped[0].get("id")
+        _mark(network, lambda layer: {"name": "precise"} if layer.get("id") == first else None)
 
 
 def prefer_kernels(network: Path, kernels: dict[str, str]) -> None:

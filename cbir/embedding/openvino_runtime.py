@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -13,6 +12,7 @@ import numpy as np
 
 from cbir.config import EmbeddingSpec, available_cores
 from cbir.embedding.openvino_import import import_openvino
+from cbir.embedding.processor import says_bf16
 from cbir.embedding.vectors import Pixels, Vectors, stack_images, unit_rows
 from cbir.errors import BackboneError
 
@@ -22,7 +22,6 @@ BATCH = 4
 """Images per inference: small batches stay in the processor's cache, which is faster on a CPU."""
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """What OpenVINO computes in where a network does not say otherwise, as a quantised one does."""
-BF16_FLAGS = re.compile(r"\b(avx512_bf16|amx_bf16|avx_ne_convert|bf16)\b")
 
 
 class OpenVinoRuntime:
@@ -96,11 +95,7 @@ def has_native_bf16(core: Any) -> bool:
     """
     if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         return False
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return True
-    return BF16_FLAGS.search(flags) is not None
+    return says_bf16() is not False
 
 
 def _compile(core: Any, network: Path, config: dict[str, Any]) -> Any:

@@ -25,7 +25,7 @@ RECORDS = RECORD.where(images.c.id.in_(bindparam("ids", expanding=True)))
 EMBEDDINGS = select(embeddings.c.image_id, embeddings.c.vector).where(
     embeddings.c.image_id.in_(bindparam("ids", expanding=True))
 )
-KNOWN = select(
+_STATE = (
     images.c.id,
     images.c.key,
     images.c.uri,
@@ -33,18 +33,9 @@ KNOWN = select(
     images.c.size,
     images.c.mtime_ns,
     images.c.content_hash,
-    images.c.metadata,
 )
-ROWS = select(
-    images.c.id,
-    images.c.key,
-    images.c.uri,
-    images.c.name,
-    images.c.size,
-    images.c.mtime_ns,
-    images.c.content_hash,
-    cast(images.c.metadata, Text),
-).order_by(images.c.id)
+KNOWN = select(*_STATE, images.c.metadata)
+ROWS = select(*_STATE, cast(images.c.metadata, Text)).order_by(images.c.id)
 SCAN = RECORD.add_columns(images.c.mtime_ns)
 
 

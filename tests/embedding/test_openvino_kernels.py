@@ -15,8 +15,9 @@ from cbir.embedding import Embedder, load_embedder, openvino_kernels, quantise, 
 from cbir.embedding.openvino_export import exported_network
 from cbir.embedding.openvino_import import import_openvino
 from cbir.embedding.openvino_int8 import quantised_network
-from cbir.embedding.openvino_kernels import processor_kind, tune_network, tuned_network
+from cbir.embedding.openvino_kernels import tune_network, tuned_network
 from cbir.embedding.openvino_marks import prefer_kernels
+from cbir.embedding.processor import processor_kind
 
 MARK = "primitives_priority"
 
