@@ -119,8 +119,8 @@ def _condition(text: str) -> Filter:
         raise FilterError(f"{text!r} compares with nothing; {_HOW}")
     if operator not in ("in", "not in"):
         return Compare(field, "=" if operator == "==" else operator, _value(value))  # type: ignore[arg-type]
-    among = Compare(field, "in", tuple(_items(text, value)))
-    return Not(among) if operator == "not in" else among
+    allowed = Compare(field, "in", tuple(_items(text, value)))
+    return Not(allowed) if operator == "not in" else allowed
 
 
 def _items(text: str, listed: str) -> Iterator[str]:

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from sqlalchemy import URL
 
+from cbir.catalog.catalog import Catalog
+from cbir.catalog.sqlite import CATALOG
+from cbir.catalog.vectors import REGION_ROWS
 from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig, IndexKind, Region, Whitening
 from cbir.embedding import (
     Embedder,
@@ -22,30 +25,26 @@ from cbir.embedding import (
     quantise,
     resolve_spec,
 )
+from cbir.embedding.whitening import fit
 from cbir.errors import (
     GalleryError,
     GalleryNotFoundError,
     NotFoundError,
     SpecMismatchError,
 )
+from cbir.indexes import background, index_files
 from cbir.sources.paths import path_to_uri
-from cbir.storage import background, index_file
-from cbir.storage.catalog import Catalog
-from cbir.storage.peek import CATALOG
-from cbir.storage.projection import fit
-from cbir.storage.vectors import REGION_ROWS
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from cbir.embedding.vectors import Pixels
+    from cbir.arrays import Ids, Pixels, Vectors
+    from cbir.catalog.rows import Batch
     from cbir.filters import Filter
-    from cbir.storage.background import Background
-    from cbir.storage.exact_scan import ExactScan
-    from cbir.storage.faiss_index import FaissIndex
-    from cbir.storage.region_index import RegionIndex
-    from cbir.storage.rows import Batch
-    from cbir.storage.vectors import Ids, Vectors
+    from cbir.indexes.background import Background
+    from cbir.indexes.catalog_scan import CatalogScan
+    from cbir.indexes.local import LocalIndex
+    from cbir.indexes.regions import RegionIndex
     from cbir.types import Candidates, ImageRecord
 
 T = TypeVar("T")
@@ -70,7 +69,7 @@ class Gallery:
     def __init__(self, path: Path, catalog: Catalog) -> None:
         self.path = path
         self.catalog = catalog
-        self._vectors: FaissIndex | None = None
+        self._vectors: LocalIndex | None = None
         self._regions: RegionIndex | None = None
         self.follows = False
         """Whether searches take the vector index as it is, since somebody calls `catch_up` again
@@ -161,8 +160,8 @@ class Gallery:
         if queries.ndim != 2 or queries.shape[1] != self.spec.dim:
             raise ValueError(f"queries of shape {queries.shape}, not (Q, {self.spec.dim})")
         index = self.index()
-        among = None if where is None else self.catalog.matching(where)
-        return index.search(queries, k, among=among, exact=exact, projected=False)
+        allowed = None if where is None else self.catalog.matching(where)
+        return index.search(queries, k, allowed=allowed, exact=exact, projected=False)
 
     def project(self, embeddings: Vectors) -> Vectors:
         """Embeddings (N, D) as the gallery compares them (N, d): centred and whitened, if so."""
@@ -188,7 +187,7 @@ class Gallery:
             self.catalog.set_projection(replace(self.config, whitening=fitted), projection)
         self.index()
 
-    def vectors(self, *, rebuild: bool = False) -> FaissIndex | ExactScan:
+    def vectors(self, *, rebuild: bool = False) -> LocalIndex | CatalogScan:
         """The index of whole images, level with the catalogue; built anew from it if `rebuild`."""
         if self.follows and not rebuild:
             return self._followed(self._whole())
@@ -196,7 +195,7 @@ class Gallery:
         whole.catch_up(self.catalog, rebuild=rebuild)
         return whole
 
-    def index(self, *, rebuild: bool = False) -> FaissIndex | RegionIndex | ExactScan:
+    def index(self, *, rebuild: bool = False) -> LocalIndex | RegionIndex | CatalogScan:
         """What is searched, level with the catalogue: `vectors()`, with the regions if any."""
         regions = self._with_regions()
         if regions is None:
@@ -211,15 +210,15 @@ class Gallery:
         (self._with_regions() or self._whole()).catch_up(self.catalog)
         self._levelled = True
 
-    def _followed(self, index: T) -> T | ExactScan:
+    def _followed(self, index: T) -> T | CatalogScan:
         """The index as it is; before it is there, a scan of the whole images' embeddings."""
         if self._levelled:
             return index
-        from cbir.storage.exact_scan import ExactScan
+        from cbir.indexes.catalog_scan import CatalogScan
 
-        return ExactScan(self.catalog)
+        return CatalogScan(self.catalog)
 
-    def parts(self) -> FaissIndex | None:
+    def parts(self) -> LocalIndex | None:
         """The index of the regions alone, level with the catalogue, if the gallery has any."""
         regions = self._with_regions()
         if regions is not None and not self.follows:
@@ -240,7 +239,7 @@ class Gallery:
         whole = self._whole()
         with self._opening:
             if self._regions is None and self.config.regions:
-                from cbir.storage.region_index import RegionIndex
+                from cbir.indexes.regions import RegionIndex
 
                 self._regions = RegionIndex(
                     whole,
@@ -251,12 +250,12 @@ class Gallery:
                 )
             return self._regions
 
-    def _whole(self) -> FaissIndex:
+    def _whole(self) -> LocalIndex:
         with self._opening:
             if self._vectors is None:
-                from cbir.storage.faiss_index import FaissIndex
+                from cbir.indexes.local import LocalIndex
 
-                self._vectors = FaissIndex(self.path / VECTORS, self.spec.dim, self.config.index)
+                self._vectors = LocalIndex(self.path / VECTORS, self.spec.dim, self.config.index)
             return self._vectors
 
     def background(self) -> Background:
@@ -275,11 +274,11 @@ class Gallery:
         """Have the files of the vector index level with the catalogue; those that are, stay."""
         level = self.catalog.gallery_id, self.catalog.generation()
         for folder in (VECTORS, REGIONS) if self.config.regions else (VECTORS,):
-            header = index_file.load_header(self.path / folder)
+            header = index_files.load_manifest(self.path / folder)
             if (
                 header is None
                 or (header.gallery_id, header.generation) != level
-                or not index_file.complete(self.path / folder, header)
+                or not index_files.complete(self.path / folder, header)
             ):
                 self.index()
                 return

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from cbir.catalog.rows import KnownImage
+from cbir.catalog.vectors import REGION_ROWS
 from cbir.errors import ImageError, ImageMissingError
 from cbir.gallery import Gallery
 from cbir.sources.paths import is_remote
-from cbir.sources.stored import content_hash, file_state, read_uri
-from cbir.storage.rows import KnownImage
-from cbir.storage.vectors import REGION_ROWS
+from cbir.sources.reading import content_hash, file_state, read_uri
 from cbir.types import FailedImage, ImageRecord
 
 if TYPE_CHECKING:
-    from cbir.storage.exact_scan import ExactScan
-    from cbir.storage.faiss_index import FaissIndex
-    from cbir.storage.snapshot import Rows
+    from cbir.catalog.snapshot import Rows
+    from cbir.indexes.catalog_scan import CatalogScan
+    from cbir.indexes.local import LocalIndex
 
 READERS = 32
 """Images asked for over a network at once."""
@@ -109,7 +109,7 @@ def _compare_index(gallery: Gallery) -> list[str]:
     return problems
 
 
-def _compare(index: FaissIndex | ExactScan, rows: Rows, name: str) -> list[str]:
+def _compare(index: LocalIndex | CatalogScan, rows: Rows, name: str) -> list[str]:
     """`name` is how an id is called, by itself (0) or by its image (1) and region (2)."""
     found = index.ids()
     expected: set[int] = set()

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from cbir.catalog.catalog import Catalog
+from cbir.catalog.rows import Batch, FileState, ImageRow
 from cbir.config import EmbeddingSpec, GalleryConfig, Preprocessing
-from cbir.storage.catalog import Catalog
-from cbir.storage.rows import Batch, FileState, ImageRow
 
 BATCH = 1000
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from cbir import Gallery, Retriever, index_images, resolve_spec
+from cbir.catalog.rows import Batch, ImageRow
 from cbir.config import Whitening
 from cbir.evaluation.alteration import altered
-from cbir.images import open_rgb
+from cbir.images.decoding import open_rgb
 from cbir.retrieval.confidence import scale_of
-from cbir.sources.stored import read_uri
-from cbir.storage.rows import Batch, ImageRow
+from cbir.sources.reading import read_uri
 from cbir.types import Word
 
 SAME: Word = "very likely the same object"

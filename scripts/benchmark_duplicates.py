@@ -22,10 +22,10 @@ import numpy as np
 from benchmark_recommend import fill
 from duplicate_copies import ALTERATIONS, write_copies
 
+from cbir.catalog.rows import DescriptorRow
 from cbir.gallery import Gallery
 from cbir.reranking import ensure_descriptors
 from cbir.similarity.picture import LITTLE_BYTES, SIDE
-from cbir.storage.rows import DescriptorRow
 
 CBIR = Path(sys.executable).with_name("cbir")
 SOME_UNREADABLE = 3

@@ -26,7 +26,7 @@ from cbir.config import EmbeddingSpec, available_cores
 from cbir.embedding import embed_views, load_embedder, resolve_spec
 from cbir.embedding.cuda_graphs import GraphedNetwork
 from cbir.embedding.torch_runtime import GPU_BATCH, TorchRuntime
-from cbir.images import DecodedImage
+from cbir.images.decoding import DecodedImage
 from cbir.indexing.crew import EmbeddingCrew
 from cbir.indexing.workers import Workers
 

@@ -73,12 +73,12 @@ def main() -> None:
 
 def search(folder: Path) -> dict[str, float]:
     """The median of single queries, and the memory of the process that answers them."""
-    from cbir.storage.catalog import Catalog
-    from cbir.storage.faiss_index import FaissIndex
+    from cbir.catalog.catalog import Catalog
+    from cbir.indexes.local import LocalIndex
 
     catalog = Catalog.open(f"sqlite:///{folder}/catalog.sqlite")
     queries = np.load(folder / "queries.npy").astype(np.float32)
-    vectors = FaissIndex(folder / "vectors", queries.shape[1], "auto")
+    vectors = LocalIndex(folder / "vectors", queries.shape[1], "auto")
     vectors.catch_up(catalog)
     return {"p50": answer(vectors, queries)["p50"], "memory": resident_mb()}
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from demo_images import write_demo_gallery
 
+from cbir.catalog.catalog import Catalog
+from cbir.catalog.rows import Batch, FileState, ImageRow
 from cbir.gallery import Gallery
-from cbir.storage.catalog import Catalog
-from cbir.storage.rows import Batch, FileState, ImageRow
 
 CBIR = Path(sys.executable).with_name("cbir")
 BATCH = 5000

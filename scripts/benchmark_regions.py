@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from cbir import Gallery, Retriever, SearchResult, index_images, resolve_spec
+from cbir.arrays import Vectors
 from cbir.config import MULTI_CROP
 from cbir.errors import CbirError
 from cbir.evaluation import evaluate, from_labels
-from cbir.images import open_rgb
+from cbir.images.decoding import open_rgb
 from cbir.retrieval import Query
-from cbir.sources.stored import read_uri
-from cbir.storage.vectors import Vectors
+from cbir.sources.reading import read_uri
 
 AREAS = (4, 9, 16)
 

@@ -21,17 +21,17 @@ from typing import Any
 
 import numpy as np
 
+from cbir.catalog.catalog import Catalog
+from cbir.catalog.rows import Batch, FileState, ImageRow
 from cbir.config import EmbeddingSpec, GalleryConfig, Preprocessing
-from cbir.storage import faiss_kinds, scan_index
-from cbir.storage.catalog import Catalog
-from cbir.storage.faiss_index import FaissIndex
-from cbir.storage.rows import Batch, FileState, ImageRow
+from cbir.indexes import faiss_structures, pq
+from cbir.indexes.local import LocalIndex
 
 QUERIES = 200
 ADDED = 1000
 CURVES: dict[str, list[tuple[Any, str, tuple[int, ...]]]] = {
-    "pq": [(scan_index, "CANDIDATES", (25, 50, 100, 200, 400, 800, 1600))],
-    "hnsw": [(faiss_kinds, "HNSW_EF_SEARCH", (16, 32, 64, 128, 256))],
+    "pq": [(pq, "CANDIDATES", (25, 50, 100, 200, 400, 800, 1600))],
+    "hnsw": [(faiss_structures, "HNSW_EF_SEARCH", (16, 32, 64, 128, 256))],
 }
 """What trades recall for time: the constant, and the values that are tried."""
 PEERS = {"hnswlib": "hnswlib", "usearch": "usearch"}
@@ -150,10 +150,10 @@ def measure(kind: Any, folder: Path) -> dict[str, Any]:
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
     dim, found = queries.shape[1], dict[str, Any]()
     files = folder / f"vectors-{kind}"
-    index = FaissIndex(files, dim, kind)
+    index = LocalIndex(files, dim, kind)
     found["build"] = seconds(lambda: index.catch_up(catalog))
     index.close()
-    index = FaissIndex(files, dim, kind)
+    index = LocalIndex(files, dim, kind)
     found["reopen"] = seconds(lambda: index.catch_up(catalog))
     assert index.kind == kind
     found.update(answer(index, queries))
@@ -178,7 +178,7 @@ def measure(kind: Any, folder: Path) -> dict[str, Any]:
     return found
 
 
-def answer(index: FaissIndex, queries: np.ndarray) -> dict[str, Any]:
+def answer(index: LocalIndex, queries: np.ndarray) -> dict[str, Any]:
     """Every query by itself: the ids found, and the milliseconds it took."""
     times, rows = [], []
     index.search(queries[:1], 10)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cbir.catalog.rows import Batch, FileState, ImageRow
 from cbir.config import EmbeddingSpec, GalleryConfig, IndexKind, Preprocessing
-from cbir.storage.rows import Batch, FileState, ImageRow
 from cbir.types import Hit
 
 DIM = 16

@@ -14,7 +14,7 @@ from terminal import Run, cbir
 from cbir import Gallery, index_images
 from cbir.errors import SourceError
 from cbir.sources import SourceImage, objects, open_source, retry
-from cbir.sources.stored import read_uri
+from cbir.sources.reading import read_uri
 
 pytest.importorskip("s3fs")
 fsspec = pytest.importorskip("fsspec")

@@ -17,10 +17,10 @@ from rows import config, row
 from test_startup import modules_of
 
 from cbir import Gallery, Retriever, index_images, resolve_spec
+from cbir.catalog.catalog import Catalog
+from cbir.catalog.rows import Batch
 from cbir.config import IndexKind
-from cbir.storage.catalog import Catalog
-from cbir.storage.faiss_index import FaissIndex
-from cbir.storage.rows import Batch
+from cbir.indexes.local import LocalIndex
 
 IMAGES, DIM = 40_000, 64
 MATRIX = 4 * IMAGES * DIM
@@ -81,7 +81,7 @@ def test_a_query_is_one_search_of_the_index(
     index_images(folder, gallery)
     retriever = Retriever(gallery)
     retriever.warm_up()
-    calls = counted(monkeypatch, FaissIndex, "search")
+    calls = counted(monkeypatch, LocalIndex, "search")
     retriever.search(folder / "even" / "0.png", k=k)
     assert calls["search"] == 1
 
@@ -138,11 +138,11 @@ def test_copies_of_the_vectors(
 ) -> None:
     """As Python sees it: what FAISS keeps for itself is not in it."""
     # Of constant size for any gallery, and too large for this one.
-    monkeypatch.setattr("cbir.storage.scan_index.TRAINING_NUMBERS", 4096 * DIM)
-    monkeypatch.setattr("cbir.storage.row_file.BLOCK_BYTES", 1 << 14)
-    monkeypatch.setattr("cbir.storage.row_file.SPILL_BYTES", 1 << 18)
+    monkeypatch.setattr("cbir.indexes.pq.TRAINING_NUMBERS", 4096 * DIM)
+    monkeypatch.setattr("cbir.indexes.row_file.BLOCK_BYTES", 1 << 14)
+    monkeypatch.setattr("cbir.indexes.row_file.SPILL_BYTES", 1 << 18)
     catalog = Catalog.open(f"sqlite:///{catalogue}")
-    index = FaissIndex(tmp_path / "vectors", DIM, kind)
+    index = LocalIndex(tmp_path / "vectors", DIM, kind)
     assert peak(lambda: index.catch_up(catalog)) < copies * MATRIX
     query = np.ones((1, DIM), np.float32) / np.float32(DIM**0.5)
     index.search(query, 10)

@@ -131,7 +131,7 @@ def test_a_failure_is_tried_again_when_the_file_changes(
     bad.write_text("this is text")
     index_images(folder, gallery)
     reads: list[str] = []
-    monkeypatch.setattr("cbir.sources.stored.read_file", lambda path: reads.append(path) or b"")
+    monkeypatch.setattr("cbir.sources.reading.read_file", lambda path: reads.append(path) or b"")
     assert counts(index_images(folder, gallery)) == (0, 0, 6, 1)
     assert reads == []
     assert counts(index_images(folder, gallery, retry_failed=True)) == (0, 0, 6, 1)

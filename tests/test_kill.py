@@ -26,7 +26,7 @@ import cbir.indexing as indexing
 from cbir import Gallery, index_images, resolve_spec
 from cbir.errors import GalleryNotFoundError
 from cbir.indexing import crew, ledger
-from cbir.storage.catalog import Catalog
+from cbir.catalog.catalog import Catalog
 
 crew.CHUNK, ledger.COMMIT_ROWS, ledger.REMOVE_ROWS = 2, 8, 2
 settle, remove = indexing.settle, Catalog.remove

@@ -86,7 +86,7 @@ def test_only_what_may_have_changed_is_read(
         read.append(Path(path).name)
         return Path(path).read_bytes()
 
-    monkeypatch.setattr("cbir.sources.stored.read_file", note)
+    monkeypatch.setattr("cbir.sources.reading.read_file", note)
     plan = plan_images(folder, gallery)
     assert sorted(read) == ["0.png", "new.png"]
     assert (plan.add, plan.touch, plan.unchanged) == (("new.png",), (), 6)

@@ -10,7 +10,7 @@ from cbir.indexing import read_ahead
 from cbir.indexing.read_ahead import ReadAhead
 from cbir.indexing.settle import Pending
 from cbir.sources import SourceImage
-from cbir.sources.stored import Content, Stamp
+from cbir.sources.content import Content, ImageVersion
 
 SIZE = 1000
 sent: list[str] = []
@@ -18,7 +18,7 @@ sent: list[str] = []
 
 @dataclass(frozen=True)
 class Remote(SourceImage):
-    def fetch(self, known: Stamp = (None, None)) -> Content:
+    def fetch(self, known: ImageVersion = (None, None)) -> Content:
         sent.append(self.uri)
         if self.name == "broken":
             raise ImageError("broken")

@@ -18,7 +18,7 @@ from cbir import Gallery, Retriever, index_images, resolve_spec, verify_gallery
 from cbir.config import MULTI_CROP, Whitening
 from cbir.errors import GalleryError
 from cbir.evaluation import evaluate, from_labels
-from cbir.images import decode, decode_regions
+from cbir.images.decoding import decode, decode_regions
 from cbir.indexing import ensure_regions
 from cbir.recommendation import recommend, recommend_all
 from cbir.reranking import open_reranker

@@ -10,9 +10,9 @@ from terminal import cbir
 
 from cbir import Gallery, Retriever, index_images, resolve_spec, verify_gallery
 from cbir.config import Whitening
+from cbir.embedding.whitening import Projection, fit
 from cbir.errors import GalleryError, SpecMismatchError
 from cbir.retrieval.confidence import scale_of
-from cbir.storage.projection import Projection, fit
 
 COUNT = 60
 

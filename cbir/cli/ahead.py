@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from cbir.arrays import Pixels, Vectors
+from cbir.catalog.sqlite import read_config_fast
 from cbir.config import EmbeddingSpec
 from cbir.embedding import Embedder, embed_views, embedder_for, run_once
-from cbir.embedding.vectors import Pixels, Vectors
 from cbir.embedding.wrapped import WrappedEmbedder
 from cbir.errors import ImageError
-from cbir.images import decode_views
+from cbir.images.decoding import decode_views
 from cbir.sources.paths import read_file
-from cbir.storage.peek import peek_config
 
 __all__ = ["Ahead", "open_ahead"]
 
@@ -77,7 +77,7 @@ def open_ahead(gallery: Path, *, image: Path | None = None, **options: Any) -> A
 
 
 def _open(gallery: Path, image: Path | None, options: dict[str, Any]) -> Embedder | None:
-    config = peek_config(gallery)
+    config = read_config_fast(gallery)
     if config is None:
         return None
     try:

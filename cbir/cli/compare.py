@@ -89,7 +89,7 @@ def _read(reference: str, gallery: Gallery | None) -> bytes:
     """The encoded image. Raises ImageError, or NotFoundError for an id that is not there."""
     from cbir.errors import ImageError
     from cbir.sources.paths import path_to_uri
-    from cbir.sources.stored import read_uri
+    from cbir.sources.reading import read_uri
 
     if reference == "-":
         return sys.stdin.buffer.read()
@@ -112,7 +112,7 @@ def _compare(
 ) -> Comparison:
     """Every measure; without its weights the default network is no error, only a row less."""
     from cbir.errors import BackboneError
-    from cbir.images import decode
+    from cbir.images.decoding import decode
     from cbir.similarity import Measure, compare
 
     try:
@@ -148,7 +148,7 @@ def _embedder(
 
 def _drawn(images: tuple[bytes, bytes], names: tuple[str, str], comparison: Comparison) -> Any:
     from cbir.cli.console import printable
-    from cbir.images import open_rgb
+    from cbir.images.decoding import open_rgb
     from cbir.similarity import draw_matches
 
     a, b = (open_rgb(image, max_side=PLOT_SIDE) for image in images)

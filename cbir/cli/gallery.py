@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 def summary(gallery: Gallery) -> str:
     """One line that says what a gallery holds."""
-    from cbir.storage.vectors import kind_for
+    from cbir.indexes.protocol import kind_for
 
     spec = gallery.spec
     count = gallery.count()

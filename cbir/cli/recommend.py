@@ -262,7 +262,7 @@ def _write_sheet(
 ) -> None:
     from cbir.errors import ImageError
     from cbir.pages.contact_sheet import Sheet, write_contact_sheet
-    from cbir.sources.stored import read_uri
+    from cbir.sources.reading import read_uri
     from cbir.types import Hit, RerankScore, SearchResult
 
     sheets = []

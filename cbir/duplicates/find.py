@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from cbir.arrays import Ids, Vectors
 from cbir.duplicates.hashes import Meeting
 from cbir.duplicates.parts import is_copy
 from cbir.duplicates.stock import Contents, Stock, load_contents, load_littles, load_vectors
@@ -17,8 +18,7 @@ from cbir.duplicates.values import Duplicates, Evidence, Group, Progress, keeper
 from cbir.duplicates.verifying import Verifier
 from cbir.duplicates.whole import FORM_NAMES, Whole, same_pictures
 from cbir.gallery import Gallery
-from cbir.storage.neighbours import all_nearest
-from cbir.storage.vectors import Ids, Vectors
+from cbir.indexes.neighbours import all_nearest
 from cbir.types import FailedImage
 
 __all__ = ["NEIGHBOURS", "VERIFIED_SIMILARITY", "find_duplicates"]

@@ -7,11 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
+from cbir.arrays import Ids, Vectors
 from cbir.duplicates.values import Progress
 from cbir.gallery import Gallery
 from cbir.reranking.descriptors import LITTLE, descriptors_of, ensure_descriptors
 from cbir.similarity.picture import LITTLE_BYTES, Fingerprints, Littles, fingerprints
-from cbir.storage.vectors import Ids, Vectors
 from cbir.types import FailedImage
 
 __all__ = ["Contents", "Stock", "load_contents", "load_littles", "load_vectors"]

@@ -13,10 +13,10 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from cbir.arrays import Pixels, Vectors
 from cbir.config import DEFAULT_BACKBONE, EmbeddingSpec, GalleryConfig, View
 from cbir.embedding.backbone import Backbone, WeightsFile
 from cbir.embedding.registry import find_backbone
-from cbir.embedding.vectors import Pixels, Vectors
 from cbir.embedding.weights import Weights, locate_weights
 from cbir.errors import BackboneError, SpecMismatchError
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
+from cbir.arrays import Pixels, Vectors
 from cbir.config import EmbeddingSpec
 from cbir.embedding.embedder import Embedder
-from cbir.embedding.vectors import Pixels, Vectors
 
 __all__ = ["LazyEmbedder"]
 

@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cbir.arrays import Pixels
 from cbir.config import EmbeddingSpec
 from cbir.embedding.openvino_cache import keep_network, kept_network, save_network
 from cbir.embedding.openvino_import import import_openvino
 from cbir.embedding.registry import find_backbone
-from cbir.embedding.vectors import Pixels, unit_rows
+from cbir.embedding.vectors import unit_rows
 from cbir.errors import BackboneError, MissingExtraError
 
 __all__ = ["CALIBRATION_IMAGES", "MIN_CALIBRATION_IMAGES", "quantise_network", "quantised_network"]

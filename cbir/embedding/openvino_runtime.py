@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from cbir.arrays import Pixels, Vectors
 from cbir.config import EmbeddingSpec, available_cores
 from cbir.embedding.openvino_import import import_openvino
 from cbir.embedding.processor import says_bf16
-from cbir.embedding.vectors import Pixels, Vectors, stack_images, unit_rows
+from cbir.embedding.vectors import stack_images, unit_rows
 from cbir.errors import BackboneError
 
 __all__ = ["OpenVinoRuntime", "has_native_bf16"]

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cbir.arrays import Pixels, Vectors
 from cbir.config import EmbeddingSpec
-from cbir.embedding.vectors import Pixels, Vectors, stack_images, unit_rows
+from cbir.embedding.vectors import stack_images, unit_rows
 
 __all__ = ["TinyImageEmbedder"]
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from cbir.arrays import Pixels, Vectors
 from cbir.config import EmbeddingSpec, available_cores
 from cbir.embedding.cuda_graphs import GraphedNetwork
 from cbir.embedding.folding import fold_batch_norms
 from cbir.embedding.networks import build_network
-from cbir.embedding.vectors import Pixels, Vectors, stack_images, unit_rows
+from cbir.embedding.vectors import stack_images, unit_rows
 from cbir.errors import BackboneError
 
 __all__ = ["TorchRuntime"]

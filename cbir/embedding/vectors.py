@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from cbir.arrays import Pixels, Vectors
 from cbir.errors import BackboneError
 
-__all__ = ["Vectors", "stack_images", "unit_rows"]
-
-Vectors = npt.NDArray[np.float32]
-Pixels = npt.NDArray[np.uint8]
+__all__ = ["stack_images", "unit_rows"]
 
 
 def stack_images(images: Sequence[Pixels], side: int) -> Pixels:

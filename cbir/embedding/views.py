@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cbir.arrays import Pixels, Vectors
 from cbir.embedding.embedder import Embedder
-from cbir.embedding.vectors import Pixels, Vectors, unit_rows
+from cbir.embedding.vectors import unit_rows
 
 __all__ = ["embed_views"]
 

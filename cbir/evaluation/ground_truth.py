@@ -11,13 +11,13 @@ import numpy as np
 
 from cbir.errors import CbirError
 from cbir.gallery import Gallery
-from cbir.images import open_rgb
+from cbir.images.decoding import open_rgb
 from cbir.retrieval import Query
 from cbir.sources.paths import uri_to_path
-from cbir.sources.stored import read_uri
+from cbir.sources.reading import read_uri
 
 if TYPE_CHECKING:
-    from cbir.storage.vectors import Ids
+    from cbir.arrays import Ids
 
 __all__ = ["Box", "GroundTruth", "JudgedQuery", "from_labels", "judged"]
 

@@ -15,7 +15,7 @@ from cbir.types import SearchResult
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from cbir.storage.vectors import Ids, Vectors
+    from cbir.arrays import Ids, Vectors
 
 __all__ = ["Ranking", "Search", "embedding_rankings", "search_rankings"]
 

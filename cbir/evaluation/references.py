@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from cbir.arrays import Ids
 from cbir.errors import CbirError
 from cbir.gallery import Gallery
 from cbir.sources.paths import path_to_uri
-from cbir.storage.vectors import Ids
 
 __all__ = ["References"]
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
+from cbir.arrays import Ids
 from cbir.errors import CbirError
 from cbir.evaluation.ground_truth import Box, GroundTruth, JudgedQuery, judged
 from cbir.evaluation.references import References
@@ -21,7 +22,6 @@ from cbir.evaluation.safe_pickle import read_pickle
 from cbir.evaluation.truth_file import read_json
 from cbir.gallery import Gallery
 from cbir.sources.paths import path_to_uri
-from cbir.storage.vectors import Ids
 
 __all__ = ["PROTOCOLS", "Protocol", "from_revisited"]
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from itertools import islice
 from os import PathLike
 
+from cbir.arrays import Pixels
 from cbir.embedding import find_backbone
 from cbir.embedding.openvino_int8 import CALIBRATION_IMAGES, quantised_network
-from cbir.embedding.vectors import Pixels
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
-from cbir.images import decode
+from cbir.images.decoding import decode
 from cbir.sources import Source, open_source
 from cbir.types import FailedImage
 

@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import Protocol
 
 from cbir.config import Preprocessing, Region, View, available_cores
-from cbir.decoders import Decoders
 from cbir.embedding import Embedder
-from cbir.images import DecodedImage, decode_regions
+from cbir.images.decoding import DecodedImage, decode_regions
+from cbir.images.processes import Decoders
 
 __all__ = ["Crew", "EmbeddingCrew", "ExaminingCrew"]
 

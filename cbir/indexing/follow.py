@@ -8,13 +8,13 @@ from typing import TypeAlias
 
 import numpy as np
 
+from cbir.catalog.catalog import Catalog
 from cbir.indexing.known import Known, Listing
 from cbir.indexing.ledger import Ledger
 from cbir.indexing.moves import Moves
 from cbir.indexing.settle import Outcome, Pending, Twin, compare
 from cbir.indexing.workers import Workers, pages
 from cbir.sources import Source
-from cbir.storage.catalog import Catalog
 
 PAGE = 1000
 """Images compared with the catalogue by one statement."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+from cbir.catalog.catalog import Catalog
 from cbir.errors import SourceError
 from cbir.sources import Source
-from cbir.storage.catalog import Catalog
 
 
 @runtime_checkable

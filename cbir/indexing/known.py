@@ -8,10 +8,10 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from cbir.arrays import Ids
+from cbir.catalog.catalog import Catalog
 from cbir.metadata import as_json
 from cbir.sources import Source, SourceImage, uri_to_path
-from cbir.storage.catalog import Catalog
-from cbir.storage.vectors import Ids
 from cbir.types import FailedImage
 
 Mask: TypeAlias = npt.NDArray[np.bool_]

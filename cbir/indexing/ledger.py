@@ -7,12 +7,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from cbir.catalog.catalog import Catalog
+from cbir.catalog.rows import Batch, TouchedRow
 from cbir.gallery import Gallery
 from cbir.indexing.known import below
 from cbir.indexing.settle import Outcome, Verdict
 from cbir.sources import uri_to_path
-from cbir.storage.catalog import Catalog
-from cbir.storage.rows import Batch, TouchedRow
 from cbir.types import FailedImage, IndexPlan
 
 COMMIT_ROWS = 256

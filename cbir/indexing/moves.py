@@ -6,11 +6,11 @@ from collections import defaultdict, deque
 
 import numpy as np
 
+from cbir.catalog.catalog import Catalog
+from cbir.catalog.rows import TouchedRow
 from cbir.indexing.known import Known, Listing, Mask, below
 from cbir.indexing.settle import Outcome, Pending, Twin
 from cbir.sources import uri_to_path
-from cbir.storage.catalog import Catalog
-from cbir.storage.rows import TouchedRow
 
 PAGE = 1000
 

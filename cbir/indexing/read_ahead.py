@@ -10,9 +10,9 @@ from threading import Event, Lock
 from typing import TypeAlias
 
 from cbir.indexing.settle import Pending
+from cbir.sources.content import Content
 from cbir.sources.paths import is_remote
 from cbir.sources.retry import stop_at
-from cbir.sources.stored import Content
 
 __all__ = ["ReadAhead"]
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from cbir.catalog.rows import RegionRow
 from cbir.config import available_cores
-from cbir.decoders import Decode
 from cbir.embedding import Embedder, embed_views
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
+from cbir.images.processes import Decode
 from cbir.indexing.crew import EmbeddingCrew
 from cbir.indexing.ledger import Progress
 from cbir.indexing.workers import Workers
-from cbir.sources.stored import read_indexed
-from cbir.storage.rows import RegionRow
+from cbir.sources.reading import read_indexed
 from cbir.types import FailedImage
 
 

@@ -6,16 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from cbir.catalog.catalog import Catalog
+from cbir.catalog.rows import FailureRow, FileState, ImageRow, KnownImage, TouchedRow
 from cbir.config import Region
-from cbir.decoders import Decode
 from cbir.embedding import Embedder, embed_views
 from cbir.errors import ImageError
-from cbir.images import DecodedImage, check_header, decode_regions
+from cbir.images.decoding import DecodedImage, check_header, decode_regions
+from cbir.images.processes import Decode
 from cbir.metadata import plain
 from cbir.sources import SourceImage
-from cbir.sources.stored import Content, content_hash
-from cbir.storage.catalog import Catalog
-from cbir.storage.rows import FailureRow, FileState, ImageRow, KnownImage, TouchedRow
+from cbir.sources.content import Content
+from cbir.sources.reading import content_hash
 from cbir.types import FailedImage
 
 

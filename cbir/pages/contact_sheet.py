@@ -10,8 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from cbir.errors import CbirError, ImageError
-from cbir.images import thumbnail_jpeg
-from cbir.sources.stored import read_uri
+from cbir.images.decoding import thumbnail_jpeg
+from cbir.sources.reading import read_uri
 from cbir.types import NOTHING_CLOSE, Hit, ImageRecord, SearchResult
 
 THUMBNAIL_SIDE = 360

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 
 from cbir.errors import ImageError
-from cbir.images import open_rgb
+from cbir.images.decoding import open_rgb
 from cbir.similarity import Method, draw_matches, extract, match, places_of, verify
-from cbir.sources.stored import read_uri
+from cbir.sources.reading import read_uri
 
 if TYPE_CHECKING:
     from cbir.types import Hit

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from cbir.arrays import Ids, Vectors
+from cbir.catalog.metadata.columns import Cell
 from cbir.errors import FilterError
-from cbir.storage.columns import Cell
-from cbir.storage.vectors import Ids, Vectors
 
 __all__ = ["bonuses", "first_of_each", "mmr"]
 

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cbir.arrays import Ids, Vectors
 from cbir.gallery import Gallery
-from cbir.recommendation.choice import first_of_each, mmr
-from cbir.recommendation.items import Codes, Items, load_items, load_vectors
-from cbir.recommendation.rules import Rules
-from cbir.storage.neighbours import (
+from cbir.indexes.neighbours import (
     MANY,
     RESCORED,
     Leading,
@@ -22,7 +20,9 @@ from cbir.storage.neighbours import (
     leading_directions,
     top,
 )
-from cbir.storage.vectors import Ids, Vectors
+from cbir.recommendation.choice import first_of_each, mmr
+from cbir.recommendation.items import Codes, Items, load_items, load_vectors
+from cbir.recommendation.rules import Rules
 
 __all__ = ["BLOCK", "Block", "Recommender", "recommend_all"]
 

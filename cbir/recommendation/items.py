@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from cbir.arrays import Ids, Vectors
 from cbir.recommendation.choice import bonuses
 from cbir.recommendation.rules import Rules
-from cbir.storage.vectors import Ids, Vectors
 
 if TYPE_CHECKING:
-    from cbir.storage.snapshot import Snapshot
+    from cbir.catalog.snapshot import Snapshot
 
 __all__ = ["Codes", "Items", "load_items", "load_vectors"]
 

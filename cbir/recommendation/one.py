@@ -7,11 +7,11 @@ from functools import reduce
 
 import numpy as np
 
+from cbir.arrays import Ids, Vectors
 from cbir.errors import NotFoundError
 from cbir.gallery import Gallery
 from cbir.recommendation.choice import bonuses, mmr
 from cbir.recommendation.rules import Recommendation, Rules
-from cbir.storage.vectors import Ids, Vectors
 from cbir.types import ImageRecord
 
 __all__ = ["recommend"]
@@ -79,7 +79,7 @@ def _pool(
     while True:
         # What an approximate index misses must not make the list shorter than it could be.
         exact = ask > rules.depth + SLACK
-        found = index.search(query, min(ask, max(1, reachable)), among=allowed, exact=exact)
+        found = index.search(query, min(ask, max(1, reachable)), allowed=allowed, exact=exact)
         pool = _satisfying(gallery, own, rules, found.ids[0], found.similarities[0])
         last = found.similarities[0, -1]
         too_far = rules.min_similarity is not None and last < rules.min_similarity

@@ -16,17 +16,17 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from cbir.catalog.rows import DescriptorRow
 from cbir.config import available_cores
 from cbir.errors import CbirError, GalleryError, ImageError
 from cbir.gallery import Gallery
-from cbir.images import open_rgb
+from cbir.images.decoding import open_rgb
 from cbir.similarity import LocalFeatures, Pixels, extract, to_grey
 from cbir.similarity.arrays import to_rgb
 from cbir.similarity.keypoints import EXTRACTION_SIDE
 from cbir.similarity.opencv import opencv
 from cbir.similarity.picture import LITTLE_BYTES, Littles, little
-from cbir.sources.stored import read_indexed
-from cbir.storage.rows import DescriptorRow
+from cbir.sources.reading import read_indexed
 from cbir.types import FailedImage, ImageRecord
 
 __all__ = [

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cbir.arrays import Vectors, normalised
 from cbir.gallery import Gallery
-from cbir.storage.vectors import Vectors, normalised
 from cbir.types import Hit
 
 __all__ = ["vectors_of"]

@@ -11,9 +11,9 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from cbir.arrays import Ids, Vectors
     from cbir.filters import Filter
     from cbir.gallery import Gallery
-    from cbir.storage.vectors import Ids, Vectors
     from cbir.types import Candidates
 
 FIRST_STEP = 64

@@ -11,8 +11,8 @@ import numpy as np
 from cbir.types import Confidence, Word
 
 if TYPE_CHECKING:
+    from cbir.arrays import Vectors
     from cbir.gallery import Gallery
-    from cbir.storage.vectors import Vectors
     from cbir.types import Hit
 
 __all__ = ["MATCH", "MIN_IMAGES", "SAME", "Scale", "is_match", "scale_of"]

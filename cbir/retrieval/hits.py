@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from cbir.types import Hit
 
 if TYPE_CHECKING:
+    from cbir.catalog.catalog import Catalog
     from cbir.retrieval.candidates import Block
-    from cbir.storage.catalog import Catalog
 
 
 def similar_enough(blocks: Iterable[Block], least: float) -> Iterator[Block]:

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from cbir.arrays import normalised
 from cbir.errors import ImageError
-from cbir.images import open_rgb
+from cbir.images.decoding import open_rgb
 from cbir.sources.paths import path_to_uri
-from cbir.sources.stored import read_uri
-from cbir.storage.vectors import normalised
+from cbir.sources.reading import read_uri
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from cbir.arrays import Vectors
     from cbir.gallery import Gallery
-    from cbir.storage.vectors import Vectors
 
 Query: TypeAlias = "str | PathLike[str] | bytes | Image | int"
 """A file, an encoded image, a Pillow image, or the id of an image of the gallery."""

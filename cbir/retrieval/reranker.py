@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from cbir.types import Hit
 
 if TYPE_CHECKING:
-    from cbir.storage.vectors import Vectors
+    from cbir.arrays import Vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cbir.catalog.metadata.filtering import unknown_field
 from cbir.embedding import embed_views, run_once
 from cbir.errors import FilterError, GalleryError, ImageError, NotFoundError
 from cbir.gallery import Gallery
-from cbir.images import decode_regions
+from cbir.images.decoding import decode_regions
 from cbir.retrieval.candidates import ranked
 from cbir.retrieval.confidence import MATCH, is_match, scale_of
 from cbir.retrieval.hits import grouped, look_up, similar_enough
@@ -29,14 +30,13 @@ from cbir.retrieval.query import (
     name_of_all,
 )
 from cbir.retrieval.reranker import QueryImage, Reranker, rerank_by_all
-from cbir.storage.conditions import unknown_field
 from cbir.types import SearchResult
 
 if TYPE_CHECKING:
+    from cbir.arrays import Vectors
     from cbir.config import Region
     from cbir.embedding import Embedder
     from cbir.filters import Filter
-    from cbir.storage.vectors import Vectors
 
 
 SEVERAL_GROUPS = 20

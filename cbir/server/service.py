@@ -20,7 +20,7 @@ from cbir.server.metrics import Metrics
 from cbir.server.settings import Settings
 from cbir.server.thumbnails import Thumbnails
 from cbir.server.work import BatchingEmbedder, WorkPool
-from cbir.sources.stored import content_hash, read_uri
+from cbir.sources.reading import content_hash, read_uri
 from cbir.types import ImageRecord
 
 __all__ = ["Service", "service_of"]

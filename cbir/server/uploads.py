@@ -15,12 +15,12 @@ from cbir.embedding import Embedder
 from cbir.errors import ImageError
 from cbir.files import replacing, sync_folder
 from cbir.gallery import Gallery
-from cbir.images import SIGNATURE_BYTES, check_header, sniff_format
+from cbir.images.decoding import SIGNATURE_BYTES, check_header, sniff_format
 from cbir.indexing import index_images
 from cbir.server.problem import Problem
 from cbir.sources import SourceImage
 from cbir.sources.paths import path_to_uri, printable, uri_to_path
-from cbir.sources.stored import content_hash
+from cbir.sources.reading import content_hash
 from cbir.types import FailedImage, ImageRecord
 
 __all__ = ["UPLOADS", "add_upload", "forget_upload"]

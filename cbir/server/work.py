@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from cbir.arrays import Pixels, Vectors
 from cbir.embedding import Embedder
-from cbir.embedding.vectors import Pixels, Vectors
 from cbir.embedding.wrapped import WrappedEmbedder
 from cbir.server.problem import busy
 

@@ -6,7 +6,8 @@
 does not load OpenCV; it is loaded by the first measure that needs it.
 """
 
-from cbir.similarity.arrays import Pixels, to_common_size, to_grey
+from cbir.arrays import Pixels
+from cbir.similarity.arrays import to_common_size, to_grey
 from cbir.similarity.comparison import Comparison, Embed, Measure, Picture, compare
 from cbir.similarity.cosine import cosine
 from cbir.similarity.histogram import chi_square, hsv_histogram, intersection, rgb_histogram

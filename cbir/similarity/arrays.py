@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from cbir.arrays import Pixels
 from cbir.similarity.opencv import opencv
 
-__all__ = ["Pixels", "check_pixels", "to_common_size", "to_grey", "to_rgb"]
-
-Pixels = npt.NDArray[np.uint8]
-"""(H, W, 3) RGB or (H, W) grey, values from 0 to 255."""
+__all__ = ["check_pixels", "to_common_size", "to_grey", "to_rgb"]
 
 
 def check_pixels(image: Pixels) -> None:

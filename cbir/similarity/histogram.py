@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from cbir.similarity.arrays import Pixels, to_rgb
+from cbir.arrays import Pixels
+from cbir.similarity.arrays import to_rgb
 from cbir.similarity.opencv import opencv
 
 __all__ = ["chi_square", "hsv_histogram", "intersection", "rgb_histogram"]

@@ -14,7 +14,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from cbir.similarity.arrays import Pixels, to_grey
+from cbir.arrays import Pixels
+from cbir.similarity.arrays import to_grey
 from cbir.similarity.opencv import opencv
 
 __all__ = ["EXTRACTION_SIDE", "KEYPOINT_CAP", "LocalFeatures", "Method", "extract"]

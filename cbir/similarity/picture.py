@@ -14,7 +14,8 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from cbir.similarity.arrays import Pixels, to_grey, to_rgb
+from cbir.arrays import Pixels
+from cbir.similarity.arrays import to_grey, to_rgb
 from cbir.similarity.opencv import opencv
 
 __all__ = [

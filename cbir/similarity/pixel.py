@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from cbir.similarity.arrays import Pixels, check_pixels
+from cbir.arrays import Pixels
+from cbir.similarity.arrays import check_pixels
 from cbir.similarity.opencv import opencv
 
 __all__ = ["DATA_RANGE", "Window", "mse", "ssim"]

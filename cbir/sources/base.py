@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from cbir.sources.content import Content, ImageVersion
 from cbir.sources.paths import is_remote
-from cbir.sources.stored import Content, Stamp, fetch, read_uri
+from cbir.sources.reading import fetch, read_uri
 from cbir.types import FailedImage
 
 __all__ = ["Source", "SourceImage"]
@@ -42,7 +43,7 @@ class SourceImage:
         """The encoded image. Raises ImageError."""
         return read_uri(self.uri)
 
-    def fetch(self, known: Stamp = (None, None)) -> Content | None:
+    def fetch(self, known: ImageVersion = (None, None)) -> Content | None:
         """The encoded image; None where a server says that it is as it was `known`.
 
         Raises ImageError.

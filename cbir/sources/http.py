@@ -14,8 +14,8 @@ from typing import IO, TYPE_CHECKING
 
 from cbir.config import max_download, network_timeout
 from cbir.errors import ImageError, ImageMissingError, MissingExtraError
+from cbir.sources.content import Content, ImageVersion
 from cbir.sources.retry import TransientError, with_retries
-from cbir.sources.stored import Content, Stamp
 
 if TYPE_CHECKING:
     import httpx
@@ -51,7 +51,7 @@ def get(url: str) -> Content:
     return with_retries(once)
 
 
-def head(url: str) -> Stamp | None:
+def head(url: str) -> ImageVersion | None:
     """Bytes and validator of what is at a URL; None where the server does not say."""
     client = _client()
     import httpx

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from cbir.config import max_download
 from cbir.errors import ImageError, ImageMissingError, MissingExtraError
+from cbir.sources.content import ImageVersion
 from cbir.sources.http import validator
 from cbir.sources.retry import TransientError, with_retries
-from cbir.sources.stored import Stamp
 
 __all__ = ["copy", "listing", "read", "state"]
 
@@ -37,7 +37,7 @@ def read(url: str) -> bytes:
     return data
 
 
-def state(url: str) -> Stamp:
+def state(url: str) -> ImageVersion:
     """Bytes and validator of an object. Raises ImageError."""
 
     def look(fs: Any, path: str) -> Mapping[str, Any]:
@@ -110,7 +110,7 @@ def _filesystem(url: str) -> tuple[Any, str]:
         raise ImageError(f"no usable URL: {_reason(error)}") from error
 
 
-def _stamp(info: Mapping[str, Any]) -> Stamp:
+def _stamp(info: Mapping[str, Any]) -> ImageVersion:
     etag = next((info[name] for name in ("ETag", "etag", "md5Hash") if info.get(name)), None)
     times = (info.get(name) for name in ("LastModified", "last_modified", "updated", "mtime"))
     modified = next((time for time in times if isinstance(time, datetime)), None)

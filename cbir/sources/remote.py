@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cbir.errors import ImageError, MissingExtraError
-from cbir.sources.stored import Content, Stamp
+from cbir.sources.content import Content, ImageVersion
 
 __all__ = ["is_unchanged", "is_web", "read_remote", "remote_state"]
 
@@ -32,7 +32,7 @@ def read_remote(url: str, *, validate: bool = False) -> Content:
         raise ImageError(str(error)) from error
 
 
-def remote_state(url: str) -> Stamp:
+def remote_state(url: str) -> ImageVersion:
     """Bytes and validator of the image at a URL. Raises ImageError if it is gone."""
     try:
         if not is_web(url):
@@ -50,7 +50,7 @@ def remote_state(url: str) -> Stamp:
         raise ImageError(str(error)) from error
 
 
-def is_unchanged(url: str, known: Stamp) -> bool:
+def is_unchanged(url: str, known: ImageVersion) -> bool:
     """Whether a server says, without sending it, that an image is as it was known."""
     try:
         if is_web(url):

@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from cbir.storage.field_shapes import FieldShape
-from cbir.storage.field_values import as_number, utf8
-from cbir.storage.stored import StoredImage
+from cbir.catalog.catalog_image import CatalogImage
+from cbir.catalog.metadata.column_types import ColumnType
+from cbir.catalog.metadata.values import as_number, utf8
 
 PREFIX = "metadata."
 """Before a field's name: no field can be taken for a column of ours."""
 MOST = 500
 """Fields beyond so many get no columns; `metadata` holds them all."""
 
-_SHAPES: Mapping[FieldShape, tuple[str, Callable[[Any], Any]]] = {
+_SHAPES: Mapping[ColumnType, tuple[str, Callable[[Any], Any]]] = {
     "text": ("string", str),
     "integer": ("int64", int),
     "number": ("double", as_number),
@@ -37,7 +37,7 @@ _SHAPES: Mapping[FieldShape, tuple[str, Callable[[Any], Any]]] = {
 class FieldColumns:
     """The columns that the fields of one type get."""
 
-    def __init__(self, shapes: Mapping[str, FieldShape]) -> None:
+    def __init__(self, shapes: Mapping[str, ColumnType]) -> None:
         self._shapes = dict(list(shapes.items())[:MOST])
 
     @property
@@ -45,7 +45,7 @@ class FieldColumns:
         """Name of each column → its type in Parquet."""
         return {PREFIX + name: _SHAPES[shape][0] for name, shape in self._shapes.items()}
 
-    def values(self, images: Sequence[StoredImage]) -> list[list[Any]]:
+    def values(self, images: Sequence[CatalogImage]) -> list[list[Any]]:
         """The values of each column, None where an image lacks the field."""
         described = [_described(image.metadata) for image in images]
         return [

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cbir.config import GalleryConfig
+from cbir.embedding.whitening import Projection
 from cbir.errors import TransferError
-from cbir.storage.projection import Projection
 
 FORMAT = 1
 """A reader of format n reads every format up to n."""

@@ -11,11 +11,11 @@ from typing import Literal
 
 import numpy as np
 
+from cbir.catalog.catalog_image import CatalogImage
+from cbir.catalog.vectors import decode
 from cbir.errors import TransferError
 from cbir.filters import Filter
 from cbir.gallery import Gallery
-from cbir.storage.stored import StoredImage
-from cbir.storage.vectors import decode
 from cbir.transfer.columns import FieldColumns
 from cbir.transfer.description import Description
 from cbir.transfer.npy_file import open_npy_writer
@@ -70,7 +70,7 @@ def export_gallery(
         raise TransferError(f"{path} cannot be written: there is no folder {path.parent}; make it")
     with ExitStack() as stack:
         snapshot = stack.enter_context(gallery.catalog.snapshot())
-        among = None if where is None else snapshot.matching(where)
+        allowed = None if where is None else snapshot.matching(where)
         _, projection = snapshot.projection
         description = Description(
             snapshot.config,
@@ -78,15 +78,15 @@ def export_gallery(
             gallery.catalog.gallery_id,
             snapshot.generation,
             snapshot.next_image_id,
-            snapshot.count if among is None else len(among),
+            snapshot.count if allowed is None else len(allowed),
             snapshot.key_columns,
-            snapshot.dismissed(among=among),
+            snapshot.dismissed(allowed=allowed),
             projected,
         )
         dim = projection.dim if projected and projection else gallery.spec.dim
         dtype = dtype or ("float32" if projected else "float16")
 
-        def vectors(page: list[StoredImage]) -> Numbers:
+        def vectors(page: list[CatalogImage]) -> Numbers:
             blobs = [image.vector for image in page]
             if projected:
                 plain = decode(blobs, gallery.spec.dim)
@@ -98,7 +98,7 @@ def export_gallery(
             columns = FieldColumns(snapshot.shapes())
             with writer(path, description, columns, dim, dtype) as written:
                 done = 0
-                for page in snapshot.stored(among=among, page=page_rows(gallery.spec.dim)):
+                for page in snapshot.stored(allowed=allowed, page=page_rows(gallery.spec.dim)):
                     written.write(page, vectors(page))
                     done += len(page)
                     if progress is not None:

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+from cbir.catalog.sqlite import CATALOG
 from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig
 from cbir.errors import GalleryError, GalleryNotFoundError, SpecMismatchError, TransferError
 from cbir.files import is_unfinished, replacing
 from cbir.gallery import REGIONS, VECTORS, Gallery
-from cbir.storage.peek import CATALOG
 from cbir.transfer.description import Description
 from cbir.transfer.merge import Merge
 from cbir.transfer.npy_file import NpyReader

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from cbir.catalog.catalog_image import CatalogImage
+from cbir.catalog.metadata.values import utf8
+from cbir.catalog.rows import Batch, FileState, ImageRow, TouchedRow
 from cbir.gallery import Gallery
-from cbir.storage.field_values import utf8
-from cbir.storage.rows import Batch, FileState, ImageRow, TouchedRow
-from cbir.storage.stored import StoredImage
 
 
 class Merge:
@@ -27,7 +27,7 @@ class Merge:
         self.updated = 0
         self.unchanged = 0
 
-    def write(self, images: Sequence[StoredImage]) -> None:
+    def write(self, images: Sequence[CatalogImage]) -> None:
         """Commit some images, no key twice, a transaction for each of their sources."""
         # Keys do not come again: what was empty at the start has none of them.
         keys = [] if self._empty else [image.key for image in images]
@@ -48,7 +48,7 @@ class Merge:
         for source, batch in batches.items():
             self._gallery.write(source, batch)
 
-    def _row(self, image: StoredImage) -> ImageRow:
+    def _row(self, image: CatalogImage) -> ImageRow:
         return ImageRow(
             key=image.key,
             uri=image.uri,
@@ -63,16 +63,16 @@ class Merge:
         )
 
 
-def _touched(image: StoredImage, known_id: int) -> TouchedRow:
+def _touched(image: CatalogImage, known_id: int) -> TouchedRow:
     state = FileState(image.size, image.mtime_ns)
     return TouchedRow(known_id, image.key, image.uri, image.name, state, _metadata(image))
 
 
-def _content(image: StoredImage) -> tuple[bytes, bytes, int, int]:
+def _content(image: CatalogImage) -> tuple[bytes, bytes, int, int]:
     return image.vector, image.content_hash, image.width, image.height
 
 
-def _metadata(image: StoredImage) -> dict[str, Any]:
+def _metadata(image: CatalogImage) -> dict[str, Any]:
     """The metadata, its dates being dates again: that they are is not to be seen in JSON."""
     metadata: dict[str, Any] = json.loads(image.metadata) if image.metadata != "{}" else {}
     if image.dates:

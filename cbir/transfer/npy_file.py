@@ -15,9 +15,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from cbir.catalog.catalog_image import CatalogImage
 from cbir.errors import TransferError
 from cbir.files import replacing
-from cbir.storage.stored import StoredImage
 from cbir.transfer.columns import FieldColumns
 from cbir.transfer.description import Description
 from cbir.transfer.pages import COMMIT_ROWS, Numbers, Page, Writer
@@ -29,7 +29,7 @@ class _NpyWriter:
         self._matrix = matrix
         self._lines = lines
 
-    def write(self, images: Sequence[StoredImage], vectors: Numbers) -> None:
+    def write(self, images: Sequence[CatalogImage], vectors: Numbers) -> None:
         self._matrix.write(np.ascontiguousarray(vectors).data)
         self._lines.writelines(_line(image) for image in images)
 
@@ -139,7 +139,7 @@ def _line_count(path: Path) -> int:
         return sum(1 for _ in file)
 
 
-def _line(image: StoredImage) -> str:
+def _line(image: CatalogImage) -> str:
     values = {
         "id": image.id,
         "key": image.key,

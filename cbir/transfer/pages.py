@@ -10,8 +10,8 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from cbir.storage.stored import StoredImage
-from cbir.storage.vectors import Vectors
+from cbir.arrays import Vectors
+from cbir.catalog.catalog_image import CatalogImage
 from cbir.transfer.description import Description
 
 Numbers: TypeAlias = npt.NDArray[np.floating[Any]]
@@ -45,7 +45,7 @@ class Writer(Protocol):
 
     files: tuple[Path, ...]
 
-    def write(self, images: Sequence[StoredImage], vectors: Numbers) -> None:
+    def write(self, images: Sequence[CatalogImage], vectors: Numbers) -> None:
         """Append images with their vectors (N, D). Raises OSError."""
         ...
 

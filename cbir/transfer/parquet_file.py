@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from cbir.arrays import Vectors
+from cbir.catalog.catalog_image import CatalogImage
 from cbir.errors import TransferError
 from cbir.files import import_pyarrow, replacing
-from cbir.storage.stored import StoredImage
-from cbir.storage.vectors import Vectors
 from cbir.transfer.columns import FieldColumns
 from cbir.transfer.description import COLUMNS, Description
 from cbir.transfer.pages import COMMIT_ROWS, Numbers, Page, Writer
@@ -31,7 +31,7 @@ class _ParquetWriter:
         self._schema = schema
         self._columns = columns
 
-    def write(self, images: Sequence[StoredImage], vectors: Numbers) -> None:
+    def write(self, images: Sequence[CatalogImage], vectors: Numbers) -> None:
         arrow, _ = _pyarrow()
         listed = arrow.FixedSizeListArray.from_arrays(
             arrow.array(np.ascontiguousarray(vectors).reshape(-1)), vectors.shape[1]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from cbir.catalog.catalog_image import CatalogImage
 from cbir.errors import TransferError
 from cbir.sources.paths import path_to_uri, uri_to_path
-from cbir.storage.stored import StoredImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def moved_uri(uri: str, roots: Sequence[Root]) -> str:
     return next((new for root in roots if (new := root.moved(uri)) is not None), uri)
 
 
-def moved_image(image: StoredImage, roots: Sequence[Root]) -> StoredImage:
+def moved_image(image: CatalogImage, roots: Sequence[Root]) -> CatalogImage:
     """An image whose URI, source and, where that is its URI, key are below other roots."""
     if not roots:
         return image

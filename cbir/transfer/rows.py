@@ -11,12 +11,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from cbir.arrays import Vectors
+from cbir.catalog.catalog_image import CatalogImage
+from cbir.catalog.vectors import encode
 from cbir.errors import TransferError
 from cbir.metadata import as_json, type_of
 from cbir.sources.paths import path_to_uri, printable, uri_to_path
-from cbir.sources.stored import content_hash
-from cbir.storage.stored import StoredImage
-from cbir.storage.vectors import Vectors, encode
+from cbir.sources.reading import content_hash
 from cbir.transfer.description import COLUMNS
 from cbir.transfer.pages import Reader
 from cbir.transfer.roots import Root, moved_image
@@ -37,7 +38,7 @@ class BadRow:
     reason: str
 
 
-ReadRow: TypeAlias = StoredImage | BadRow
+ReadRow: TypeAlias = CatalogImage | BadRow
 
 
 class RowReader:
@@ -80,7 +81,7 @@ class RowReader:
                     rows.append(BadRow(page.first + place, str(error)))
             yield rows
 
-    def _stored(self, cells: Mapping[str, Any], vector: bytes) -> StoredImage:
+    def _stored(self, cells: Mapping[str, Any], vector: bytes) -> CatalogImage:
         """A row of a file that cbir wrote. Raises ValueError."""
         described, digest = cells["metadata"], cells["content_hash"]
         text = described if isinstance(described, str) else json.dumps(described)
@@ -95,7 +96,7 @@ class RowReader:
             raise ValueError(
                 f"its id {number} is none of that gallery's (1 to {head.next_image_id - 1})"
             )
-        return StoredImage(
+        return CatalogImage(
             id=number,
             key=_text(cells, "key"),
             uri=_text(cells, "uri"),
@@ -111,7 +112,7 @@ class RowReader:
             vector=vector,
         )
 
-    def _foreign(self, cells: Mapping[str, Any], vector: bytes) -> StoredImage:
+    def _foreign(self, cells: Mapping[str, Any], vector: bytes) -> CatalogImage:
         """A row of another tool's file: a URI, perhaps a key, and metadata. Raises ValueError.
 
         What is not known of the image (its size, its content) is left unknown: the next
@@ -128,7 +129,7 @@ class RowReader:
                 for field, value in cells.items()
                 if value is not None and field not in ("uri", "key", "metadata")
             }
-        return StoredImage(
+        return CatalogImage(
             id=0,
             key=key,
             uri=uri,
@@ -153,7 +154,7 @@ class _Seen:
         self._keys: set[int] = set()  # hashes: another collision in every process
         self._ids: set[int] = set()
 
-    def check(self, image: StoredImage) -> None:
+    def check(self, image: CatalogImage) -> None:
         """Raise ValueError for a key or an id that comes again; an id of 0 is none."""
         if hash(image.key) in self._keys:
             raise ValueError(f"an earlier row has the same key, {image.key}")

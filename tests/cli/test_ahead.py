@@ -10,13 +10,13 @@ import pytest
 from terminal import cbir
 
 from cbir import Gallery, Retriever, index_images, resolve_spec
+from cbir.catalog.sqlite import CATALOG, read_config_fast
 from cbir.cli import ahead
 from cbir.embedding.tiny_image import TinyImageEmbedder
-from cbir.storage.peek import CATALOG, peek_config
 
 
 def test_what_is_peeked_at_is_the_configuration(gallery: Gallery) -> None:
-    assert peek_config(gallery.path) == gallery.config
+    assert read_config_fast(gallery.path) == gallery.config
 
 
 @pytest.mark.parametrize("trouble", ["no folder", "empty", "damaged", "foreign"])
@@ -28,7 +28,7 @@ def test_there_is_nothing_to_peek_at(tmp_path: Path, trouble: str) -> None:
         (folder / CATALOG).write_bytes(b"SQLite format 3\0" + bytes(5000))
     if trouble == "foreign":
         (folder / CATALOG).write_text("not a database, but long enough to be looked at twice")
-    assert peek_config(folder) is None
+    assert read_config_fast(folder) is None
     assert ahead.open_ahead(folder).embedder(resolve_spec("tiny_image")[0]) is None
     assert not (tmp_path / "no folder").exists()
 

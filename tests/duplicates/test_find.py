@@ -9,10 +9,10 @@ from factories import picture
 from PIL import Image
 
 from cbir import Gallery, index_images
+from cbir.catalog.rows import DescriptorRow
 from cbir.duplicates import Duplicates, find_duplicates
 from cbir.reranking import ensure_descriptors
 from cbir.similarity.picture import LITTLE_BYTES
-from cbir.storage.rows import DescriptorRow
 
 
 def names(found: Duplicates) -> list[list[str]]:

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from rows import batch, config, row, unit
 
+from cbir.catalog.catalog import Catalog
+from cbir.catalog.rows import ImageRow
 from cbir.filters import Compare
 from cbir.gallery import Gallery
 from cbir.recommendation import Rules
-from cbir.storage.catalog import Catalog
-from cbir.storage.rows import ImageRow
 
 CATEGORIES = ("mug", "shoe", "bag")
 BRANDS = ("Alder", "Birch")

@@ -133,7 +133,7 @@ def test_other_rules_start_anew(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", ["new image", "other metadata", "another exclusion"])
 def test_a_changed_gallery_starts_anew(tmp_path: Path, change: str) -> None:
-    from cbir.storage.rows import Batch, FileState, TouchedRow
+    from cbir.catalog.rows import Batch, FileState, TouchedRow
 
     rules = Rules(k=4, weight="margin")
     with open_products(tmp_path / "g") as gallery:

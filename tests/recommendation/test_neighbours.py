@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from recommendation.shop import open_shop, products
 
+from cbir.indexes import neighbours
+from cbir.indexes.neighbours import leading_directions, top
 from cbir.recommendation import Recommender, Rules, everything
-from cbir.storage import neighbours
-from cbir.storage.neighbours import leading_directions, top
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import numpy.typing as npt
 import pytest
 from rows import batch, config, row, unit
 
+from cbir.catalog.catalog import Catalog
+from cbir.catalog.sqlite import CATALOG
 from cbir.gallery import Gallery
 from cbir.reranking.expansion import QueryExpansion
 from cbir.reranking.reciprocal import KReciprocal, reciprocal_distances
 from cbir.retrieval import QueryImage
-from cbir.storage.catalog import Catalog
-from cbir.storage.peek import CATALOG
 from cbir.types import Hit
 
 

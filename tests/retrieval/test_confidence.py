@@ -15,8 +15,8 @@ from terminal import cbir
 
 from cbir import Gallery, Retriever, index_images
 from cbir.config import Whitening
+from cbir.indexes.background import SIZE, draw
 from cbir.retrieval.confidence import MATCH, MIN_IMAGES, SAME, Scale, scale_of
-from cbir.storage.background import SIZE, draw
 
 DIM = 64
 GROUPS = 40

@@ -13,8 +13,8 @@ from cbir import Gallery, Retriever, SearchResult, parse_where
 from cbir.config import IndexKind
 from cbir.errors import FilterError
 from cbir.filters import Compare, Exists
+from cbir.indexes.local import LocalIndex
 from cbir.retrieval import QueryImage
-from cbir.storage.faiss_index import FaissIndex
 from cbir.types import Hit, RerankScore
 
 COUNT = 20_000
@@ -100,7 +100,7 @@ def test_what_matches_and_is_not_in_the_index_yet_is_left_out(
     for where in (known, parse_where(["n<15000"])):
         before = stock.gallery.search(unit(5)[None], 60, where=where)
         with monkeypatch.context() as patch:
-            patch.setattr(FaissIndex, "catch_up", lambda *_, **__: None)
+            patch.setattr(LocalIndex, "catch_up", lambda *_, **__: None)
             stock.gallery.write("/s", batch(row("/late", unit(5), metadata={"n": 0})))
             late = stock.gallery.catalog.find("/late")
             assert late is not None
@@ -120,8 +120,8 @@ def test_pages_are_the_long_answer(stock: Stock) -> None:
 def test_pages_of_an_index_that_overlooks_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cbir.storage.faiss_kinds.HNSW_EF_SEARCH", 10)
-    monkeypatch.setattr("cbir.storage.faiss_kinds.HNSW_NEIGHBOURS", 4)
+    monkeypatch.setattr("cbir.indexes.faiss_structures.HNSW_EF_SEARCH", 10)
+    monkeypatch.setattr("cbir.indexes.faiss_structures.HNSW_NEIGHBOURS", 4)
     with Gallery.create(tmp_path / "g", spec(96), index="hnsw") as gallery:
         gallery.write("/s", batch(*(row(f"/{i}", unit(i, 96)) for i in range(2_500))))
         retriever = Retriever(gallery)

@@ -71,7 +71,7 @@ def test_values_are_the_same_read_one_way_or_the_other(
     with stock(tmp_path / "g", [*metadata, {}]) as gallery:
         ids = list(range(1, 9))
         few = gallery.catalog.values("g", ids)
-        monkeypatch.setattr("cbir.storage.field_values.MANY_IMAGES", 0)
+        monkeypatch.setattr("cbir.catalog.metadata.values.MANY_IMAGES", 0)
         assert gallery.catalog.values("g", ids) == few
         assert set(few) == {1, 2, 3, 4, 6, 7}
         assert few[6] == few[7]

@@ -16,12 +16,12 @@ from factories import encode, picture
 from serving import Serve, names, running
 
 from cbir import Gallery, Retriever, index_images
+from cbir.catalog import engine
 from cbir.client import BusyError, Client
 from cbir.embedding.tiny_image import TinyImageEmbedder
+from cbir.indexes.local import LocalIndex
 from cbir.server import Settings, create_app, uploads
 from cbir.server.work import BatchingEmbedder
-from cbir.storage import engine
-from cbir.storage.faiss_index import FaissIndex
 
 BLUE, GREEN, PINK, RED = 1, 2, 3, 4
 RED_LIKE = ["pink", "green", "blue"]
@@ -116,7 +116,7 @@ def test_what_others_index_appears_without_a_restart(
 def test_searches_go_on_while_the_index_is_brought_up_to_date(
     shop: Path, client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    gate = Gate(monkeypatch, FaissIndex, "_save")
+    gate = Gate(monkeypatch, LocalIndex, "_save")
     with Gallery.open(shop) as other:
         other.catalog.remove([GREEN])
     assert gate.reached.acquire(timeout=WAIT_S)
@@ -131,7 +131,7 @@ def test_a_damaged_index_is_built_anew_while_an_exact_search_answers(
     (file,) = (shop / "vectors").glob("ids-*")
     file.write_bytes(damage)
     monkeypatch.setattr("cbir.server.service.INDEX_WAIT_S", 0.01)
-    gate = Gate(monkeypatch, FaissIndex, "_build")
+    gate = Gate(monkeypatch, LocalIndex, "_build")
     http = serve()
     client = Client(str(http.base_url), http=http)
     assert gate.reached.acquire(timeout=WAIT_S)

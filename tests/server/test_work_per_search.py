@@ -8,7 +8,7 @@ import pytest
 from serving import Serve, names
 
 from cbir.embedding.tiny_image import TinyImageEmbedder
-from cbir.storage.faiss_index import FaissIndex
+from cbir.indexes.local import LocalIndex
 
 RED = 4
 
@@ -27,7 +27,7 @@ SEARCHES: dict[str, Ask] = {
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Searches of an index and runs of the network, as they come."""
     made: list[str] = []
-    for owner, method in ((FaissIndex, "search"), (TinyImageEmbedder, "embed")):
+    for owner, method in ((LocalIndex, "search"), (TinyImageEmbedder, "embed")):
 
         def counted(
             self: object,

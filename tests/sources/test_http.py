@@ -11,7 +11,7 @@ from web import Web, serve
 from cbir.errors import ImageError
 from cbir.sources import retry
 from cbir.sources.http import get, head, validator
-from cbir.sources.stored import file_state, read_uri
+from cbir.sources.reading import file_state, read_uri
 
 PNG = encode(picture(seed=1))
 

@@ -15,7 +15,7 @@ from cbir import Gallery
 from cbir.errors import ImageError, SourceError
 from cbir.integrity import verify_gallery
 from cbir.sources import SourceImage, open_source, tar_index
-from cbir.sources.stored import file_state, read_uri
+from cbir.sources.reading import file_state, read_uri
 from cbir.sources.tar import TarSource, expand_braces
 from cbir.types import FailedImage
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from rows import batch, config, row, unit
 
+from cbir.catalog.catalog import Catalog
+from cbir.catalog.catalog_image import CatalogImage
+from cbir.catalog.rows import FileState, ImageRow
 from cbir.gallery import Gallery
-from cbir.storage.catalog import Catalog
-from cbir.storage.rows import FileState, ImageRow
-from cbir.storage.stored import StoredImage
 
 ABROAD = timezone(timedelta(hours=5, minutes=30))
 
@@ -52,7 +52,7 @@ def make_gallery(path: Path, *rows: ImageRow, dim: int = 16) -> Gallery:
     return Gallery(path, catalog)
 
 
-def everything(gallery: Gallery) -> list[StoredImage]:
+def everything(gallery: Gallery) -> list[CatalogImage]:
     """All that a catalogue keeps of its images, to the bit."""
     with gallery.catalog.snapshot() as snapshot:
         return [image for page in snapshot.stored() for image in page]

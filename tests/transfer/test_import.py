@@ -11,13 +11,13 @@ from rows import batch, row, spec, unit
 from transfer.shop import changed, everything, images, make_gallery
 
 from cbir import Gallery, export_gallery, import_gallery, index_images, parse_where
+from cbir.catalog.catalog_image import CatalogImage
+from cbir.catalog.rows import DescriptorRow
 from cbir.errors import GalleryError, SpecMismatchError
-from cbir.storage.rows import DescriptorRow
-from cbir.storage.stored import StoredImage
 from cbir.transfer import Root
 
 
-def by_key(gallery: Gallery) -> dict[str, StoredImage]:
+def by_key(gallery: Gallery) -> dict[str, CatalogImage]:
     return {image.key: replace(image, id=0) for image in everything(gallery)}
 
 
@@ -151,8 +151,8 @@ DEADLY_IMPORT = """
 import os, signal, sys
 from cbir import import_gallery
 from cbir.gallery import Gallery
-from cbir.storage import writes
-from cbir.storage.catalog import Catalog
+from cbir.catalog import writes
+from cbir.catalog.catalog import Catalog
 from cbir.transfer import npy_file
 
 npy_file.COMMIT_ROWS = 10

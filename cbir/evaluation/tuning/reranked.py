@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cbir.arrays import Vectors
+from cbir.catalog.rows import Batch
 from cbir.evaluation.ground_truth import GroundTruth, JudgedQuery, from_labels
 from cbir.evaluation.reranked import reranked_search
 from cbir.evaluation.run import evaluate
@@ -18,8 +20,6 @@ from cbir.gallery import Gallery
 from cbir.reranking import open_reranker
 from cbir.reranking.registry import DEPTH
 from cbir.retrieval import Retriever
-from cbir.storage.rows import Batch
-from cbir.storage.vectors import Vectors
 
 __all__ = ["METHODS", "rerankings"]
 

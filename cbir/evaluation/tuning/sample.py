@@ -10,15 +10,15 @@ from os import PathLike
 import numpy as np
 import numpy.typing as npt
 
+from cbir.arrays import Vectors
+from cbir.catalog.rows import FileState, ImageRow
 from cbir.errors import CbirError, ImageError
 from cbir.evaluation.alteration import altered
 from cbir.evaluation.metrics import average_precision
 from cbir.evaluation.tuning.trial import Judged
-from cbir.images import open_rgb
+from cbir.images.decoding import open_rgb
 from cbir.sources import SourceImage, open_source
-from cbir.sources.stored import content_hash
-from cbir.storage.rows import FileState, ImageRow
-from cbir.storage.vectors import Vectors
+from cbir.sources.reading import content_hash
 
 __all__ = ["Sample", "draw"]
 

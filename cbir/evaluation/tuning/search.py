@@ -9,15 +9,16 @@ from os import PathLike
 
 import numpy as np
 
+from cbir.arrays import Vectors
 from cbir.config import EmbeddingSpec, Pooling, View, Whitening
 from cbir.embedding import resolve_spec
-from cbir.embedding.vectors import Vectors, unit_rows
+from cbir.embedding.vectors import unit_rows
+from cbir.embedding.whitening import MIN_IMAGES, fit
 from cbir.errors import BackboneError, CbirError, ImageError
 from cbir.evaluation.tuning.reranked import METHODS, rerankings
 from cbir.evaluation.tuning.sample import Sample, draw
 from cbir.evaluation.tuning.seeing import Clock, OutOfTimeError, Progress, Square, poolings_of, see
 from cbir.evaluation.tuning.trial import Judged, Measured, Setting, Trial, decide
-from cbir.storage.projection import MIN_IMAGES, fit
 
 __all__ = ["BACKBONES", "Tuning", "tune"]
 

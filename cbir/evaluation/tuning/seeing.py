@@ -11,13 +11,14 @@ from typing import TypeAlias
 
 import numpy as np
 
+from cbir.arrays import Pixels, Vectors
 from cbir.config import EmbeddingSpec, Pooling, View, available_cores
 from cbir.embedding import Embedder, load_embedder, resolve_spec
 from cbir.embedding.registry import find_backbone
-from cbir.embedding.vectors import Pixels, Vectors, unit_rows
+from cbir.embedding.vectors import unit_rows
 from cbir.errors import BackboneError
 from cbir.evaluation.tuning.sample import Sample
-from cbir.images import decode_views
+from cbir.images.decoding import decode_views
 
 __all__ = ["Clock", "OutOfTimeError", "Progress", "Square", "poolings_of", "see"]
 

@@ -1,0 +1,165 @@
+"""The catalogue: every image of a gallery with its metadata and embedding, in SQL.
+
+It is the truth. Each write is one transaction and takes the next `generation` number, so that a
+vector index can ask what changed since the generation it has seen.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import URL, delete, insert, inspect, select, update
+
+from cbir.catalog import dismissals, writes
+from cbir.catalog.dismissals import Pair
+from cbir.catalog.engine import connect, reading, writing
+from cbir.catalog.migrations import migrate
+from cbir.catalog.reader import CatalogReader
+from cbir.catalog.rows import Batch, DescriptorRow, RegionRow
+from cbir.catalog.schema import SCHEMA_VERSION, metadata, projections, sources, state
+from cbir.config import GalleryConfig
+from cbir.embedding.whitening import Projection
+from cbir.errors import GalleryExistsError, GalleryNotFoundError
+
+__all__ = ["Catalog"]
+
+
+class Catalog(CatalogReader):
+    """The SQL side of a gallery: opened, read and written."""
+
+    @classmethod
+    def create(cls, url: str | URL, config: GalleryConfig) -> Catalog:
+        """A new, empty catalogue. Raises GalleryExistsError when there is one at `url`."""
+        engine = connect(url)
+        gallery_id = uuid.uuid4().hex
+        with writing(engine) as connection:
+            if inspect(connection).has_table(state.name):
+                raise GalleryExistsError(
+                    f"{engine.url.database} is a gallery's catalogue already; open it instead"
+                )
+            metadata.create_all(connection)
+            first = {
+                "only": 1,
+                "schema_version": SCHEMA_VERSION,
+                "gallery_id": gallery_id,
+                "generation": 0,
+                "next_image_id": 1,
+                "config": config.to_json(),
+            }
+            connection.execute(insert(state).values(first))
+        return cls(engine, gallery_id, config)
+
+    @classmethod
+    def open(cls, url: str | URL) -> Catalog:
+        """An existing catalogue, migrated to this version if an older cbir wrote it.
+
+        Raises GalleryNotFoundError when there is none, GalleryVersionError when a newer cbir
+        wrote it.
+        """
+        engine = connect(url)
+        with reading(engine) as connection:
+            if not inspect(connection).has_table(state.name):
+                raise GalleryNotFoundError(f"{engine.url.database} is not a cbir catalogue")
+            version = connection.execute(select(state.c.schema_version)).scalar_one()
+        if version != SCHEMA_VERSION:
+            with writing(engine) as connection:
+                migrate(connection)
+        with reading(engine) as connection:
+            row = connection.execute(select(state.c.gallery_id, state.c.config)).one()
+        return cls(engine, row.gallery_id, GalleryConfig.from_json(row.config))
+
+    def close(self) -> None:
+        self._commits.close()
+        self._engine.dispose()
+
+    def write(self, source: str, batch: Batch) -> None:
+        """Commit a batch of `source` (its URI) in one transaction; all of it or nothing."""
+        if not batch:
+            return
+        with writing(self._engine) as connection:
+            source_id = writes.source_id(connection, source)
+            writes.write_moved(connection, source_id, batch.moved)
+            writes.write_images(connection, source_id, batch.images)
+            writes.write_touched(connection, source_id, batch.touched)
+            writes.write_failures(connection, source_id, batch.failures)
+
+    def describe(self, image_id: int, changes: Mapping[str, Any]) -> bool:
+        """Change fields of an image's metadata, None being no value; whether there is the image."""
+        with writing(self._engine) as connection:
+            return writes.describe(connection, image_id, changes)
+
+    def write_descriptors(self, method: str, rows: Sequence[DescriptorRow]) -> None:
+        """Store what a reranker needs of images, in place of what there was.
+
+        Those of images that are gone, or whose content is another by now, are left out.
+        """
+        if not rows:
+            return
+        with writing(self._engine) as connection:
+            writes.write_descriptors(connection, method, rows)
+
+    def dismiss(self, pairs: Iterable[Pair]) -> int:
+        """Remember that these pairs are no duplicates, until an image of them changes or goes.
+
+        Returns how many were not known. Pairs of images that are gone are left out.
+        """
+        ordered = sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]})
+        with writing(self._engine) as connection:
+            there = writes.existing(connection, sorted({i for pair in ordered for i in pair}))
+            return dismissals.dismiss(connection, [p for p in ordered if there.issuperset(p)])
+
+    def undismiss(self, pairs: Iterable[Pair]) -> int:
+        """Forget that these pairs were dismissed. Returns how many were."""
+        with writing(self._engine) as connection:
+            return dismissals.undismiss(connection, sorted({(min(p), max(p)) for p in pairs}))
+
+    def write_regions(self, rows: Sequence[RegionRow]) -> None:
+        """Store the regions of images that have none yet; as in `write_descriptors`."""
+        if not rows:
+            return
+        with writing(self._engine) as connection:
+            writes.write_regions(connection, rows)
+
+    def set_key_column(self, source: str, column: str) -> None:
+        """Write down by which column a source's images are known; empty: by their place."""
+        with writing(self._engine) as connection:
+            row = sources.c.id == writes.source_id(connection, source)
+            connection.execute(update(sources).where(row).values(key_column=column or None))
+
+    def remove(self, ids: Sequence[int], *, source: str | None = None) -> int:
+        """Take images out for good, of `source` (its URI) alone if given; how many there were."""
+        with writing(self._engine) as connection:
+            known = None if source is None else writes.source_id(connection, source)
+            return writes.remove_images(connection, ids, source=known)
+
+    def forget_failures(self, keys: Sequence[str]) -> int:
+        """Forget failures, for example of files that are gone. Returns how many there were."""
+        with writing(self._engine) as connection:
+            return writes.forget_failures(connection, keys)
+
+    def reserve_ids(self, below: int) -> None:
+        """Have no new image given an id below this one, unless it brings it along."""
+        with writing(self._engine) as connection:
+            writes.reserve_ids(connection, below)
+
+    def set_projection(self, config: GalleryConfig, projection: Projection | None) -> None:
+        """Write down how embeddings are compared from now on, and what was fitted for it.
+
+        Takes a generation of its own: every index notices and is built anew.
+        """
+        with writing(self._engine) as connection:
+            writes.next_generation(connection)
+            connection.execute(delete(projections))
+            if projection is not None:
+                values = {"digest": projection.digest, "data": projection.to_bytes()}
+                connection.execute(insert(projections).values(values))
+            connection.execute(update(state).values(config=config.to_json()))
+        self.config = config
+
+    def set_config(self, config: GalleryConfig) -> None:
+        """Write down a new configuration; the spec must stay as it is."""
+        with writing(self._engine) as connection:
+            connection.execute(update(state).values(config=config.to_json()))
+        self.config = config

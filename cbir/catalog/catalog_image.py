@@ -1,0 +1,114 @@
+"""Images with everything that a catalogue keeps of them, as they travel to another one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Text, cast, func, select
+
+from cbir.arrays import Ids
+from cbir.catalog.bulk import parts
+from cbir.catalog.metadata.values import field_ids
+from cbir.catalog.schema import embeddings, field_values, images, sources
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogImage:
+    """One image, complete: written to another catalogue, nothing is missing or changed."""
+
+    id: int
+    key: str
+    uri: str
+    name: str
+    source: str
+    """The URI of the source that the image came from."""
+    width: int
+    height: int
+    size: int
+    mtime_ns: int | None
+    content_hash: bytes
+    """16 bytes."""
+    metadata: str
+    """JSON text, as the catalogue keeps it."""
+    dates: tuple[str, ...]
+    """The fields of the metadata whose text is a date."""
+    vector: bytes
+    """(D,) float16, little-endian."""
+
+    def same_as(self, other: CatalogImage) -> bool:
+        """Whether the other one is this image, whatever the id."""
+        return self == replace(other, id=self.id)
+
+
+def stored_pages(
+    connection: Connection, allowed: Ids | None, page: int
+) -> Iterator[list[CatalogImage]]:
+    """All images, or those with these ids (N,), ascending by id."""
+    kinds = _date_fields(connection)
+    if allowed is None:
+        streamed = connection.execution_options(yield_per=page)
+        for rows in streamed.execute(_STORED.order_by(images.c.id)).partitions():
+            yield _complete(connection, rows, kinds)
+        return
+    for start in range(0, len(allowed), page):
+        ids = allowed[start : start + page].tolist()
+        rows = [
+            row
+            for part in parts(ids)
+            for row in connection.execute(
+                _STORED.where(images.c.id.in_(part)).order_by(images.c.id)
+            )
+        ]
+        yield _complete(connection, rows, kinds)
+
+
+def stored_by_key(connection: Connection, keys: Sequence[str]) -> list[CatalogImage]:
+    """The images with these keys, of at most as many as fit one statement."""
+    rows = connection.execute(_STORED.where(images.c.key.in_(keys))).all()
+    return _complete(connection, rows, _date_fields(connection))
+
+
+# In the order of what a StoredImage takes, but for the dates.
+_STORED = (
+    select(
+        images.c.id,
+        images.c.key,
+        func.coalesce(images.c.uri, images.c.key),
+        images.c.name,
+        sources.c.uri.label("source"),
+        images.c.width,
+        images.c.height,
+        images.c.size,
+        images.c.mtime_ns,
+        images.c.content_hash,
+        cast(images.c.metadata, Text).label("described"),
+        embeddings.c.vector,
+    )
+    .join(sources, sources.c.id == images.c.source_id)
+    .join(embeddings, embeddings.c.image_id == images.c.id)
+)
+
+
+def _date_fields(connection: Connection) -> dict[int, str]:
+    """The names of the fields that hold dates, by their ids."""
+    known = field_ids(connection).items()
+    return {number: name for (name, kind), number in known if kind == "date"}
+
+
+def _complete(
+    connection: Connection, rows: Sequence[Any], kinds: dict[int, str]
+) -> list[CatalogImage]:
+    dates: defaultdict[int, list[str]] = defaultdict(list)
+    if kinds:
+        columns = field_values.c.image_id, field_values.c.field_id
+        query = select(*columns).where(columns[1].in_(list(kinds)))
+        for part in parts([row.id for row in rows]):
+            for image_id, field_id in connection.execute(query.where(columns[0].in_(part))):
+                dates[image_id].append(kinds[field_id])
+    complete: Iterator[list[Any]] = (
+        [*row[:-1], tuple(sorted(dates.get(row.id, ()))), row.vector] for row in rows
+    )
+    return [CatalogImage(*values) for values in complete]

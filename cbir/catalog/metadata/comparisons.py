@@ -1,0 +1,194 @@
+"""One field compared with values: conditions on the index of all values, each value bound."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timezone
+from typing import Any, TypeAlias
+
+from sqlalchemy import ColumnElement, and_, or_, true
+
+from cbir.catalog.bulk import parts
+from cbir.catalog.schema import field_values
+from cbir.errors import FilterError
+from cbir.filters import Compare, Value
+from cbir.metadata import FieldType, plain_value
+
+VALUES_PER_STATEMENT = 10_000
+DATES_PER_STATEMENT = 200
+"""Of a long `in`: below what SQLite binds, and below how deep its expressions may be."""
+
+Kinds: TypeAlias = Mapping[FieldType, int]
+"""Under which id a field holds values of which type."""
+
+_ORDERED: Mapping[str, Callable[[Any, Any], ColumnElement[bool]]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+# A year, a month, a day, or a moment of that day down to fractions of a second.
+_DATE = re.compile(
+    r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01])"
+    r"([T ]([01]\d|2[0-3])(:[0-5]\d(:[0-5]\d(\.\d+)?)?)?(?P<zone>Z|[+-]\d\d:\d\d)?)?)?)?",
+    re.ASCII,
+)
+_EXAMPLE: Mapping[FieldType, str] = {
+    "text": "a text",
+    "number": "a number, as 49.90",
+    "boolean": "true or false, with = or !=",
+    "date": "a date, as 2026-11-23 or 2026-11",
+    "list": "'has' and a value",
+}
+
+
+def conditions_on(where: Compare, kinds: Kinds) -> list[ColumnElement[bool]]:
+    """What is asked of `field_values`, one statement each; an image may match several."""
+    if where.operator not in (known := (*_ORDERED, "in", "has")):
+        raise FilterError(f"{where.operator!r} is no operator; there are {', '.join(known)}")
+    values = where.value if isinstance(where.value, tuple) else (where.value,)
+    if isinstance(where.value, tuple) and where.operator != "in":
+        raise FilterError(_mismatch(where, kinds))
+    for value in values:
+        if isinstance(value, str) and not _encodable(value):
+            raise FilterError(f"{where.field!r} is compared with {value!r}, which is not text")
+    unread = set(range(len(values)))
+    statements: list[ColumnElement[bool]] = []
+    for kind, field_id in kinds.items():
+        if where.operator == "in":
+            readable, asked = _any_of(kind, values)
+        else:
+            compared = _compared(kind, where.operator, values[0])
+            # A value of another type is another value.
+            other = [true()] if where.operator == "!=" else []
+            readable, asked = ({0}, [compared]) if compared is not None else (set(), other)
+        unread -= readable
+        statements += [and_(field_values.c.field_id == field_id, one) for one in asked]
+    if unread:
+        raise FilterError(_mismatch(where, kinds, values[min(unread)]))
+    return statements
+
+
+def _any_of(
+    kind: FieldType, values: Sequence[Value]
+) -> tuple[set[int], Sequence[ColumnElement[bool]]]:
+    """Which of many values can be read as one of a type, and what equals any of those."""
+    if kind == "number":
+        numbers = {i: n for i, value in enumerate(values) if (n := _number(value)) is not None}
+        split = parts(list(numbers.values()), VALUES_PER_STATEMENT)
+        return set(numbers), [field_values.c.number.in_(part) for part in split]
+    if kind == "text":
+        texts = {i: value for i, value in enumerate(values) if isinstance(value, str)}
+        pieces = parts(list(texts.values()), VALUES_PER_STATEMENT)
+        return set(texts), [_text(field_values.c.text.in_(piece)) for piece in pieces]
+    each = {i: _compared(kind, "=", value) for i, value in enumerate(values)}
+    equal = {i: one for i, one in each.items() if one is not None}
+    return set(equal), [or_(*part) for part in parts(list(equal.values()), DATES_PER_STATEMENT)]
+
+
+def _compared(kind: FieldType, sign: str, value: Value) -> ColumnElement[bool] | None:
+    """A value compared as one of a type; None when it cannot be."""
+    if (sign == "has") != (kind == "list"):
+        return None
+    if kind == "list":
+        number = _number(value)
+        either = [] if _is_number(value) else [_text(field_values.c.text == _as_text(value))]
+        return or_(*either, *([] if number is None else [field_values.c.number == number]))
+    compare = _ORDERED[sign]
+    if kind == "number":
+        number = _number(value)
+        return None if number is None else compare(field_values.c.number, number)
+    if kind == "boolean":
+        truth = _truth(value)
+        if truth is None or sign not in ("=", "!="):
+            return None
+        return compare(field_values.c.number, float(truth))
+    if kind == "date":
+        moment = _moment(value)
+        return None if moment is None else _within(sign, moment)
+    return _text(compare(field_values.c.text, value)) if isinstance(value, str) else None
+
+
+def _within(sign: str, moment: str) -> ColumnElement[bool]:
+    """As much of a date as was given: `added=2026-11` is all of November."""
+    begins, ends = field_values.c.text >= moment, field_values.c.text < moment + "~"
+    return _text(
+        {
+            "=": begins & ends,
+            "!=": ~(begins & ends),
+            "<": ~begins,
+            "<=": ends,
+            ">": ~ends,
+            ">=": begins,
+        }[sign]
+    )
+
+
+def _text(compared: ColumnElement[bool]) -> ColumnElement[bool]:
+    # Without the first part the index, whose numbers come before its texts, could not be used.
+    return field_values.c.number.is_(None) & compared
+
+
+def _as_text(value: Value) -> str:
+    return str(plain_value(value))
+
+
+def _encodable(value: str) -> bool:
+    """Whether a text can be stored at all; an argument whose bytes are not UTF-8 cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _number(value: object) -> float | None:
+    if not _is_number(value) and not isinstance(value, str):
+        return None
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        number = float("inf") if value > 0 else float("-inf")  # type: ignore[operator]
+    except ValueError:
+        return None
+    return None if number != number else number
+
+
+def _truth(value: object) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False}.get(value.casefold()) if isinstance(value, str) else None
+
+
+def _moment(value: object) -> str | None:
+    if isinstance(value, date):
+        return str(plain_value(value))
+    if not isinstance(value, str) or (read := _DATE.fullmatch(value)) is None:
+        return None
+    moment = value.replace(" ", "T").replace("Z", "+00:00")
+    if read["zone"] is None:
+        return moment
+    try:
+        return datetime.fromisoformat(moment).astimezone(timezone.utc).isoformat()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _mismatch(where: Compare, kinds: Kinds, value: Value | None = None) -> str:
+    shown = where.value if value is None else value
+    if isinstance(where.value, tuple) and value is not None:
+        where = replace(where, operator="=")
+    wanted = " or ".join(f"{kind}: {_EXAMPLE[kind]}" for kind in sorted(kinds))
+    return (
+        f"'{where.field} {where.operator} {shown!r}' cannot be compared: {where.field!r} holds "
+        f"values of type {wanted}"
+    )

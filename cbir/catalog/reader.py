@@ -1,0 +1,325 @@
+"""The reading half of the catalogue: what is asked about a gallery's images.
+
+Each method is a transaction of its own. What is asked again and again (records, embeddings, the
+generation) is kept until somebody commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Engine, func, select
+
+from cbir.arrays import Ids, Vectors
+from cbir.catalog.bulk import ROWS_PER_STATEMENT, parts
+from cbir.catalog.catalog_image import CatalogImage, stored_by_key
+from cbir.catalog.dismissals import Pair, all_dismissed
+from cbir.catalog.engine import reading
+from cbir.catalog.integrity import problems
+from cbir.catalog.metadata import filtering
+from cbir.catalog.metadata.facets import facets
+from cbir.catalog.metadata.values import (
+    distinct_values,
+    field_summaries,
+    known_fields,
+    values_of,
+)
+from cbir.catalog.records import (
+    EMBEDDINGS,
+    KNOWN,
+    RECORD,
+    RECORDS,
+    ROWS,
+    SCAN,
+    as_failure,
+    as_known,
+    as_record,
+)
+from cbir.catalog.row_cache import CommitWatcher, RowCache
+from cbir.catalog.rows import FailureRow, KnownImage
+from cbir.catalog.schema import (
+    descriptors,
+    embeddings,
+    failures,
+    images,
+    regions,
+    sources,
+    state,
+)
+from cbir.catalog.snapshot import Snapshot
+from cbir.catalog.vectors import decode
+from cbir.config import GalleryConfig
+from cbir.filters import Filter
+from cbir.metadata import Facet, Fields, FieldSummary
+from cbir.types import FailedImage, ImageRecord
+
+__all__ = ["CatalogReader"]
+
+ROWS_PER_PAGE = 10_000
+"""Rows read at once where all of them are."""
+
+KEPT_RECORDS = 8192
+KEPT_NUMBERS = 4_000_000
+"""Of embeddings: 3,100 of 1280 dimensions, 16 MB."""
+
+
+class CatalogReader:
+    """What a `Catalog` knows. Safe to use from several threads and processes."""
+
+    def __init__(self, engine: Engine, gallery_id: str, config: GalleryConfig) -> None:
+        self._engine = engine
+        self.gallery_id = gallery_id
+        self.config = config
+        self._commits = CommitWatcher(engine)
+        self._generations = RowCache(self._commits, self._read_generation, most=2)
+        self._records = RowCache(self._commits, self._read_records, most=KEPT_RECORDS)
+        most = KEPT_NUMBERS // config.spec.dim
+        self._embeddings = RowCache(self._commits, self._read_embeddings, most=most)
+
+    def count(self) -> int:
+        """How many images there are."""
+        with reading(self._engine) as connection:
+            return connection.execute(select(func.count()).select_from(images)).scalar_one()
+
+    def generation(self) -> int:
+        """The number of the last committed transaction."""
+        return self._generations.get([None])[None]
+
+    def count_matching(self, where: Filter) -> int:
+        """How many images match a filter. Raises FilterError."""
+        with reading(self._engine) as connection:
+            return len(filtering.matching(connection, where))
+
+    def matching(self, where: Filter) -> Ids:
+        """Ids of the images that match a filter, ascending: (N,). Raises FilterError."""
+        with reading(self._engine) as connection:
+            return filtering.matching(connection, where)
+
+    def fields(self) -> Fields:
+        """The fields of the images' metadata, in the order of their names, with their types."""
+        with reading(self._engine) as connection:
+            return known_fields(connection)
+
+    def field_summaries(self) -> list[FieldSummary]:
+        """What the fields of the metadata hold: how many values, and a few of them."""
+        with reading(self._engine) as connection:
+            return field_summaries(connection)
+
+    def facets(self, *, most: int = 20) -> list[Facet]:
+        """What the fields hold, counted: the `most` frequent values, ranges and histograms."""
+        with reading(self._engine) as connection:
+            return facets(connection, most=most)
+
+    def values(self, field: str, ids: Sequence[int]) -> Mapping[int, Hashable]:
+        """The value that a field has in each of these images; lists and nothing are left out.
+
+        Values are there to be compared with one another: equal ones have the same type, too.
+        Others than those asked for may come along.
+        """
+        with reading(self._engine) as connection:
+            return values_of(connection, field, ids)
+
+    def distinct(self, field: str) -> int:
+        """How many different values a field has; -1 when some image has none, or a list."""
+        with reading(self._engine) as connection:
+            return distinct_values(connection, field)
+
+    def known(self, keys: Sequence[str]) -> dict[str, KnownImage]:
+        """What is remembered of these images, by key; those never seen are absent."""
+        with reading(self._engine) as connection:
+            return {
+                row.key: as_known(row)
+                for part in parts(keys)
+                for row in connection.execute(KNOWN.where(images.c.key.in_(part)))
+            }
+
+    def of_source(self, source: str) -> Iterator[Sequence[tuple[Any, ...]]]:
+        """All images of a source (its URI), by id, in pages of rows without objects.
+
+        A row is id, key, URI (None: as the key), name, size, mtime_ns, content hash, and the
+        metadata as JSON text.
+        """
+        query = ROWS.where(images.c.source_id == sources.c.id, sources.c.uri == source)
+        with reading(self._engine) as connection:
+            streamed = connection.execution_options(yield_per=ROWS_PER_PAGE).execute(query)
+            yield from streamed.partitions()
+
+    def indexed_sources(self) -> dict[str, str | None]:
+        """The sources, by URI: by which column their images are known; None: by their place."""
+        query = select(sources.c.uri, sources.c.key_column).order_by(sources.c.id)
+        with reading(self._engine) as connection:
+            return {row.uri: row.key_column or None for row in connection.execute(query)}
+
+    def described(self) -> dict[str, int]:
+        """How many images have descriptors, by method."""
+        query = select(descriptors.c.method, func.count()).group_by(descriptors.c.method)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(descriptors.c.method))
+            return {method: int(count) for method, count in rows}
+
+    def key_column(self, source: str) -> str | None:
+        """By which column a source's images are known; empty: by their place. None: no source."""
+        query = select(func.coalesce(sources.c.key_column, "")).where(sources.c.uri == source)
+        with reading(self._engine) as connection:
+            return connection.execute(query).scalar()
+
+    def known_failures(self, keys: Sequence[str]) -> dict[str, FailureRow]:
+        """The failures among these keys."""
+        with reading(self._engine) as connection:
+            return {
+                row.key: as_failure(row)
+                for part in parts(keys)
+                for row in connection.execute(select(failures).where(failures.c.key.in_(part)))
+            }
+
+    def failures(self, *, source: str | None = None) -> list[FailedImage]:
+        """Images that could not be read at the last attempt, by key; of one source if given."""
+        query = select(failures).order_by(failures.c.key)
+        if source is not None:
+            query = query.join(sources).where(sources.c.uri == source)
+        with reading(self._engine) as connection:
+            return [
+                FailedImage(row.uri or row.key, row.reason, row.key)
+                for row in connection.execute(query)
+            ]
+
+    def records(self, ids: Iterable[int]) -> dict[int, ImageRecord]:
+        """The images with these ids, by id; those that are gone are absent."""
+        return self._records.get(ids)
+
+    def find(self, uri: str) -> ImageRecord | None:
+        """The image with this key or, failing that, the first one with this URI."""
+        with reading(self._engine) as connection:
+            row = (
+                connection.execute(RECORD.where(images.c.key == uri)).first()
+                or connection.execute(
+                    RECORD.where(images.c.uri == uri).order_by(images.c.id)
+                ).first()
+            )
+        return None if row is None else as_record(row)
+
+    def scan(self) -> Iterator[tuple[ImageRecord, KnownImage]]:
+        """Every image in the order of ids, without holding a transaction open between pages."""
+        last, page = 0, SCAN.order_by(images.c.id).limit(ROWS_PER_STATEMENT)
+        while True:
+            with reading(self._engine) as connection:
+                rows = connection.execute(page.where(images.c.id > last)).all()
+            if not rows:
+                return
+            for row in rows:
+                yield as_record(row), as_known(row)
+            last = rows[-1].id
+
+    def embeddings(self, ids: Sequence[int]) -> dict[int, Vectors]:
+        """The stored embeddings of these images, (D,) float32 of unit norm, by id."""
+        return self._embeddings.get(ids)
+
+    def region_embeddings(self, image_id: int) -> Vectors:
+        """The stored embeddings of one image's regions, in their order: (R, D); none: (0, D)."""
+        query = select(regions.c.vector).where(regions.c.image_id == image_id)
+        with reading(self._engine) as connection:
+            blobs = connection.execute(query.order_by(regions.c.region)).scalars().all()
+        return decode(list(blobs), self.config.spec.dim)
+
+    def sample(self, count: int) -> Vectors:
+        """The embeddings of `count` images drawn at random, of all if there are no more: (N, D)."""
+        with reading(self._engine) as connection:
+            ids = np.array(connection.execute(select(embeddings.c.image_id)).scalars().all())
+        if len(ids) > count:
+            ids = np.sort(np.random.default_rng(0).choice(ids, count, replace=False))
+        found = self.embeddings(ids.tolist())
+        empty = np.empty((0, self.config.spec.dim), np.float32)
+        return np.stack(list(found.values())) if found else empty
+
+    def descriptors(self, ids: Sequence[int], method: str) -> dict[int, bytes]:
+        """The stored descriptors of these images, by id; those without are absent."""
+        columns = descriptors.c.image_id, descriptors.c.data
+        with reading(self._engine) as connection:
+            return {
+                row.image_id: row.data
+                for part in parts(ids)
+                for row in connection.execute(
+                    select(*columns).where(
+                        descriptors.c.image_id.in_(part), descriptors.c.method == method
+                    )
+                )
+            }
+
+    def without_descriptors(self, method: str) -> list[int]:
+        """Ids of the images that have no descriptors by `method`, ascending."""
+        missing = (
+            select(images.c.id)
+            .outerjoin(
+                descriptors,
+                (descriptors.c.image_id == images.c.id) & (descriptors.c.method == method),
+            )
+            .where(descriptors.c.image_id.is_(None))
+            .order_by(images.c.id)
+        )
+        with reading(self._engine) as connection:
+            return list(connection.execute(missing).scalars())
+
+    def dismissed(self) -> list[Pair]:
+        """Pairs that somebody said are no duplicates of one another; the smaller id first."""
+        with reading(self._engine) as connection:
+            return all_dismissed(connection)
+
+    def without_regions(self) -> list[int]:
+        """Ids of the images none of whose regions are embedded, ascending."""
+        first = (regions.c.image_id == images.c.id) & (regions.c.region == 1)
+        missing = (
+            select(images.c.id)
+            .outerjoin(regions, first)
+            .where(regions.c.image_id.is_(None))
+            .order_by(images.c.id)
+        )
+        with reading(self._engine) as connection:
+            return list(connection.execute(missing).scalars())
+
+    def stored(self, keys: Sequence[str]) -> dict[str, CatalogImage]:
+        """The images with these keys, by key, with everything that is kept of them."""
+        with reading(self._engine) as connection:
+            return {
+                image.key: image
+                for part in parts(keys)
+                for image in stored_by_key(connection, part)
+            }
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """A consistent view for a vector index that catches up."""
+        with reading(self._engine) as connection:
+            yield Snapshot(connection, self.config.spec.dim)
+
+    def check(self) -> list[str]:
+        """What is wrong with the catalogue itself; empty when nothing is."""
+        with reading(self._engine) as connection:
+            return problems(connection, self.config)
+
+    def _read_generation(self, keys: Sequence[None]) -> dict[None, int]:
+        with reading(self._engine) as connection:
+            generation = int(connection.execute(select(state.c.generation)).scalar_one())
+        return dict.fromkeys(keys, generation)
+
+    def _read_records(self, ids: Sequence[int]) -> dict[int, ImageRecord]:
+        with reading(self._engine) as connection:
+            return {
+                row.id: as_record(row)
+                for part in parts(ids)
+                for row in connection.execute(RECORDS, {"ids": part})
+            }
+
+    def _read_embeddings(self, ids: Sequence[int]) -> dict[int, Vectors]:
+        with reading(self._engine) as connection:
+            rows = [
+                row for part in parts(ids) for row in connection.execute(EMBEDDINGS, {"ids": part})
+            ]
+        vectors = decode([row.vector for row in rows], self.config.spec.dim)
+        # Each by itself: one that is kept must not keep all that were read with it.
+        found = {row.image_id: vector.copy() for row, vector in zip(rows, vectors, strict=True)}
+        for vector in found.values():
+            vector.flags.writeable = False  # shared by all who ask
+        return found

@@ -1,0 +1,70 @@
+"""What is selected of an image, and the values that are made of such rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Text, bindparam, cast, select
+
+from cbir.catalog.rows import FailureRow, FileState, KnownImage
+from cbir.catalog.schema import embeddings, images
+from cbir.types import ImageRecord
+
+RECORD = select(
+    images.c.id,
+    images.c.key,
+    images.c.uri,
+    images.c.name,
+    images.c.width,
+    images.c.height,
+    images.c.size,
+    images.c.metadata,
+    images.c.content_hash,
+)
+RECORDS = RECORD.where(images.c.id.in_(bindparam("ids", expanding=True)))
+EMBEDDINGS = select(embeddings.c.image_id, embeddings.c.vector).where(
+    embeddings.c.image_id.in_(bindparam("ids", expanding=True))
+)
+_STATE = (
+    images.c.id,
+    images.c.key,
+    images.c.uri,
+    images.c.name,
+    images.c.size,
+    images.c.mtime_ns,
+    images.c.content_hash,
+)
+KNOWN = select(*_STATE, images.c.metadata)
+ROWS = select(*_STATE, cast(images.c.metadata, Text)).order_by(images.c.id)
+SCAN = RECORD.add_columns(images.c.mtime_ns)
+
+
+def as_record(row: Any) -> ImageRecord:
+    return ImageRecord(
+        id=row.id,
+        uri=row.uri or row.key,
+        name=row.name,
+        width=row.width,
+        height=row.height,
+        size=row.size,
+        metadata=row.metadata,
+        key=row.key,
+        content=row.content_hash.hex(),
+    )
+
+
+def as_failure(row: Any) -> FailureRow:
+    known = None if row.mtime_ns is None else FileState(row.size, row.mtime_ns)
+    return FailureRow(row.key, row.uri or row.key, row.reason, known)
+
+
+def as_known(row: Any) -> KnownImage:
+    return KnownImage(
+        id=row.id,
+        key=row.key,
+        uri=row.uri or row.key,
+        name=row.name,
+        state=FileState(row.size, row.mtime_ns),
+        content_hash=row.content_hash,
+        metadata=row.metadata,
+    )

@@ -1,0 +1,115 @@
+"""What is written to the catalogue and remembered of it, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cbir.arrays import Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """What tells whether a file has changed since it was last seen."""
+
+    size: int | None
+    mtime_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownImage:
+    """What the catalogue remembers of an image, as far as an indexing run needs it."""
+
+    id: int
+    key: str
+    uri: str
+    name: str
+    state: FileState
+    content_hash: bytes
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRow:
+    """An image to be written: a new one, or a new version of the one with the same key."""
+
+    key: str
+    """Identifies the image within its gallery: its URI, unless a source says otherwise."""
+    uri: str
+    name: str
+    state: FileState
+    content_hash: bytes
+    width: int
+    height: int
+    metadata: Mapping[str, Any]
+    embedding: Vectors
+    """(D,) float32, unit norm."""
+    regions: Vectors | None = None
+    """(R, D) float32, unit norm: of the image's regions, in a gallery that has them."""
+    id: int | None = None
+    """An id that is kept, of those reserved; None: the next one. Of one batch, all or none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TouchedRow:
+    """An image whose content is as it was, with another place, time stamp, name or metadata."""
+
+    id: int
+    key: str
+    uri: str
+    name: str
+    state: FileState
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRow:
+    """An image that could not be read; a state of None means: try again at every run."""
+
+    key: str
+    uri: str
+    reason: str
+    state: FileState | None
+
+
+@dataclass(frozen=True, slots=True)
+class DescriptorRow:
+    """What a reranker keeps of one image, and the content that it was made from."""
+
+    image_id: int
+    content_hash: bytes
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RegionRow:
+    """The embeddings of one image's regions, and the content that they were made from."""
+
+    image_id: int
+    content_hash: bytes
+    vectors: Vectors
+    """(R, D) float32, unit norm."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows that are committed together."""
+
+    images: list[ImageRow] = field(default_factory=list)
+    touched: list[TouchedRow] = field(default_factory=list)
+    moved: list[TouchedRow] = field(default_factory=list)
+    """Images that get another key; they may exchange keys among each other."""
+    failures: list[FailureRow] = field(default_factory=list)
+
+    def add(self, row: ImageRow | TouchedRow | FailureRow) -> None:
+        """Put a row where it belongs."""
+        if isinstance(row, ImageRow):
+            self.images.append(row)
+        elif isinstance(row, TouchedRow):
+            self.touched.append(row)
+        else:
+            self.failures.append(row)
+
+    def __len__(self) -> int:
+        return len(self.images) + len(self.touched) + len(self.moved) + len(self.failures)

@@ -1,0 +1,195 @@
+"""The catalogue as of one generation, as work over all images reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from sqlalchemy import Connection, Select, func, select
+
+from cbir.arrays import Ids, Vectors
+from cbir.catalog.catalog_image import CatalogImage, stored_pages
+from cbir.catalog.metadata import columns, filtering
+from cbir.catalog.metadata.column_types import ColumnType, column_types
+from cbir.catalog.schema import (
+    dismissals,
+    embeddings,
+    images,
+    projections,
+    regions,
+    sources,
+    state,
+    tombstones,
+)
+from cbir.catalog.vectors import REGION_ROWS, decode, region_rows
+from cbir.config import GalleryConfig
+from cbir.embedding.whitening import Projection
+from cbir.filters import Filter
+
+PAGE = 256
+"""Vectors read at once: of 1280 dimensions 183,000 a second; 8192 at once, 150,000."""
+
+
+class Rows(Protocol):
+    """Vectors as a vector index keeps them, each under an id: those of images, or of regions."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        ...
+
+    def removed_since(self, generation: int) -> Ids:
+        """Ids that may stand in the index for what is gone, or is another by now: (N,)."""
+        ...
+
+    def changed_since(self, generation: int) -> Iterator[tuple[Ids, Vectors]]:
+        """What was added or embedded anew after `generation`: pages of ids (N,), vectors (N, D)."""
+        ...
+
+
+class Snapshot:
+    """The catalogue as of one generation, as a vector index reads it."""
+
+    def __init__(self, connection: Connection, dim: int) -> None:
+        self._connection = connection
+        self._dim = dim
+        self.generation: int = connection.execute(select(state.c.generation)).scalar_one()
+
+    @cached_property
+    def count(self) -> int:
+        """How many images there are."""
+        query = select(func.count()).select_from(embeddings)
+        return int(self._connection.execute(query).scalar_one())
+
+    @cached_property
+    def projection(self) -> tuple[str, Projection | None]:
+        """How embeddings are compared: the digest of a projection (empty for none), and it."""
+        row = self._connection.execute(select(projections)).first()
+        if row is None:
+            return "", None
+        return row.digest, Projection.from_bytes(row.data, self._dim)
+
+    @cached_property
+    def config(self) -> GalleryConfig:
+        """What the gallery remembers about itself."""
+        data = self._connection.execute(select(state.c.config)).scalar_one()
+        return GalleryConfig.from_json(data)
+
+    @cached_property
+    def next_image_id(self) -> int:
+        """The first id that no image has had."""
+        return int(self._connection.execute(select(state.c.next_image_id)).scalar_one())
+
+    @cached_property
+    def key_columns(self) -> dict[str, str]:
+        """By which column a source's images are known, for those that are not known by place."""
+        keyed = select(sources.c.uri, sources.c.key_column).where(sources.c.key_column.is_not(None))
+        return {row.uri: row.key_column for row in self._connection.execute(keyed)}
+
+    def dismissed(self, *, allowed: Ids | None = None) -> list[tuple[str, str]]:
+        """Keys of the pairs that are said to be no duplicates; of those `allowed` these ids."""
+        first, second = images.alias(), images.alias()
+        query = (
+            select(dismissals.c.first_id, dismissals.c.second_id, first.c.key, second.c.key)
+            .join(first, first.c.id == dismissals.c.first_id)
+            .join(second, second.c.id == dismissals.c.second_id)
+            .order_by(dismissals.c.first_id, dismissals.c.second_id)
+        )
+        there = None if allowed is None else set(allowed.tolist())
+        return [
+            (one, other)
+            for first_id, second_id, one, other in self._connection.execute(query)
+            if there is None or {first_id, second_id} <= there
+        ]
+
+    def stored(
+        self, *, allowed: Ids | None = None, page: int = 8192
+    ) -> Iterator[list[CatalogImage]]:
+        """Images with everything that is kept of them, in the order of ids, page by page.
+
+        All of them, or `allowed` these ids (N,), ascending.
+        """
+        return stored_pages(self._connection, allowed, page)
+
+    def shapes(self) -> dict[str, ColumnType]:
+        """The fields of the metadata that hold values of one type alone, by name."""
+        return column_types(self._connection)
+
+    def removed_since(self, generation: int) -> Ids:
+        """Ids of the images removed after `generation`: (N,)."""
+        query = select(tombstones.c.image_id).where(tombstones.c.generation > generation)
+        return np.array(self._connection.execute(query).scalars().all(), dtype=np.int64)
+
+    def changed_since(self, generation: int, *, page: int = PAGE) -> Iterator[tuple[Ids, Vectors]]:
+        """Images added or embedded anew after `generation`: pages of ids (N,), vectors (N, D)."""
+        query = select(embeddings.c.image_id, embeddings.c.vector)
+        if generation > 0:
+            query = query.where(embeddings.c.generation > generation)
+        # In the order of ids: a full read then walks the table as it lies on disk.
+        yield from _pages(self._connection, query.order_by(embeddings.c.image_id), self._dim, page)
+
+    def regions(self, count: int) -> Rows:
+        """The `count` regions of each image, under ids of their own."""
+        return _Regions(self, self._connection, self._dim, count)
+
+    def contents(self) -> columns.Contents:
+        """Ids, keys and content hashes of all images, ascending by id."""
+        return columns.contents(self._connection)
+
+    def column(self, field: str) -> dict[int, columns.Cell]:
+        """The value of a field by image id; images without it are absent. Raises FilterError."""
+        return columns.column(self._connection, field)
+
+    def check_column(self, field: str) -> None:
+        """Raise FilterError for a field that no image has, and for one that holds lists."""
+        columns.check(self._connection, field)
+
+    def sharing(self, image_id: int, field: str, *, same: bool) -> Ids:
+        """Images with an image's value of a field, or with another one. Raises FilterError."""
+        return columns.sharing(self._connection, image_id, field, same=same)
+
+    def matching(self, where: Filter) -> Ids:
+        """Ids of the images that match a filter, ascending: (N,). Raises FilterError."""
+        return filtering.matching(self._connection, where)
+
+
+class _Regions:
+    """`Rows` of the regions of images: see `region_rows` for their ids."""
+
+    def __init__(self, images: Snapshot, connection: Connection, dim: int, each: int) -> None:
+        self._images = images
+        self._connection = connection
+        self._dim = dim
+        self._each = each
+
+    @cached_property
+    def count(self) -> int:
+        query = select(func.count()).select_from(regions)
+        return int(self._connection.execute(query).scalar_one())
+
+    def removed_since(self, generation: int) -> Ids:
+        # Those of an image that was embedded anew, too: nobody promises that it has regions again.
+        query = select(embeddings.c.image_id).where(embeddings.c.generation > generation)
+        anew = np.array(self._connection.execute(query).scalars().all(), dtype=np.int64)
+        gone = np.concatenate([self._images.removed_since(generation), anew])
+        return region_rows(gone, self._each)
+
+    def changed_since(self, generation: int) -> Iterator[tuple[Ids, Vectors]]:
+        row = (regions.c.image_id * REGION_ROWS + regions.c.region).label("row")
+        query = select(row, regions.c.vector)
+        if generation > 0:
+            query = query.where(regions.c.generation > generation)
+        ordered = query.order_by(regions.c.image_id, regions.c.region)
+        yield from _pages(self._connection, ordered, self._dim, PAGE)
+
+
+def _pages(
+    connection: Connection, query: Select[Any], dim: int, page: int
+) -> Iterator[tuple[Ids, Vectors]]:
+    """The rows of a query for ids and encoded vectors, decoded: pages of (N,) and (N, D)."""
+    result = connection.execution_options(yield_per=page).execute(query)
+    for rows in result.partitions():
+        ids = np.array([row[0] for row in rows], dtype=np.int64)
+        yield ids, decode([row.vector for row in rows], dim)

@@ -1,0 +1,355 @@
+"""The statements behind what `Catalog` writes, inside a transaction of the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from cbir.arrays import Vectors
+from cbir.catalog.bulk import insert_rows, parts
+from cbir.catalog.dismissals import forget_dismissals_of
+from cbir.catalog.metadata.values import delete_values, insert_values, replace_values
+from cbir.catalog.rows import DescriptorRow, FailureRow, ImageRow, RegionRow, TouchedRow
+from cbir.catalog.schema import (
+    descriptors,
+    embeddings,
+    failures,
+    images,
+    regions,
+    sources,
+    state,
+    tombstones,
+)
+from cbir.catalog.vectors import encode
+from cbir.metadata import as_json, plain
+
+
+def next_generation(connection: Connection, *, new_images: int = 0) -> tuple[int, int]:
+    """Take the next generation and reserve ids: (generation, first id reserved)."""
+    connection.execute(
+        update(state).values(
+            generation=state.c.generation + 1,
+            next_image_id=state.c.next_image_id + new_images,
+        )
+    )
+    row = connection.execute(select(state.c.generation, state.c.next_image_id)).one()
+    return row.generation, row.next_image_id - new_images
+
+
+def reserve_ids(connection: Connection, below: int) -> None:
+    """Have no new image given an id below this one."""
+    later = state.c.next_image_id < below
+    connection.execute(update(state).where(later).values(next_image_id=below))
+
+
+def source_id(connection: Connection, uri: str) -> int:
+    """The id of a source, which is written down when it is new."""
+    found = connection.execute(select(sources.c.id).where(sources.c.uri == uri)).scalar()
+    if found is None:
+        inserted = connection.execute(insert(sources).values(uri=uri)).inserted_primary_key
+        assert inserted is not None
+        found = inserted[0]
+    return int(found)
+
+
+def write_images(connection: Connection, source: int, rows: Sequence[ImageRow]) -> None:
+    """Insert new images, replace those whose key is known; their failures are forgotten."""
+    if not rows:
+        return
+    new = sum(row.id is None for row in rows)
+    generation, next_id = next_generation(connection, new_images=new)
+    vectors = encode(np.stack([row.embedding for row in rows]))
+    try:
+        # Mostly all of them are new, and looking them up first costs as much as inserting them.
+        with connection.begin_nested():
+            _insert(connection, source, generation, next_id, rows, vectors)
+    except IntegrityError:
+        known = _ids(connection, [row.key for row in rows])
+        fresh = [i for i, row in enumerate(rows) if row.key not in known]
+        stale = [i for i, row in enumerate(rows) if row.key in known]
+        _insert(
+            connection,
+            source,
+            generation,
+            next_id,
+            [rows[i] for i in fresh],
+            [vectors[i] for i in fresh],
+        )
+        _replace(
+            connection,
+            source,
+            generation,
+            [known[rows[i].key] for i in stale],
+            [rows[i] for i in stale],
+            [vectors[i] for i in stale],
+        )
+    forget_failures(connection, [row.key for row in rows])
+
+
+def write_touched(connection: Connection, source: int, rows: Sequence[TouchedRow]) -> None:
+    """Bring time stamps, names and metadata up to date; the embeddings stay."""
+    if not rows:
+        return
+    connection.execute(
+        update(images).where(images.c.id == bindparam("the_id")),
+        [
+            {
+                "the_id": row.id,
+                **_place(row),
+                "source_id": source,
+                "size": row.state.size,
+                "mtime_ns": row.state.mtime_ns,
+                "metadata": plain(row.metadata),
+            }
+            for row in rows
+        ],
+    )
+    for part in parts(rows):
+        delete_values(connection, [row.id for row in part])
+    insert_values(connection, [(row.id, row.metadata) for row in rows])
+    forget_failures(connection, [row.key for row in rows])
+
+
+def describe(connection: Connection, image_id: int, changes: Mapping[str, Any]) -> bool:
+    """Change fields of an image's metadata, None being no value; whether there is such an image.
+
+    Other fields keep their types: JSON does not tell a date from a text.
+    """
+    row = connection.execute(select(images.c.metadata).where(images.c.id == image_id)).first()
+    if row is None:
+        return False
+    changed = plain({**row.metadata, **changes})
+    connection.execute(update(images).where(images.c.id == image_id).values(metadata=changed))
+    replace_values(connection, image_id, changes)
+    return True
+
+
+def write_moved(connection: Connection, source: int, rows: Sequence[TouchedRow]) -> None:
+    """Give images other keys. Whoever has a wanted key and does not move itself is removed."""
+    if not rows:
+        return
+    moving = {row.id for row in rows}
+    holders = _ids(connection, [row.key for row in rows]).values()
+    remove_images(connection, [i for i in holders if i not in moving])
+    vacating = [i for i in holders if i in moving]
+    if vacating:  # a ↔ b: keys are unique at every moment, so both wait under another one
+        connection.execute(
+            update(images).where(images.c.id == bindparam("the_id")),
+            [{"the_id": i, "key": f"\0moving:{i}"} for i in vacating],
+        )
+    write_touched(connection, source, rows)
+
+
+def write_failures(connection: Connection, source: int, rows: Sequence[FailureRow]) -> None:
+    """Remember what could not be read, replacing what was known of the same key."""
+    if not rows:
+        return
+    forget_failures(connection, [row.key for row in rows])
+    connection.execute(
+        insert(failures),
+        [
+            {
+                "key": row.key,
+                "uri": None if row.uri == row.key else row.uri,
+                "source_id": source,
+                "reason": row.reason,
+                "size": row.state and row.state.size,
+                "mtime_ns": row.state and row.state.mtime_ns,
+            }
+            for row in rows
+        ],
+    )
+
+
+def forget_failures(connection: Connection, keys: Sequence[str]) -> int:
+    """Delete the failures of these keys. Returns how many there were."""
+    if connection.execute(select(failures.c.key).limit(1)).first() is None:
+        return 0
+    return sum(
+        connection.execute(delete(failures).where(failures.c.key.in_(part))).rowcount
+        for part in parts(keys)
+    )
+
+
+def remove_images(connection: Connection, ids: Sequence[int], *, source: int | None = None) -> int:
+    """Delete images and leave tombstones for the vector indexes. Returns how many there were."""
+    if not ids:
+        return 0
+    generation, _ = next_generation(connection)
+    removed = 0
+    for part in parts(ids):
+        there = select(images.c.id).where(images.c.id.in_(part))
+        if source is not None:
+            there = there.where(images.c.source_id == source)
+        found = connection.execute(there).scalars().all()
+        if found:
+            for table in (descriptors, regions, embeddings):
+                connection.execute(delete(table).where(table.c.image_id.in_(found)))
+            forget_dismissals_of(connection, found)
+            delete_values(connection, found)
+            connection.execute(delete(images).where(images.c.id.in_(found)))
+            graves = [{"image_id": i, "generation": generation} for i in found]
+            connection.execute(insert(tombstones), graves)
+            removed += len(found)
+    return removed
+
+
+def write_descriptors(connection: Connection, method: str, rows: Sequence[DescriptorRow]) -> None:
+    """Store descriptors, except of images that are gone or no longer have that content."""
+    for part in parts(rows):
+        ids = [row.image_id for row in part]
+        content = select(images.c.id, images.c.content_hash).where(images.c.id.in_(ids))
+        current = {row.id: row.content_hash for row in connection.execute(content)}
+        fitting = [row for row in part if current.get(row.image_id) == row.content_hash]
+        if fitting:
+            old = descriptors.c.image_id.in_([row.image_id for row in fitting])
+            connection.execute(delete(descriptors).where(old, descriptors.c.method == method))
+            connection.execute(
+                insert(descriptors),
+                [{"image_id": r.image_id, "method": method, "data": r.data} for r in fitting],
+            )
+
+
+def existing(connection: Connection, ids: Sequence[int]) -> set[int]:
+    """Those of these ids that images have."""
+    found: set[int] = set()
+    for part in parts(ids):
+        query = select(images.c.id).where(images.c.id.in_(part))
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+def write_regions(connection: Connection, rows: Sequence[RegionRow]) -> None:
+    """Store the regions of images that have none, and still have that content."""
+    if not rows:
+        return
+    generation, _ = next_generation(connection)
+    for part in parts(rows):
+        bare = (
+            select(images.c.id, images.c.content_hash)
+            .outerjoin(regions, regions.c.image_id == images.c.id)
+            .where(images.c.id.in_([row.image_id for row in part]), regions.c.region.is_(None))
+        )
+        current = {row.id: row.content_hash for row in connection.execute(bare)}
+        fitting = [row for row in part if current.get(row.image_id) == row.content_hash]
+        _insert_regions(connection, generation, [(row.image_id, row.vectors) for row in fitting])
+
+
+def _insert_regions(
+    connection: Connection, generation: int, rows: Sequence[tuple[int, Vectors | None]]
+) -> None:
+    insert_rows(
+        connection,
+        regions,
+        [
+            (image_id, region, generation, vector)
+            for image_id, vectors in rows
+            if vectors is not None
+            for region, vector in enumerate(encode(vectors), 1)
+        ],
+    )
+
+
+def _insert(
+    connection: Connection,
+    source: int,
+    generation: int,
+    first_id: int,
+    rows: Sequence[ImageRow],
+    vectors: Sequence[bytes],
+) -> None:
+    if not rows:
+        return
+    kept = [row.id for row in rows if row.id is not None]
+    ids = kept or range(first_id, first_id + len(rows))
+    insert_rows(
+        connection,
+        images,
+        [
+            (
+                i,
+                row.key,
+                None if row.uri == row.key else row.uri,
+                row.name,
+                source,
+                row.state.size,
+                row.state.mtime_ns,
+                row.content_hash,
+                row.width,
+                row.height,
+                as_json(row.metadata),
+            )
+            for i, row in zip(ids, rows, strict=True)
+        ],
+    )
+    insert_values(connection, [(i, row.metadata) for i, row in zip(ids, rows, strict=True)])
+    insert_rows(
+        connection,
+        embeddings,
+        [(i, generation, vector) for i, vector in zip(ids, vectors, strict=True)],
+    )
+    own = [(i, row.regions) for i, row in zip(ids, rows, strict=True)]
+    _insert_regions(connection, generation, own)
+
+
+def _replace(
+    connection: Connection,
+    source: int,
+    generation: int,
+    ids: Sequence[int],
+    rows: Sequence[ImageRow],
+    vectors: Sequence[bytes],
+) -> None:
+    if not rows:
+        return
+    for part in parts(ids):  # what was made from the old content
+        for table in (descriptors, regions):
+            connection.execute(delete(table).where(table.c.image_id.in_(part)))
+        forget_dismissals_of(connection, part)
+        delete_values(connection, part)
+    connection.execute(
+        update(images).where(images.c.id == bindparam("the_id")),
+        [{"the_id": i, **_image(source, row)} for i, row in zip(ids, rows, strict=True)],
+    )
+    insert_values(connection, [(i, row.metadata) for i, row in zip(ids, rows, strict=True)])
+    connection.execute(
+        update(embeddings).where(embeddings.c.image_id == bindparam("the_id")),
+        [
+            {"the_id": i, "generation": generation, "vector": vector}
+            for i, vector in zip(ids, vectors, strict=True)
+        ],
+    )
+    own = [(i, row.regions) for i, row in zip(ids, rows, strict=True)]
+    _insert_regions(connection, generation, own)
+
+
+def _ids(connection: Connection, keys: Sequence[str]) -> dict[str, int]:
+    return {
+        row.key: row.id
+        for part in parts(keys)
+        for row in connection.execute(
+            select(images.c.key, images.c.id).where(images.c.key.in_(part))
+        )
+    }
+
+
+def _place(row: ImageRow | TouchedRow) -> dict[str, Any]:
+    uri = None if row.uri == row.key else row.uri
+    return {"key": row.key, "uri": uri, "name": row.name}
+
+
+def _image(source: int, row: ImageRow) -> dict[str, Any]:
+    return {
+        **_place(row),
+        "source_id": source,
+        "size": row.state.size,
+        "mtime_ns": row.state.mtime_ns,
+        "content_hash": row.content_hash,
+        "width": row.width,
+        "height": row.height,
+        "metadata": plain(row.metadata),
+    }

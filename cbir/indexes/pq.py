@@ -1,0 +1,171 @@
+"""An index that scans: short codes of all vectors first, then the best of them exactly.
+
+The codes are product-quantised (Jégou, Douze & Schmid 2011), 4 bits per sub-vector, and compared
+in processor registers (André, Kermarrec & Le Scouarnec 2015: FAISS's fast scan): a hundred thousand
+in a fraction of a millisecond. The best few hundred are compared with their float16 vectors, which
+lie in a file. There is no graph to build and no list to miss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from cbir.arrays import Ids, Vectors
+from cbir.config import available_cores
+from cbir.indexes import index_files
+from cbir.indexes.flat import FlatIndex, read_rows, write_rows
+from cbir.indexes.index_files import IndexManifest, Part
+from cbir.indexes.protocol import BuiltKind
+from cbir.indexes.row_file import RowFile
+
+TRAINING_NUMBERS = 20_000_000
+"""80 MB of vectors, of which 16 centroids are learnt for each code: 16,000 of 1280 dimensions."""
+MIN_CODES = 64
+MAX_SUBVECTOR = 16
+"""Dimensions coded by 4 bits: as many as leave 64 codes a vector, and no more than 16."""
+CANDIDATES = 400
+CANDIDATES_PER_IMAGE = 1 / 2500
+CANDIDATES_PER_HIT = 20
+"""How many are compared exactly: for 10 hits 440 of 100,000 images, 800 of a million, which finds
+99 % and more of the true neighbours (`scripts/benchmark_search`)."""
+SHARD_ROWS = 200_000
+"""Fewer are scanned by one thread faster than two can be started."""
+REBUILD_GROWTH = 4
+"""Codes learnt from a gallery do not suit one that has so many times its images."""
+
+
+class PqIndex(FlatIndex):
+    """`SearchStructure` of product-quantised codes over vectors in a file."""
+
+    kind: BuiltKind = "pq"
+
+    def __init__(self, rows: RowFile, ids: Ids, lengths: Vectors, shards: list[Any]) -> None:
+        super().__init__(rows, ids, lengths)
+        self._shards = shards
+        """FAISS indexes over consecutive rows."""
+
+    @classmethod
+    def build(cls, folder: Path, pages: Iterable[tuple[Ids, Vectors]], dim: int) -> PqIndex:
+        built = cls(*write_rows(folder, pages, dim), [])
+        built._code()
+        return built
+
+    @classmethod
+    def load(cls, folder: Path, header: IndexManifest) -> PqIndex | None:
+        found = read_rows(folder, header)
+        if found is None:
+            return None
+        shards: list[Any] = []
+        while (part := header.parts.get(f"shard{len(shards)}")) is not None:
+            data = index_files.read_part(folder, part)
+            if data is None:
+                return None
+            try:
+                shards.append(faiss.deserialize_index(data))
+            except RuntimeError:  # FAISS's own word for a file it cannot read
+                return None
+        coded = sum(shard.ntotal for shard in shards)
+        return cls(*found, shards) if shards and coded == len(found[1]) else None
+
+    def search(
+        self, queries: Vectors, k: int, *, allowed: Ids | None = None, exact: bool = False
+    ) -> tuple[Vectors, Ids]:
+        candidates = self._candidates(k)
+        if allowed is not None or exact or candidates >= self.count() // 2:
+            return super().search(queries, k, allowed=allowed)
+        near = self._near(queries, candidates)
+        rows = [row[(row >= 0) & (self._ids[row] >= 0)] for row in near]
+        if any(len(found) < min(k, self.count()) for found in rows):  # many are struck out
+            return super().search(queries, k)
+        return self._compare(queries, k, [np.sort(found) for found in rows])
+
+    def add(self, ids: Ids, vectors: Vectors) -> None:
+        super().add(ids, vectors)
+        # As they will be read back: codes and rows must agree after a restart.
+        self._shards[-1].add(vectors.astype(np.float16).astype(np.float32))
+
+    def needs_rebuild(self, count: int, built_count: int) -> bool:
+        return count > REBUILD_GROWTH * max(1, built_count)
+
+    def save(
+        self,
+        folder: Path,
+        current: IndexManifest | None,
+        *,
+        searching: AbstractContextManager[object],
+    ) -> Mapping[str, Part]:
+        parts = dict(super().save(folder, current, searching=searching))
+        for number, shard in enumerate(self._shards):
+            data = faiss.serialize_index(shard)
+            parts[f"shard{number}"] = index_files.write_part(folder, "codes", ".faiss", data)
+        return parts
+
+    def close(self) -> None:
+        super().close()
+        self._shards = []
+
+    def _code(self) -> None:
+        """Train the quantiser on a sample and code every row."""
+        count, dim = len(self._ids), self.dim
+        sample = np.random.default_rng(0).permutation(count)[: TRAINING_NUMBERS // dim]
+        trained = faiss.IndexPQFastScan(dim, _codes(dim), 4, faiss.METRIC_INNER_PRODUCT)
+        trained.pq.cp.min_points_per_centroid = 1
+        # Sixteen centroids of a few dimensions: threads would wait longer than they work.
+        faiss.omp_set_num_threads(1)
+        trained.train(self._rows.take_once(np.sort(sample)))
+        faiss.omp_set_num_threads(available_cores())
+        shards = max(1, min(available_cores(), count // SHARD_ROWS))
+        # The others are copies of the first while it is empty.
+        self._shards = [faiss.clone_index(trained) for _ in range(shards)]
+        bounds = np.linspace(0, count, shards + 1).astype(int)
+        for start, vectors in self._rows.scan():
+            for shard, low, high in zip(self._shards, bounds[:-1], bounds[1:], strict=True):
+                own = vectors[max(0, low - start) : max(0, high - start)]
+                if len(own):
+                    shard.add(np.ascontiguousarray(own))
+
+    def _candidates(self, k: int) -> int:
+        enough = CANDIDATES + int(CANDIDATES_PER_IMAGE * len(self._ids))
+        struck = len(self._ids) - self.count()
+        return min(max(enough, CANDIDATES_PER_HIT * k) + min(struck, enough), len(self._ids))
+
+    def _near(self, queries: Vectors, count: int) -> Ids:
+        """The rows with the best codes, in each shard as many as it may hold: (Q, n)."""
+        if len(self._shards) == 1:
+            return np.asarray(self._shards[0].search(queries, count)[1])
+        starts = np.cumsum([0] + [shard.ntotal for shard in self._shards[:-1]])
+        found = self._pool.map(lambda shard: shard.search(queries, count), self._shards)
+        scores, rows = [], []
+        for start, (score, row) in zip(starts, found, strict=True):
+            scores.append(np.where(row >= 0, score, -np.inf))
+            rows.append(np.where(row >= 0, row + start, -1))
+        together, numbers = np.concatenate(scores, axis=1), np.concatenate(rows, axis=1)
+        best = np.argpartition(-together, count - 1, axis=1)[:, :count]
+        return np.take_along_axis(numbers, best, axis=1)
+
+    def _compare(self, queries: Vectors, k: int, rows: list[Ids]) -> tuple[Vectors, Ids]:
+        """The best k of each query's own rows, of which there are k at least."""
+        similarities = np.empty((len(queries), k), np.float32)
+        ids = np.empty((len(queries), k), np.int64)
+        for place, own in enumerate(rows):
+            found = self._nearest(queries[place, None], k, own, self._rows.halves(own))
+            similarities[place], ids[place] = (of_one[0] for of_one in found)
+        return similarities, ids
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(len(self._shards), "cbir-scan")
+
+
+def _codes(dim: int) -> int:
+    """How many 4-bit codes a vector of `dim` dimensions is cut into."""
+    sizes = [size for size in range(1, MAX_SUBVECTOR + 1) if dim % size == 0]
+    return dim // max((size for size in sizes if dim // size >= MIN_CODES), default=1)

@@ -1,1 +1,0 @@
-"""Where a gallery lives: the catalogue (SQL, the truth) and the vector indexes derived from it."""
