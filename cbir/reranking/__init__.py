@@ -16,10 +16,13 @@ from cbir.reranking.registry import (
     open_reranker,
     register_reranker,
 )
+from cbir.reranking.reranker import QueryImage, Reranker
 
 __all__ = [
     "DEFAULT_DEPTH",
     "RERANKERS",
+    "QueryImage",
+    "Reranker",
     "RerankerInfo",
     "find_reranker",
     "open_reranker",

@@ -8,8 +8,8 @@ import numpy as np
 
 from cbir.gallery import Gallery
 from cbir.reranking.candidate_vectors import vectors_of
+from cbir.reranking.reranker import QueryImage
 from cbir.reranking.scoring import scored
-from cbir.retrieval import QueryImage
 from cbir.types import Hit
 
 __all__ = ["ALPHA", "NEIGHBOURS", "QueryExpansion"]

@@ -11,8 +11,8 @@ from cbir.config import available_cores
 from cbir.descriptors import Descriptor, descriptors_of
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
+from cbir.reranking.reranker import QueryImage
 from cbir.reranking.scoring import by_score
-from cbir.retrieval import QueryImage
 from cbir.types import Hit, RerankScore
 
 __all__ = ["PairEvidence", "PairwiseReranker"]

@@ -10,7 +10,7 @@ from cbir.registry import did_you_mean, load_part
 
 if TYPE_CHECKING:
     from cbir.gallery import Gallery
-    from cbir.retrieval import Reranker
+    from cbir.reranking.reranker import Reranker
 
 __all__ = [
     "DEFAULT_DEPTH",
