@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from cbir.catalog.catalog import Catalog
-from cbir.catalog.rows import Batch, FileState, ImageRow
+from cbir.catalog.rows import Batch, ImageRow
 from cbir.config import EmbeddingSpec, GalleryConfig, Preprocessing
+from cbir.types import ImageVersion
 
 BATCH = 1000
 
@@ -49,7 +50,7 @@ def batch(start: int, end: int, vectors: np.ndarray) -> Batch:
                 key=uri(i),
                 uri=uri(i),
                 name=f"{i}.jpg",
-                state=FileState(10_000 + i, i),
+                version=ImageVersion(10_000 + i, i),
                 content_hash=i.to_bytes(16, "big"),
                 width=640,
                 height=480,

@@ -18,8 +18,9 @@ import numpy as np
 from demo_images import write_demo_gallery
 
 from cbir.catalog.catalog import Catalog
-from cbir.catalog.rows import Batch, FileState, ImageRow
+from cbir.catalog.rows import Batch, ImageRow
 from cbir.gallery import Gallery
+from cbir.types import ImageVersion
 
 CBIR = Path(sys.executable).with_name("cbir")
 BATCH = 5000
@@ -82,7 +83,7 @@ def product(number: int, vector: np.ndarray, rng: np.random.Generator) -> ImageR
         key=path,
         uri=path,
         name=f"{number}.jpg",
-        state=FileState(10_000 + number, number),
+        version=ImageVersion(10_000 + number, number),
         content_hash=number.to_bytes(16, "big"),
         width=640,
         height=480,

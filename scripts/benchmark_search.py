@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 
 from cbir.catalog.catalog import Catalog
-from cbir.catalog.rows import Batch, FileState, ImageRow
+from cbir.catalog.rows import Batch, ImageRow
 from cbir.config import EmbeddingSpec, GalleryConfig, Preprocessing
 from cbir.indexes import faiss_structures, pq
 from cbir.indexes.local import LocalIndex
+from cbir.types import ImageVersion
 
 QUERIES = 200
 ADDED = 1000
@@ -131,7 +132,7 @@ def write(catalog: Catalog, vectors: np.ndarray, first: int) -> None:
                 key=f"/{first + start + i}",
                 uri=f"/{first + start + i}",
                 name="",
-                state=FileState(1, 1),
+                version=ImageVersion(1, 1),
                 content_hash=bytes(16),
                 width=1,
                 height=1,
