@@ -162,7 +162,7 @@ def ceiling(files: list[Path], backbone: str, weights: str | None) -> dict[str, 
     """Decoding and inference with nothing around them, one thread per core, encoded in memory."""
     from cbir.config import available_cores
     from cbir.embedding import load_embedder, resolve_spec
-    from cbir.images.decoding import decode
+    from cbir.images import decode
 
     spec, origin = resolve_spec(backbone, weights=weights)
     embedder = load_embedder(spec, weights_from=origin, streams=available_cores())

@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmark_server import served
 
 from cbir import Gallery, index_images, resolve_spec
-from cbir.images.decoding import IMAGE_SUFFIXES
+from cbir.images import IMAGE_SUFFIXES
 
 DROPS = 15
 

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from cbir import Gallery, index_images, resolve_spec
 from cbir.config import available_cores
-from cbir.images.decoding import IMAGE_SUFFIXES
+from cbir.images import IMAGE_SUFFIXES
 
 CLIENTS = 8
 UPLOADS = 400
