@@ -22,12 +22,13 @@ LAYERS = [
     ["catalog"],
     ["indexes"],
     ["gallery"],
-    ["indexing", "retrieval", "integrity", "transfer"],
-    ["reranking"],
+    ["indexing", "reranking", "integrity", "transfer"],
+    ["retrieval"],
     ["duplicates", "recommendation", "evaluation", "distributed"],
     ["pages"],
     ["server", "client"],
     ["cli"],
+    ["__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

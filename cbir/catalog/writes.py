@@ -25,6 +25,7 @@ from cbir.catalog.schema import (
     tombstones,
 )
 from cbir.catalog.vectors import encode
+from cbir.config import GalleryConfig
 from cbir.metadata import as_json, plain
 
 
@@ -38,6 +39,16 @@ def next_generation(connection: Connection, *, new_images: int = 0) -> tuple[int
     )
     row = connection.execute(select(state.c.generation, state.c.next_image_id)).one()
     return row.generation, row.next_image_id - new_images
+
+
+def read_config(connection: Connection) -> GalleryConfig:
+    """The committed configuration or, if this transaction has written one, that."""
+    return GalleryConfig.from_json(connection.execute(select(state.c.config)).scalar_one())
+
+
+def write_config(connection: Connection, config: GalleryConfig) -> None:
+    """Replace the configuration; the caller has read what it replaces in this transaction."""
+    connection.execute(update(state).values(config=config.to_json()))
 
 
 def reserve_ids(connection: Connection, below: int) -> None:

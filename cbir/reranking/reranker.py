@@ -1,4 +1,4 @@
-"""Ordering the first candidates anew: what a reranker is given, and several queries at once."""
+"""The seam of reranking: what a reranker is given, and what it returns."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QueryImage:
-    """A query as a reranker sees it."""
+    """One image of a query, as a reranker sees it."""
 
     id: int | None
-    """Of an image of the gallery, whose stored descriptors then serve; None for any other."""
+    """The id of an image of the gallery, whose stored descriptors are used; None for any other."""
     embedding: Vectors
     """(D,) float32, unit norm, in the space in which the gallery's index compares."""
     read: Callable[[], bytes]
@@ -25,16 +25,16 @@ class QueryImage:
 
 
 class Reranker(Protocol):
-    """Orders the first candidates of a search anew; `cbir.reranking` has several."""
+    """Judges the first candidates of a search again; `cbir.reranking` has several."""
 
     method: str
     depth: int
-    """How many candidates it judges."""
+    """Number of candidates it judges."""
 
     def rerank(self, query: QueryImage, hits: Sequence[Hit]) -> list[Hit]:
-        """The first `depth` hits in a new order, each with a score; behind them all others.
+        """The first `depth` hits in a new order, each with a score, followed by all others.
 
-        Ranks are left as they were. A candidate that cannot be judged is not an error.
+        Ranks stay as they were. A candidate that cannot be judged is no error.
         """
         ...
 
@@ -42,21 +42,21 @@ class Reranker(Protocol):
 def rerank_by_all(
     reranker: Reranker, images: Sequence[QueryImage], hits: Sequence[Hit]
 ) -> list[Hit]:
-    """As `reranker.rerank`; of several query images, the one that speaks best for a hit counts."""
+    """`reranker.rerank` for one or more query images; a hit keeps its best score among them."""
     if len(images) == 1:
         return reranker.rerank(images[0], hits)
     best: dict[int, Hit] = {}
     for image in images:
         for hit in reranker.rerank(image, hits[: reranker.depth]):
-            known = best.get(hit.image.id)
-            if known is None or _standing(hit) > _standing(known):
+            previous = best.get(hit.image.id)
+            if previous is None or _sort_key(hit) > _sort_key(previous):
                 best[hit.image.id] = hit
     head = [best[hit.image.id] for hit in hits[: reranker.depth] if hit.image.id in best]
-    return sorted(head, key=lambda hit: -_standing(hit)[0]) + list(hits[reranker.depth :])
+    return sorted(head, key=lambda hit: -_sort_key(hit)[0]) + list(hits[reranker.depth :])
 
 
-def _standing(hit: Hit) -> tuple[float, bool]:
-    """The score, and among equal ones whether the hit could be judged at all."""
+def _sort_key(hit: Hit) -> tuple[float, bool]:
+    """The score; among equal ones a hit that could be judged is better."""
     if hit.rerank is None:
         return hit.similarity, False
     return hit.rerank.score, not hit.rerank.note
