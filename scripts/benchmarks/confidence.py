@@ -95,7 +95,7 @@ def contents(gallery: Gallery) -> tuple[list[ImageRow], np.ndarray]:
     vectors = gallery.catalog.embeddings([record.id for record, _ in known])
     rows = [
         ImageRow(
-            image.key, image.uri, image.name, image.state, image.content_hash,
+            image.key, image.uri, image.name, image.version, image.content_hash,
             record.width, record.height, image.metadata, vectors[record.id],
         )
         for record, image in known

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from cbir.arrays import Vectors, normalised
-from cbir.catalog.rows import FileState, ImageRow
+from cbir.catalog.rows import ImageRow
 from cbir.config import EmbeddingSpec, Preprocessing
+from cbir.types import ImageVersion
 
 PICTURES_PER_FOLDER = 1000
 
@@ -106,7 +107,7 @@ def made_up_row(
         key=path,
         uri=path,
         name=f"{number}.jpg",
-        state=FileState(10_000 + number, number),
+        version=ImageVersion(10_000 + number, number),
         content_hash=number.to_bytes(16, "big"),
         width=640,
         height=480,
