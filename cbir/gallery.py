@@ -75,6 +75,7 @@ class Gallery:
         """Whether searches take the vector index as it is, since somebody calls `catch_up` again
         and again. Until that has been done once, every search reads all embeddings instead."""
         self._levelled = False
+        self._followed_config: GalleryConfig | None = None
         self._opening = threading.Lock()
         self._background: Background | None = None
 
@@ -127,7 +128,8 @@ class Gallery:
 
     @property
     def config(self) -> GalleryConfig:
-        return self.catalog.config
+        """As last committed by anybody; where searches follow, as of the index they take."""
+        return self._followed_config or self.catalog.config
 
     @property
     def spec(self) -> EmbeddingSpec:
@@ -207,8 +209,10 @@ class Gallery:
 
     def catch_up(self) -> None:
         """Bring all indexes level with the catalogue; searches go on meanwhile."""
+        self._followed_config = None
         (self._with_regions() or self._whole()).catch_up(self.catalog)
         self._levelled = True
+        self._followed_config = self.catalog.config if self.follows else None
 
     def _followed(self, index: T) -> T | CatalogScan:
         """The index as it is; before it is there, a scan of the whole images' embeddings."""
@@ -386,6 +390,7 @@ class Gallery:
                 index.close()
         self._regions = self._vectors = self._background = None
         self._levelled = False
+        self._followed_config = None
 
     def __enter__(self) -> Gallery:
         return self
