@@ -32,6 +32,6 @@ class Descriptor(Generic[T]):
         """The descriptor of an encoded image. Raises ImageError."""
         import numpy as np
 
-        from cbir.images.decoding import open_rgb
+        from cbir.images import open_rgb
 
         return self.extract(np.asarray(open_rgb(data, max_side=self.max_side), np.uint8))

@@ -25,7 +25,7 @@ from cbir.duplicates.whole import FORM_NAMES, same_pictures
 from cbir.embedding import Embedder, embed_views
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
-from cbir.images.decoding import DecodedImage, decode_views
+from cbir.images import DecodedImage, decode_views
 from cbir.similarity.perceptual_hash import perceptual_hashes
 from cbir.similarity.tiny import TinyImages
 from cbir.sources import Source, SourceImage, open_source

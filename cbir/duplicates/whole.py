@@ -33,7 +33,7 @@ FORM_NAMES = (
     *("", "mirrored", "mirrored", "turned by 180°"),
     *("mirrored and turned", "turned by 90°", "turned by 90°", "mirrored and turned"),
 )
-"""By the numbers of `cbir.similarity.picture`."""
+"""By the numbers of `cbir.similarity.tiny`."""
 
 
 @dataclass(frozen=True, slots=True)

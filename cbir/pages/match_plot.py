@@ -10,7 +10,7 @@ import numpy as np
 
 from cbir.descriptors import DESCRIPTORS, Descriptor, open_descriptor
 from cbir.errors import ImageError
-from cbir.images.decoding import open_rgb
+from cbir.images import open_rgb
 from cbir.reranking import RERANKERS
 from cbir.similarity import LocalFeatures, draw_matches, match, places_of, verify
 from cbir.sources.reading import read_uri

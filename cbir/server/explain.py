@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from cbir.descriptors import Descriptor, descriptors_of, open_descriptor
 from cbir.gallery import Gallery
-from cbir.images.decoding import open_rgb
+from cbir.images import open_rgb
 from cbir.retrieval import Crop
 from cbir.retrieval.query import encoded
 from cbir.server.problem import Problem
