@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from cbir.config import Preprocessing, Region, View, max_pixels
-from cbir.errors import ImageError, ImageTooLargeError
+from cbir.errors import ImageError, ImageFormatError, ImageTooLargeError
 from cbir.images.colour import resamplable, to_srgb
 from cbir.images.formats import (
     IMAGE_SUFFIXES,
@@ -174,7 +174,9 @@ def _opened(data: bytes) -> Iterator[ImageFile]:
     kind = sniff_format(data[:SIGNATURE_BYTES])
     if kind is None:
         known = ", ".join(name.upper() for name in KNOWN_FORMATS)
-        raise ImageError(f"not an image in a known format ({known})" if data else "empty file")
+        raise ImageFormatError(
+            f"not an image in a known format ({known})" if data else "empty file"
+        )
     limit = max_pixels()
     _prepare_pillow(limit)
     plugin = plugin_of(kind)
