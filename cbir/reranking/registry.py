@@ -7,7 +7,7 @@ from importlib import import_module
 
 from cbir.errors import OptionError
 from cbir.gallery import Gallery
-from cbir.retrieval import Reranker
+from cbir.reranking.reranker import Reranker
 
 __all__ = ["DEPTH", "RERANKERS", "open_reranker"]
 

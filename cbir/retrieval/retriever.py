@@ -15,7 +15,7 @@ from cbir.catalog.metadata.filtering import unknown_field
 from cbir.embedding import embed_views, run_once
 from cbir.errors import FilterError, GalleryError, ImageError, NotFoundError, OptionError
 from cbir.gallery import Gallery
-from cbir.images.decoding import decode_regions
+from cbir.images import DecodeOptions, decode_image
 from cbir.retrieval.candidates import ranked
 from cbir.retrieval.confidence import MATCH, is_match, scale_of
 from cbir.retrieval.hits import grouped, look_up, similar_enough
@@ -29,7 +29,6 @@ from cbir.retrieval.query import (
     name_of,
     name_of_all,
 )
-from cbir.retrieval.reranker import QueryImage, Reranker, rerank_by_all
 from cbir.types import SearchResult
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from cbir.config import Region
     from cbir.embedding import Embedder
     from cbir.filters import Filter
+    from cbir.reranking import QueryImage, Reranker
 
 
 SEVERAL_GROUPS = 20
@@ -145,6 +145,8 @@ class Retriever:
         timings = {"embed": 1000 * (embedded - started), "search": 1000 * (searched - embedded)}
         judged = 0
         if rerank is not None:
+            from cbir.reranking.reranker import rerank_by_all
+
             judged = min(rerank.depth, len(hits))
             hits = rerank_by_all(
                 rerank, self._query_images(wanted, towards[:: 1 + len(parts)], crop), hits
@@ -203,7 +205,8 @@ class Retriever:
         try:
             spec = self.embedder.spec
             data = encoded(query, self.gallery, crop=crop)
-            return decode_regions(data, spec.preprocessing, spec.views, parts).pixels
+            options = DecodeOptions(spec.preprocessing, spec.views, tuple(parts))
+            return decode_image(data, options).pixels
         except ImageError as error:
             raise type(error)(f"{name_of(query)}: {error}") from error
 
@@ -222,6 +225,8 @@ class Retriever:
         self, wanted: Sequence[Query], towards: Vectors, crop: Crop | None
     ) -> list[QueryImage]:
         """The wanted images for a reranker; one of the gallery is known to it if it is whole."""
+        from cbir.reranking import QueryImage
+
         compared = self.gallery.project(towards)
         if len(compared) < len(wanted):  # one for all of them: their mean
             compared = compared.repeat(len(wanted), axis=0)

@@ -14,7 +14,7 @@ from cbir.config import IndexKind
 from cbir.errors import FilterError
 from cbir.filters import Compare, Exists
 from cbir.indexes.local import LocalIndex
-from cbir.retrieval import QueryImage
+from cbir.reranking import QueryImage
 from cbir.types import Hit, RerankScore
 
 COUNT = 20_000
