@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cbir.errors import CbirError
+from cbir.errors import CbirError, OptionError
 from cbir.registry import did_you_mean, load_part
 
 if TYPE_CHECKING:
@@ -79,15 +79,15 @@ DESCRIPTORS: dict[str, DescriptorInfo] = {
 
 
 def find_descriptor(name: str) -> DescriptorInfo:
-    """The description of a kind of descriptor. Raises CbirError for an unknown name."""
+    """The description of a kind of descriptor. Raises OptionError for an unknown name."""
     if name not in DESCRIPTORS:
         hint = did_you_mean(name, DESCRIPTORS)
-        raise CbirError(f"no descriptors {name!r}; {hint}there are {', '.join(DESCRIPTORS)}")
+        raise OptionError(f"no descriptors {name!r}; {hint}there are {', '.join(DESCRIPTORS)}")
     return DESCRIPTORS[name]
 
 
 def open_descriptor(name: str) -> Descriptor[Any]:
-    """The descriptor of that name. Raises CbirError when it is unknown or cannot be imported."""
+    """The descriptor of that name. Raises OptionError or, where it cannot be imported, CbirError."""
     info = find_descriptor(name)
     try:
         descriptor: Descriptor[Any] = load_part(info.factory)()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from cbir.errors import CbirError
+from cbir.errors import OptionError
 from cbir.registry import did_you_mean, load_part
 
 if TYPE_CHECKING:
@@ -84,10 +84,10 @@ RERANKERS: dict[str, RerankerInfo] = {
 
 
 def find_reranker(name: str) -> RerankerInfo:
-    """The description of a reranker. Raises CbirError for an unknown name."""
+    """The description of a reranker. Raises OptionError for an unknown name."""
     if name not in RERANKERS:
         hint = did_you_mean(name, RERANKERS)
-        raise CbirError(f"no reranker {name!r}; {hint}there are {', '.join(RERANKERS)}")
+        raise OptionError(f"no reranker {name!r}; {hint}there are {', '.join(RERANKERS)}")
     return RERANKERS[name]
 
 
@@ -98,11 +98,11 @@ def open_reranker(name: str, gallery: Gallery, *, depth: int = DEFAULT_DEPTH) ->
     >>> with closing(open_reranker("sift", gallery)) as reranker:  # doctest: +SKIP
     ...     retriever.search("query.jpg", rerank=reranker)
 
-    It may be used by several threads at once. Raises CbirError for an unknown name, ValueError
+    It may be used by several threads at once. Raises OptionError for an unknown name, or
     when depth < 1.
     """
     if depth < 1:
-        raise ValueError(f"depth is {depth}; rerank at least one candidate")
+        raise OptionError(f"depth is {depth}; rerank at least one candidate")
     reranker: Reranker = load_part(find_reranker(name).factory)(gallery, depth=depth)
     return reranker
 
