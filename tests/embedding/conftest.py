@@ -64,7 +64,7 @@ def lite0(session_cache: Path) -> Iterator[Embedder]:
     """The default backbone in OpenVINO, exact."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CBIR_CACHE_DIR", str(session_cache))
-        yield load_embedder(resolve_spec()[0], precision="fp32")
+        yield load_embedder(resolve_spec()[0], device="cpu", precision="fp32")
 
 
 @pytest.fixture(scope="session")
