@@ -11,14 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 START = time.perf_counter()
 
-Steps = Iterator[Callable[[Any], object] | None] if TYPE_CHECKING else Any
+Steps: TypeAlias = "Iterator[Callable[[Any], object] | None]"
 """None when the network is open, then the search."""
 
 

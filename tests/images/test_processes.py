@@ -18,7 +18,7 @@ import pytest
 from factories import encode, picture
 from terminal import cbir
 
-from cbir.config import MULTI_CROP, Preprocessing
+from cbir.config import MULTI_CROP, Preprocessing, View
 from cbir.embedding import resolve_spec
 from cbir.errors import ImageError, ImageTooLargeError
 from cbir.gallery import Gallery
@@ -54,7 +54,8 @@ def workers_of(opened: Decoders) -> list[subprocess.Popen[bytes]]:
 
 
 def test_a_process_decodes_the_same_pixels(two: Decoders) -> None:
-    data, views = encode(picture(seed=1, width=300, height=200)), ("crop", "whole")
+    data = encode(picture(seed=1, width=300, height=200))
+    views: tuple[View, ...] = ("crop", "whole")
     found = two.decode(data, SHAPE, views, MULTI_CROP)
     expected = decode_regions(data, SHAPE, views, MULTI_CROP)
     np.testing.assert_array_equal(found.pixels, expected.pixels)
