@@ -11,7 +11,7 @@ from cbir.catalog.rows import FailureRow, ImageRow, KnownImage, TouchedRow
 from cbir.config import Region
 from cbir.embedding import Embedder, embed_views
 from cbir.errors import ImageError
-from cbir.images.decoding import DecodedImage, check_header, decode_regions
+from cbir.images import DecodedImage, DecodeOptions, check_header, decode_image
 from cbir.images.processes import Decode
 from cbir.metadata import plain
 from cbir.sources import SourceImage
@@ -111,7 +111,7 @@ def settle(
     pending: Sequence[Pending],
     embedder: Embedder,
     is_twin: IsTwin,
-    decode: Decode = decode_regions,
+    decode: Decode = decode_image,
     regions: Sequence[Region] = (),
 ) -> list[Outcome | Twin]:
     """Read, decode and embed a chunk, images and their regions together; in a worker thread.
@@ -119,6 +119,7 @@ def settle(
     Outcomes are in the order of the chunk. `decode` may do its work elsewhere.
     """
     spec = embedder.spec
+    options = DecodeOptions(spec.preprocessing, spec.views, tuple(regions))
     outcomes: list[Outcome | Twin | None] = []
     decoded: list[tuple[int, bytes, ImageVersion, DecodedImage]] = []
     for position, item in enumerate(pending):
@@ -128,7 +129,7 @@ def settle(
             continue
         data, digest, state = content
         try:
-            image = decode(data, spec.preprocessing, spec.views, regions)
+            image = decode(data, options)
         except ImageError as error:
             outcomes.append(_failed(item.image, str(error), state))
             continue

@@ -11,7 +11,7 @@ import numpy as np
 
 from cbir.arrays import normalised
 from cbir.errors import ImageError
-from cbir.images.decoding import open_rgb
+from cbir.images import open_rgb
 from cbir.sources.paths import path_to_uri
 from cbir.sources.reading import read_uri
 

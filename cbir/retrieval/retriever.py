@@ -15,7 +15,7 @@ from cbir.catalog.metadata.filtering import unknown_field
 from cbir.embedding import embed_views, run_once
 from cbir.errors import FilterError, GalleryError, ImageError, NotFoundError
 from cbir.gallery import Gallery
-from cbir.images.decoding import decode_regions
+from cbir.images import DecodeOptions, decode_image
 from cbir.retrieval.candidates import ranked
 from cbir.retrieval.confidence import MATCH, is_match, scale_of
 from cbir.retrieval.hits import grouped, look_up, similar_enough
@@ -205,7 +205,8 @@ class Retriever:
         try:
             spec = self.embedder.spec
             data = encoded(query, self.gallery, crop=crop)
-            return decode_regions(data, spec.preprocessing, spec.views, parts).pixels
+            options = DecodeOptions(spec.preprocessing, spec.views, tuple(parts))
+            return decode_image(data, options).pixels
         except ImageError as error:
             raise type(error)(f"{name_of(query)}: {error}") from error
 

@@ -15,7 +15,7 @@ from cbir.embedding import Embedder
 from cbir.errors import ImageError
 from cbir.files import replacing, sync_folder
 from cbir.gallery import Gallery
-from cbir.images.decoding import SIGNATURE_BYTES, check_header, sniff_format
+from cbir.images import SIGNATURE_BYTES, check_header, sniff_format
 from cbir.indexing import index_images
 from cbir.server.problem import Problem
 from cbir.sources import SourceImage

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from posixpath import splitext
 
 from cbir.errors import ImageError, SourceError
-from cbir.images.decoding import IMAGE_SUFFIXES
+from cbir.images import IMAGE_SUFFIXES
 from cbir.sources.base import SourceImage
 from cbir.types import FailedImage, ImageVersion
 

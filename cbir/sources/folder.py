@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cbir.errors import SourceError
-from cbir.images.decoding import IMAGE_SUFFIXES, SIGNATURE_BYTES, sniff_format
+from cbir.images import IMAGE_SUFFIXES, SIGNATURE_BYTES, sniff_format
 from cbir.sources.base import SourceImage
 from cbir.sources.paths import path_to_uri, printable, read_head, uri_to_path
 from cbir.types import FailedImage, ImageVersion

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cbir.errors import ImageError, SourceError
-from cbir.images.decoding import IMAGE_SUFFIXES
+from cbir.images import IMAGE_SUFFIXES
 from cbir.sources.base import SourceImage
 from cbir.sources.folder import is_tar
 from cbir.sources.jsonl import described

@@ -17,7 +17,7 @@ from cbir import Gallery, Retriever, index_images, resolve_spec
 from cbir.catalog.rows import Batch, ImageRow
 from cbir.config import Whitening
 from cbir.evaluation.alteration import altered
-from cbir.images.decoding import open_rgb
+from cbir.images import open_rgb
 from cbir.retrieval.confidence import scale_of
 from cbir.sources.reading import read_uri
 from cbir.types import Word

@@ -29,7 +29,7 @@ def photographs(data: Path, count: int) -> list[Path]:
 
 def image_files(folder: Path) -> list[Path]:
     """All images of a folder, of any format that cbir reads."""
-    from cbir.images.decoding import IMAGE_SUFFIXES
+    from cbir.images import IMAGE_SUFFIXES
 
     return sorted(f for f in folder.rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES)
 

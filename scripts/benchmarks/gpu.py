@@ -23,7 +23,7 @@ from cbir import Gallery, index_images
 from cbir.config import EmbeddingSpec, available_cores
 from cbir.embedding import embed_views, load_embedder, resolve_spec
 from cbir.embedding.torch_runtime import GPU_BATCH, TorchRuntime
-from cbir.images.decoding import DecodedImage
+from cbir.images import DecodedImage, DecodeOptions
 from cbir.indexing.crew import EmbeddingCrew
 from cbir.indexing.workers import Workers
 from scripts.benchmarks.arguments import add_data, add_json, parser
@@ -158,9 +158,8 @@ def at_work(
     spec = embedder.spec
 
     def work(chunk: Sequence[bytes]) -> Sequence[np.ndarray]:
-        decoded: list[DecodedImage] = [
-            crew.decode(one, spec.preprocessing, spec.views, ()) for one in chunk
-        ]
+        options = DecodeOptions(spec.preprocessing, spec.views)
+        decoded: list[DecodedImage] = [crew.decode(one, options) for one in chunk]
         return list(embed_views(embedder, [one.pixels[0] for one in decoded]))
 
     with Workers(work, crew) as workers:

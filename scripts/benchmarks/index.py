@@ -140,7 +140,7 @@ def ceiling(data: str, count: int, backbone: str, weights: str) -> dict[str, flo
     """Decoding and inference with nothing around them, one thread per core, encoded in memory."""
     from cbir.config import available_cores
     from cbir.embedding import load_embedder, resolve_spec
-    from cbir.images.decoding import decode
+    from cbir.images import decode
 
     files = photographs(Path(data), count)
     spec, origin = resolve_spec(backbone, weights=weights or None)

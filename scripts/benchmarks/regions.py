@@ -19,7 +19,7 @@ from cbir.arrays import Vectors
 from cbir.config import MULTI_CROP
 from cbir.errors import CbirError
 from cbir.evaluation import evaluate, from_labels
-from cbir.images.decoding import open_rgb
+from cbir.images import open_rgb
 from cbir.retrieval import Query
 from cbir.sources.reading import read_uri
 from scripts.benchmarks.arguments import add_sets, parser

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
-from cbir.images.decoding import IMAGE_SUFFIXES
+from cbir.images import IMAGE_SUFFIXES
 
 QUALITY = 90
 """Of the copies whose JPEG compression is not what is altered."""

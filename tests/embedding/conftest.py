@@ -13,7 +13,7 @@ import pytest
 from datasets import DATA, dataset
 
 from cbir.embedding import Embedder, find_backbone, load_embedder, resolve_spec
-from cbir.images.decoding import decode
+from cbir.images import decode
 
 PACKAGED = ("astronaut", "chelsea", "coffee", "hubble_deep_field", "motorcycle_left", "rocket")
 """Photographs that scikit-image's wheel carries; nothing is downloaded."""

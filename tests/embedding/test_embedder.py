@@ -15,7 +15,7 @@ from cbir.embedding import Embedder, load_embedder, resolve_spec
 from cbir.embedding.openvino_compile import has_native_bf16
 from cbir.embedding.openvino_import import import_openvino
 from cbir.errors import BackboneError
-from cbir.images.decoding import decode
+from cbir.images import decode
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Vectors = np.ndarray[Any, np.dtype[np.float32]]

@@ -102,8 +102,8 @@ def test_root_sift_by_hand() -> None:
 
 
 def test_distances_are_those_of_the_hellinger_kernel() -> None:
-    _, raw = cv2.SIFT.create(nfeatures=40).detectAndCompute(photograph("camera"), None)
-    raw = np.asarray(raw, np.float32)
+    _, described = cv2.SIFT.create(nfeatures=40).detectAndCompute(photograph("camera"), None)
+    raw: np.ndarray = np.asarray(described, np.float32)
     shares = raw / raw.sum(axis=1, keepdims=True)
     kernel = np.sqrt(shares) @ np.sqrt(shares).T
     stored = root_sift(raw) / 512.0

@@ -16,7 +16,7 @@ from cbir.errors import CbirError, ImageError
 from cbir.evaluation.alteration import altered
 from cbir.evaluation.metrics import average_precision
 from cbir.evaluation.tuning.trial import Judged
-from cbir.images.decoding import open_rgb
+from cbir.images import open_rgb
 from cbir.sources import SourceImage, open_source
 from cbir.sources.reading import content_hash
 

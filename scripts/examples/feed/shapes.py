@@ -140,7 +140,7 @@ def shirt(canvas: Canvas, design: int) -> None:
     sleeve = ((0.98, -0.1), (0.76, 0.1)) if design != 2 else ((1.0, 0.62), (0.82, 0.68))
     right = [(0.24, -0.72), (0.56, -0.6), *sleeve, (0.5, -0.12), (0.52, 0.8)]
     canvas.part([*right, *((-x, y) for x, y in reversed(right))], shade="cloth")
-    for x in (-1, 1):
+    for x in (-1.0, 1.0):
         (a, b), (c, d) = sleeve
         canvas.line([(x * a, b), (x * c, d)], 0.03, darker(canvas.look.colour, 0.8))
     canvas.line([(-0.5, 0.78), (0.5, 0.78)], 0.02, darker(canvas.look.colour, 0.8))
