@@ -381,7 +381,7 @@ class Gallery:
         """One image. Raises NotFoundError."""
         record = self.catalog.records([image_id]).get(image_id)
         if record is None:
-            raise NotFoundError(f"no image {image_id} in {self.path}")
+            raise NotFoundError(f"no image {image_id}", gallery=self.path)
         return record
 
     def find(self, reference: str) -> ImageRecord:
@@ -399,7 +399,7 @@ class Gallery:
         """The stored embedding of one image: (D,) float32, unit norm. Raises NotFoundError."""
         vector = self.catalog.embeddings([image_id]).get(image_id)
         if vector is None:
-            raise NotFoundError(f"no image {image_id} in {self.path}")
+            raise NotFoundError(f"no image {image_id}", gallery=self.path)
         return np.asarray(vector)
 
     def remove(self, ids: Sequence[int]) -> int:
