@@ -63,6 +63,10 @@ class Dialect(Protocol):
         """What a user can do about a driver's error, as `; make the file writable`; or empty."""
         ...
 
+    def is_passing(self, reason: str) -> bool:
+        """Whether a driver's error may be over in a moment, as when another process writes."""
+        ...
+
     def problems(self, connection: Connection) -> list[str]:
         """What the database finds wrong with its own files; empty when nothing is."""
         ...

@@ -11,7 +11,7 @@ from sqlalchemy import JSON, URL, Connection, Engine, Table, create_engine, inse
 from sqlalchemy.exc import DatabaseError, IntegrityError, ProgrammingError
 
 from cbir.catalog.dialects import Dialect, load_dialect, parse_url
-from cbir.errors import GalleryError
+from cbir.errors import GalleryError, GalleryUnavailableError
 
 __all__ = [
     "ROWS_PER_STATEMENT",
@@ -74,8 +74,9 @@ def _clear_errors(engine: Engine) -> Iterator[None]:
         raise  # a mistake of ours, not the user's
     except DatabaseError as error:
         dialect, reason = dialect_of(engine), str(error.orig)
-        place = dialect.place(engine.url)
-        raise GalleryError(f"{place}: {reason}{dialect.next_step(reason)}") from error
+        kind = GalleryUnavailableError if dialect.is_passing(reason) else GalleryError
+        step = dialect.next_step(reason)
+        raise kind(f"{reason}{step}", gallery=dialect.place(engine.url)) from error
 
 
 def parts(values: Sequence[T], size: int = ROWS_PER_STATEMENT) -> Iterator[Sequence[T]]:

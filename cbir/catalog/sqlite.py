@@ -32,6 +32,8 @@ NEXT_STEPS = {
     "no such table": "; it is not a cbir catalogue",
 }
 """A part of an error's text → the next step."""
+PASSING = ("locked", "full")
+"""Parts of errors that may be over in a moment."""
 
 
 class SqliteDialect:
@@ -69,6 +71,9 @@ class SqliteDialect:
 
     def next_step(self, reason: str) -> str:
         return next((step for sign, step in NEXT_STEPS.items() if sign in reason), "")
+
+    def is_passing(self, reason: str) -> bool:
+        return any(sign in reason for sign in PASSING)
 
     def problems(self, connection: Connection) -> list[str]:
         lines = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()

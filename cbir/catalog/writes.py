@@ -103,7 +103,7 @@ def write_images(connection: Connection, source: int, rows: Sequence[ImageRow]) 
 
 
 def write_touched(connection: Connection, source: int, rows: Sequence[TouchedRow]) -> None:
-    """Bring time stamps, names and metadata up to date; the embeddings stay."""
+    """Bring versions, names and metadata up to date; the embeddings stay."""
     if not rows:
         return
     connection.execute(
@@ -113,8 +113,9 @@ def write_touched(connection: Connection, source: int, rows: Sequence[TouchedRow
                 "the_id": row.id,
                 **_place(row),
                 "source_id": source,
-                "size": row.state.size,
-                "mtime_ns": row.state.mtime_ns,
+                "size": row.version.size,
+                "mtime_ns": row.version.stamp,
+                "etag": row.version.etag,
                 "metadata": plain(row.metadata),
             }
             for row in rows
@@ -170,8 +171,9 @@ def write_failures(connection: Connection, source: int, rows: Sequence[FailureRo
                 "uri": None if row.uri == row.key else row.uri,
                 "source_id": source,
                 "reason": row.reason,
-                "size": row.state and row.state.size,
-                "mtime_ns": row.state and row.state.mtime_ns,
+                "size": row.version and row.version.size,
+                "mtime_ns": row.version and row.version.stamp,
+                "etag": row.version and row.version.etag,
             }
             for row in rows
         ],
@@ -289,8 +291,9 @@ def _insert(
                 None if row.uri == row.key else row.uri,
                 row.name,
                 source,
-                row.state.size,
-                row.state.mtime_ns,
+                row.version.size,
+                row.version.stamp,
+                row.version.etag,
                 row.content_hash,
                 row.width,
                 row.height,
@@ -359,8 +362,9 @@ def _image(source: int, row: ImageRow) -> dict[str, Any]:
     return {
         **_place(row),
         "source_id": source,
-        "size": row.state.size,
-        "mtime_ns": row.state.mtime_ns,
+        "size": row.version.size,
+        "mtime_ns": row.version.stamp,
+        "etag": row.version.etag,
         "content_hash": row.content_hash,
         "width": row.width,
         "height": row.height,

@@ -17,11 +17,12 @@ from cbir.catalog.catalog import Catalog
 from cbir.catalog.dialects import DIALECTS, load_dialect, parse_url, register_dialect
 from cbir.catalog.engine import connect, dialect_of, reading, writing
 from cbir.catalog.row_cache import CommitWatcher
-from cbir.catalog.rows import Batch, FileState, TouchedRow
+from cbir.catalog.rows import Batch, TouchedRow
 from cbir.catalog.schema import state
 from cbir.catalog.sqlite import SqliteDialect
 from cbir.errors import GalleryError, GalleryExistsError, GalleryNotFoundError
 from cbir.filters import parse_where
+from cbir.types import ImageVersion
 
 
 class ToyDatabase(SQLiteDialect_pysqlite):
@@ -152,7 +153,7 @@ def test_rows_are_written_replaced_moved_found_and_removed(catalog: Catalog) -> 
     catalog.write("/s", batch(*rows))
     catalog.write("/s", batch(row("/1", unit(9), metadata={"price": 50, "on": True})))
     swapped = [
-        TouchedRow(i, key, key, key, FileState(1, 1), {}) for i, key in ((1, "/2"), (3, "/0"))
+        TouchedRow(i, key, key, key, ImageVersion(1, 1), {}) for i, key in ((1, "/2"), (3, "/0"))
     ]
     catalog.write("/s", Batch(moved=swapped))
     assert {i: r.key for i, r in catalog.records([1, 2, 3]).items()} == {1: "/2", 2: "/1", 3: "/0"}
