@@ -187,11 +187,8 @@ def test_a_migration_that_fails_leaves_the_old_version(
     Catalog.open(url).close()
 
 
-def test_a_locked_catalogue_says_so(
-    catalog: Catalog, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cbir.catalog.engine.BUSY_TIMEOUT_S", 0)
-    other = Catalog.open(url)
+def test_a_locked_catalogue_says_so(catalog: Catalog, url: str) -> None:
+    other = Catalog.open(f"{url}?timeout=0")
     with catalog._engine.connect() as connection:
         connection.exec_driver_sql("ROLLBACK")  # the begin event opened a reading transaction
         connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -16,7 +16,7 @@ from factories import encode, picture
 from serving import Serve, names, running
 
 from cbir import Gallery, Retriever, index_images
-from cbir.catalog import engine
+from cbir.catalog import sqlite
 from cbir.client import BusyError, Client
 from cbir.embedding.tiny_image import TinyImageEmbedder
 from cbir.indexes.local import LocalIndex
@@ -85,7 +85,7 @@ def test_the_client_says_when_to_come_again(
 def test_a_locked_catalogue_is_no_reason_to_stop(
     shop: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.1)
     http = serve()
     other = sqlite3.connect(shop / "catalog.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
