@@ -140,7 +140,7 @@ def large(photographs: Path, folder: Path, count: int) -> dict[str, Any]:
 def describe(gallery: Gallery, count: int, real: np.ndarray) -> list[tuple[int, int]]:
     """Store a picture for every image, mixed from two real ones; returns the copies' ids."""
     rng = np.random.default_rng(1)
-    planted = []
+    planted: list[tuple[int, int]] = []
     for start in range(0, count, 5000):
         size = min(5000, count - start)
         share = rng.uniform(0.3, 0.7, (size, 1)).astype(np.float32)
@@ -168,7 +168,7 @@ def shifted(greys: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     rows, columns = (along + down) % SIDE, (along + right) % SIDE
     planes = greys.reshape(-1, SIDE, SIDE)
     moved = planes[np.arange(len(greys))[:, None, None], rows[:, :, None], columns[:, None, :]]
-    return moved.reshape(greys.shape)
+    return np.asarray(moved.reshape(greys.shape))
 
 
 def index(source: Path, gallery: Path) -> None:

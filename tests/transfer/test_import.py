@@ -203,7 +203,7 @@ def test_killed_again_and_again(
     place = killed if there else tmp_path / "killed.importing"
     seen: list[int | None] = []
     for point in points:
-        command = [sys.executable, script, *point.split(), file, killed]
+        command = [sys.executable, *map(str, (script, *point.split(), file, killed))]
         run = subprocess.run(command, capture_output=True, check=False)
         assert run.returncode == -signal.SIGKILL, run.stderr.decode()
         assert there or not killed.exists()
