@@ -12,7 +12,7 @@ from fastapi import Request
 
 from cbir.errors import ImageError, NotFoundError
 from cbir.gallery import Gallery
-from cbir.reranking import Reranker, open_reranker
+from cbir.reranking import SharedRerankers
 from cbir.retrieval import Retriever
 from cbir.server.duplicates import Finder
 from cbir.server.follower import Follower
@@ -64,7 +64,7 @@ class Service:
         # Writers take turns anyway, and may wait long for one in another process.
         self.writes = WorkPool("writes", threads=1, waiting=settings.waiting)
         self.finder = Finder(self.gallery)
-        self._rerankers: dict[tuple[str, int], Reranker] = {}
+        self.rerankers = SharedRerankers(self.gallery)
         self.retriever.warm_up()
         self.follower.ready.wait(INDEX_WAIT_S)
         self._watch()
@@ -74,18 +74,10 @@ class Service:
         """Let what is under way end, then let go of the gallery."""
         for pool in self._pools:
             pool.close()
+        self.rerankers.close()
         self.finder.close()
         self.follower.close()
         self.gallery.close()
-
-    def reranker(self, method: str, depth: int) -> Reranker:
-        """One for each method and depth, kept: it has threads of its own."""
-        key = method, depth
-        if key not in self._rerankers:
-            if len(self._rerankers) >= 16:
-                self._rerankers.clear()
-            self._rerankers[key] = open_reranker(method, self.gallery, depth=depth)
-        return self._rerankers[key]
 
     def content_of(self, image_id: int) -> tuple[ImageRecord, bytes, bool]:
         """An image, its file, and whether that still is what was indexed.

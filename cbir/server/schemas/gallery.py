@@ -70,6 +70,12 @@ class Fields(Described):
     fields: list[FieldAnswer]
 
 
+class RerankerChoice(Described):
+    name: str
+    label: str
+    """A few words for a menu."""
+
+
 class GalleryAnswer(Described):
     name: str
     images: int
@@ -87,6 +93,8 @@ class GalleryAnswer(Described):
     runtime: str
     fetches: bool
     """Whether a query may be a URL."""
+    rerankers: list[RerankerChoice]
+    """What `rerank` of a search may be."""
     max_upload: int
     """Bytes."""
     version: str
