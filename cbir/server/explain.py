@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from cbir.descriptors import Descriptor, descriptors_of, open_descriptor
 from cbir.gallery import Gallery
 from cbir.images import open_rgb
-from cbir.reranking.descriptors import DESCRIPTORS, Descriptor, descriptors_of
 from cbir.retrieval import Crop
 from cbir.retrieval.query import encoded
 from cbir.server.problem import Problem
@@ -28,7 +28,7 @@ def explain(
     Raises NotFoundError where there is no such image, ImageError for a query that is none.
     """
     gallery.image(image_id)
-    kind: Descriptor[LocalFeatures] = DESCRIPTORS[method]
+    kind: Descriptor[LocalFeatures] = open_descriptor(method)
     theirs = _stored(gallery, kind, image_id)
     if isinstance(query, int):
         gallery.image(query)
@@ -50,7 +50,7 @@ def explain(
 
 
 def _stored(gallery: Gallery, kind: Descriptor[LocalFeatures], image_id: int) -> LocalFeatures:
-    described = descriptors_of(gallery, kind, [image_id])
+    described = descriptors_of(gallery.catalog, kind, [image_id])
     if image_id in described.failed:
         raise Problem(404, f"image {image_id} {described.failed[image_id]}")
     return described.found[image_id]

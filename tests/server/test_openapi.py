@@ -89,7 +89,7 @@ def explore(http: httpx.Client, mode: GenerationMode, *, only: str = "") -> Coun
             suppress_health_check=list(HealthCheck),
         )
         @given(case=operation.as_strategy(generation_mode=mode))
-        def ask(case: schemathesis.Case) -> None:
+        def ask(case: Any) -> None:
             response = case.call(headers={"X-Requested-With": "test"})
             case.validate_response(response, checks=CHECKS)
             statuses[response.status_code // 100] += 1
