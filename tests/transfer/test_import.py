@@ -12,9 +12,9 @@ from transfer.shop import changed, everything, images, make_gallery
 
 from cbir import Gallery, export_gallery, import_gallery, index_images, parse_where
 from cbir.catalog.catalog_image import CatalogImage
-from cbir.catalog.rows import DescriptorRow
 from cbir.errors import GalleryError, SpecMismatchError
 from cbir.transfer import Root
+from cbir.types import DescriptorRow
 
 
 def by_key(gallery: Gallery) -> dict[str, CatalogImage]:
