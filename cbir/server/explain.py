@@ -11,7 +11,7 @@ from cbir.images import open_rgb
 from cbir.retrieval import Crop
 from cbir.retrieval.query import encoded
 from cbir.server.problem import Problem
-from cbir.server.schemas.search import Matches
+from cbir.server.schemas.search import MatchesResponse
 from cbir.similarity import LocalFeatures, match, verify
 from cbir.similarity.verification import CHANCE_INLIERS, places_of
 
@@ -22,7 +22,7 @@ Places = npt.NDArray[np.float32]
 
 def explain(
     gallery: Gallery, query: int | bytes, image_id: int, method: str, *, crop: Crop | None = None
-) -> Matches:
+) -> MatchesResponse:
     """The verified matches between a query, or a region of it, and an image of the gallery.
 
     Raises NotFoundError where there is no such image, ImageError for a query that is none.
@@ -39,7 +39,7 @@ def explain(
     places = places_of(own, theirs, found)
     if crop is not None and isinstance(query, bytes):
         places = _in_whole(places, query, crop)
-    return Matches(
+    return MatchesResponse(
         method=method,
         tentative=found.tentative,
         inliers=found.inliers,

@@ -21,7 +21,7 @@ from cbir.client import BusyError, Client
 from cbir.embedding.tiny_image import TinyImageEmbedder
 from cbir.indexes.local import LocalIndex
 from cbir.server import Settings, create_app, uploads
-from cbir.server.work import BatchingEmbedder
+from cbir.server.batching_embedder import BatchingEmbedder
 
 BLUE, GREEN, PINK, RED = 1, 2, 3, 4
 RED_LIKE = ["pink", "green", "blue"]
@@ -193,7 +193,7 @@ class Slow(TinyImageEmbedder):
 def test_whoever_waits_joins_the_next_call(gallery: Gallery) -> None:
     inner = Slow(gallery.spec)
     seen: list[int] = []
-    embedder = BatchingEmbedder(inner, batch_seen=seen.append)
+    embedder = BatchingEmbedder(inner, on_batch=seen.append)
     images = np.random.default_rng(0).integers(1, 256, (7, 32, 32, 3), np.uint8)
     with ThreadPoolExecutor(7) as pool:
         found = [pool.submit(embedder.embed, [image]) for image in images]
