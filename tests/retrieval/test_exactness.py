@@ -195,6 +195,9 @@ class Backwards:
     method = "backwards"
     depth = 30
 
+    def close(self) -> None:
+        pass
+
     def rerank(self, query: QueryImage, hits: Sequence[Hit]) -> list[Hit]:
         head = [
             replace(hit, rerank=RerankScore(self.method, -hit.similarity))

@@ -153,6 +153,9 @@ class Judge:
     def __init__(self) -> None:
         self.queries: list[QueryImage] = []
 
+    def close(self) -> None:
+        pass
+
     def rerank(self, query: QueryImage, hits: Sequence[Hit]) -> list[Hit]:
         self.queries.append(query)
         red, _, blue = np.asarray(open_rgb(query.read())).mean(axis=(0, 1))
