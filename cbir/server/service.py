@@ -73,6 +73,7 @@ class Service:
         """Let what is under way end, then let go of the gallery."""
         for pool in self._pools:
             pool.close()
+        self.rerankers.close()
         self.duplicate_search.close()
         self.refresher.close()
         self.gallery.close()
