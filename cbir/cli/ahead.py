@@ -20,7 +20,7 @@ from cbir.arrays import Pixels, Vectors
 from cbir.catalog.sqlite import read_config_fast
 from cbir.config import EmbeddingSpec
 from cbir.embedding import Embedder, embed_views, embedder_for, run_once
-from cbir.embedding.wrapped import WrappedEmbedder
+from cbir.embedding.wrappers import EmbedderWrapper
 from cbir.errors import ImageError
 from cbir.images import decode_views
 from cbir.sources.paths import read_file
@@ -47,7 +47,7 @@ class Ahead:
         return embedder
 
 
-class RememberingEmbedder(WrappedEmbedder):
+class RememberingEmbedder(EmbedderWrapper):
     """Knows what became of the first images it was given, should they come again."""
 
     def __init__(self, inner: Embedder) -> None:

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from cbir.arrays import Pixels, Vectors
 from cbir.embedding import Embedder
-from cbir.embedding.wrapped import WrappedEmbedder
+from cbir.embedding.wrappers import EmbedderWrapper
 from cbir.server.problem import busy
 
 __all__ = ["BatchingEmbedder", "WorkPool"]
@@ -90,7 +90,7 @@ class _Waiting:
         self.done = threading.Event()
 
 
-class BatchingEmbedder(WrappedEmbedder):
+class BatchingEmbedder(EmbedderWrapper):
     """An `Embedder` that puts the images of callers who wait anyway into one call.
 
     As many calls run at once as pay off. Whoever comes while all of them run joins the next: no

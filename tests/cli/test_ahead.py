@@ -12,7 +12,7 @@ from terminal import cbir
 from cbir import Gallery, Retriever, index_images, resolve_spec
 from cbir.catalog.sqlite import CATALOG, read_config_fast
 from cbir.cli import ahead
-from cbir.embedding.tiny_image import TinyImageEmbedder
+from cbir.embedding.backbones.tiny_image import TinyImageEmbedder
 
 
 def test_what_is_peeked_at_is_the_configuration(gallery: Gallery) -> None:
