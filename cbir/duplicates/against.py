@@ -27,7 +27,7 @@ from cbir.gallery import Gallery
 from cbir.images import DecodedImage, decode_views
 from cbir.reranking.descriptors import LITTLE
 from cbir.similarity.picture import Littles, fingerprints
-from cbir.sources import Source, SourceImage, open_source
+from cbir.sources import RepeatedImage, Source, SourceImage, distinct, open_source
 from cbir.sources.reading import content_hash
 from cbir.types import FailedImage, ImageRecord
 
@@ -96,7 +96,8 @@ def find_known(
     failed: list[FailedImage] = []
     total, done = opened.count(), 0
     try:
-        for chunk in _chunks(iter(opened), FILES_AT_ONCE):
+        entries = (e for e in distinct(opened) if not isinstance(e, RepeatedImage))
+        for chunk in _chunks(entries, FILES_AT_ONCE):
             for image, outcome in zip(chunk, judge.judge(chunk), strict=True):
                 if isinstance(outcome, Known):
                     known.append(outcome)
