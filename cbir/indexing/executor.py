@@ -31,7 +31,6 @@ __all__ = [
 T = TypeVar("T")
 R = TypeVar("R")
 T_contra = TypeVar("T_contra", contravariant=True)
-R_co = TypeVar("R_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class EmbedJob:
     """The images that may have moved. It costs time, not correctness, to leave it out."""
 
 
-class ChunkExecutor(Protocol[T_contra, R_co]):
+class ChunkExecutor(Protocol[T_contra, R]):
     """Works on chunks, several at once."""
 
     def chunk_size(self) -> int:
@@ -54,7 +53,7 @@ class ChunkExecutor(Protocol[T_contra, R_co]):
         """Chunks that may be submitted before the oldest result is waited for: bounds memory."""
         ...
 
-    def submit(self, chunk: Sequence[T_contra]) -> Future[Sequence[R_co]]:
+    def submit(self, chunk: Sequence[T_contra]) -> Future[Sequence[R]]:
         """Start work on a chunk. Results are in the order of its items."""
         ...
 
