@@ -7,15 +7,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from sqlalchemy import URL
 
 from cbir.catalog.catalog import Catalog
-from cbir.catalog.sqlite import CATALOG
+from cbir.catalog.location import create_catalog, is_gallery, open_catalog
 from cbir.catalog.vectors import REGION_ROWS
-from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig, IndexKind, Region, Whitening
+from cbir.config import (
+    DEFAULT_GALLERY,
+    EmbeddingSpec,
+    GalleryConfig,
+    IndexKind,
+    Region,
+    View,
+    Whitening,
+)
 from cbir.embedding import (
     Embedder,
     LazyEmbedder,
@@ -59,8 +67,9 @@ FIT_IMAGES = 20_000
 class Gallery:
     """A stored set of images that can be searched. Use `Gallery.create` and `Gallery.open`.
 
-    A gallery is a folder: `catalog.sqlite` holds everything, `vectors/` an index that can be
-    rebuilt from it at any time. Several threads and processes may use one gallery.
+    A gallery is a folder: `catalog.sqlite`, or the catalogue that the folder names, holds
+    everything, `vectors/` an index that can be rebuilt from it at any time. Several threads and
+    processes may use one gallery.
 
     >>> with Gallery.open("index_data/default") as gallery:  # doctest: +SKIP
     ...     print(gallery.count())
@@ -85,27 +94,50 @@ class Gallery:
         path: str | Path = DEFAULT_GALLERY,
         spec: EmbeddingSpec | None = None,
         *,
+        backbone: str | None = None,
         weights_from: str | None = None,
+        pooling: str | None = None,
+        input_size: int | None = None,
+        views: Sequence[View] | None = None,
+        flip: bool | None = None,
         index: IndexKind = "auto",
         regions: Sequence[Region] = (),
+        catalog_url: str | URL | None = None,
     ) -> Gallery:
-        """A new, empty gallery whose embeddings all follow `spec` (default: the default backbone).
+        """A new, empty gallery, of the default backbone unless another is named.
+
+        `weights_from` is a published weights name or a checkpoint file, by default the backbone's
+        best weights; `pooling`, `input_size`, `views` and `flip` are those of `resolve_spec`. All
+        of it can be given as one `spec` instead, where `weights_from` says which weights it was
+        made with.
 
         `regions` are parts of each image that are embedded, too, so that a detail finds its whole:
-        `cbir.config.MULTI_CROP`, for example.
+        `cbir.config.MULTI_CROP`, for example. `catalog_url` says where the catalogue is to be
+        (`sqlite:////data/shop.sqlite`); without it, in the gallery's folder.
 
         Raises GalleryExistsError when `path` holds a gallery, GalleryError when it cannot be
-        written, ValueError for regions that are none.
+        written, ValueError for regions that are none and for options that a `spec` fixes already,
+        BackboneError or WeightsError for a backbone that cannot be had.
         """
         path, layout = Path(path), _layout(regions)
+        given: dict[str, Any] = {
+            "backbone": backbone,
+            "pooling": pooling,
+            "input_size": input_size,
+            "views": views,
+            "flip": flip,
+        }
+        given = {name: value for name, value in given.items() if value is not None}
         if spec is None:
-            spec, weights_from = resolve_spec()
+            spec, weights_from = resolve_spec(weights=weights_from, **given)
+        elif given:
+            raise ValueError(f"a spec fixes {' and '.join(given)}; leave one or the other out")
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise GalleryError(f"{path} cannot be made: {error.strerror}") from error
         config = GalleryConfig(spec, weights_from, index, regions=layout)
-        return cls(path, Catalog.create(_url(path), config))
+        return cls(path, create_catalog(path, config, catalog_url))
 
     @classmethod
     def open(
@@ -117,11 +149,11 @@ class Gallery:
         cbir wrote it, SpecMismatchError when `spec` is given and is not the gallery's.
         """
         path = Path(path)
-        if not (path / CATALOG).is_file():
+        if not is_gallery(path):
             raise GalleryNotFoundError(
                 f"no gallery at {path}; 'cbir index FOLDER --gallery {path}' makes one"
             )
-        gallery = cls(path, Catalog.open(_url(path)))
+        gallery = cls(path, open_catalog(path))
         if spec is not None:
             gallery.check_spec(spec, "the spec asked for")
         return gallery
@@ -352,7 +384,7 @@ class Gallery:
         """One image. Raises NotFoundError."""
         record = self.catalog.records([image_id]).get(image_id)
         if record is None:
-            raise NotFoundError(f"no image {image_id} in {self.path}")
+            raise NotFoundError(f"no image {image_id}", gallery=self.path)
         return record
 
     def find(self, reference: str) -> ImageRecord:
@@ -370,7 +402,7 @@ class Gallery:
         """The stored embedding of one image: (D,) float32, unit norm. Raises NotFoundError."""
         vector = self.catalog.embeddings([image_id]).get(image_id)
         if vector is None:
-            raise NotFoundError(f"no image {image_id} in {self.path}")
+            raise NotFoundError(f"no image {image_id}", gallery=self.path)
         return np.asarray(vector)
 
     def remove(self, ids: Sequence[int]) -> int:
@@ -402,11 +434,6 @@ class Gallery:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _url(path: Path) -> URL:
-    # Absolute: the process may change its working directory while the gallery is open.
-    return URL.create("sqlite", database=str((path / CATALOG).absolute()))
 
 
 def _layout(regions: Sequence[Region]) -> tuple[Region, ...]:

@@ -57,9 +57,7 @@ def _centre(scaled: int, crop: int, end: float, reverse: bool) -> tuple[float, f
     return max(0.0, start * end / scaled), min(end, (start + crop) * end / scaled)
 
 
-def _middle(
-    left: float, top: float, right: float, bottom: float
-) -> Box:
+def _middle(left: float, top: float, right: float, bottom: float) -> Box:
     """The middle half of a box, by area."""
     cut = (1 - 0.5**0.5) / 2
     dx, dy = cut * (right - left), cut * (bottom - top)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from cbir.config import max_pixels
-from cbir.errors import ImageError, ImageTooLargeError
+from cbir.errors import ImageError, ImageFormatError, ImageTooLargeError
 from cbir.images.formats import KNOWN_FORMATS, SIGNATURE_BYTES, plugin_of, sniff_format
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def opened(data: bytes) -> Iterator[ImageFile]:
     kind = sniff_format(data[:SIGNATURE_BYTES])
     if kind is None:
         formats = ", ".join(name.upper() for name in KNOWN_FORMATS)
-        raise ImageError(f"not an image in a known format ({formats})" if data else "empty file")
+        reason = f"not an image in a known format ({formats})" if data else "empty file"
+        raise ImageFormatError(reason)
     limit = max_pixels()
     _prepare_pillow(limit)
     plugin = plugin_of(kind)

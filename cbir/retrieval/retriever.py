@@ -13,7 +13,7 @@ import numpy as np
 
 from cbir.catalog.metadata.filtering import unknown_field
 from cbir.embedding import embed_views, run_once
-from cbir.errors import FilterError, GalleryError, ImageError, NotFoundError
+from cbir.errors import FilterError, GalleryError, ImageError, NotFoundError, OptionError
 from cbir.gallery import Gallery
 from cbir.images import DecodeOptions, decode_image
 from cbir.retrieval.candidates import ranked
@@ -105,7 +105,7 @@ class Retriever:
 
         Raises ImageError when an image cannot be read or the region does not lie within it,
         NotFoundError when there is no image of that id, FilterError for a field that no image
-        has, GalleryError for `multi_crop` in a gallery without regions, ValueError for options
+        has, GalleryError for `multi_crop` in a gallery without regions, OptionError for options
         that make no sense.
         """
         wanted = as_images(query)
@@ -189,7 +189,7 @@ class Retriever:
         stored = [one for one in images if isinstance(one, int)] if crop is None else []
         found = self.gallery.catalog.embeddings(stored) if stored else {}
         if missing := [one for one in stored if one not in found]:
-            raise NotFoundError(f"no image {missing[0]} in {self.gallery.path}")
+            raise NotFoundError(f"no image {missing[0]}", gallery=self.gallery.path)
         for place, one in enumerate(images):
             if crop is None and isinstance(one, int):
                 own = self.gallery.catalog.region_embeddings(one) if parts else empty
@@ -218,7 +218,7 @@ class Retriever:
                 "'cbir index SOURCE --multi-crop' adds them"
             )
         if len(wanted) > 1 and combine == "mean":
-            raise ValueError("parts of several images have no mean; combine them by best")
+            raise OptionError("parts of several images have no mean; combine them by best")
         return self.gallery.config.regions
 
     def _query_images(
@@ -256,12 +256,12 @@ def _check(
     max_per_group: int,
 ) -> None:
     if k < 1:
-        raise ValueError(f"k is {k}; ask for at least one image")
+        raise OptionError(f"k is {k}; ask for at least one image")
     if offset < 0:
-        raise ValueError(f"offset is {offset}; the first image is at 0")
+        raise OptionError(f"offset is {offset}; the first image is at 0")
     if max_per_group < 1:
-        raise ValueError(f"max_per_group is {max_per_group}; keep at least one image of a group")
+        raise OptionError(f"max_per_group is {max_per_group}; keep at least one image of a group")
     if combine not in ("mean", "best"):
-        raise ValueError(f"no way to combine {combine!r}; there are mean and best")
+        raise OptionError(f"no way to combine {combine!r}; there are mean and best")
     if crop is not None and len(wanted) > 1:
-        raise ValueError("a crop is a region of one image; crop several before you ask with them")
+        raise OptionError("a crop is a region of one image; crop several before you ask with them")
