@@ -30,8 +30,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-INDEX_WAIT_S = 5.0
-"""How long a start waits for the index; after that, searches read all embeddings for a while."""
 QUICK_THREADS = 2
 QUICK_WAITING = 512
 
@@ -67,7 +65,7 @@ class Service:
         self.duplicate_search = DuplicateSearch(self.gallery)
         self._rerankers: dict[tuple[str, int], Reranker] = {}
         self.retriever.warm_up()
-        self.refresher.ready.wait(INDEX_WAIT_S)
+        self.refresher.ready.wait(settings.index_wait_s)
         self._watch()
         log.info("%s, %s", self.gallery.path, self.embedder.describe())
 
