@@ -1,4 +1,4 @@
-"""From encoded bytes to upright sRGB pixels, without trusting the bytes.
+"""From encoded bytes, or a Pillow image, to upright sRGB pixels, without trusting the bytes.
 
 Every failure is an ImageError whose message is a short reason. All functions may be called from
 several threads at once.
@@ -13,7 +13,7 @@ import re
 import struct
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,6 @@ from cbir.images.formats import (
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    from PIL.ImageFile import ImageFile
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -43,6 +42,7 @@ __all__ = [
     "decode",
     "decode_regions",
     "decode_views",
+    "encode_lossless",
     "open_rgb",
     "sniff_format",
     "thumbnail_jpeg",
@@ -116,13 +116,17 @@ def decode_views(data: bytes, preprocessing: Preprocessing, views: Sequence[View
 
 
 def decode_regions(
-    data: bytes, preprocessing: Preprocessing, views: Sequence[View], regions: Sequence[Region]
+    source: bytes | Image.Image,
+    preprocessing: Preprocessing,
+    views: Sequence[View],
+    regions: Sequence[Region],
 ) -> DecodedImage:
     """One image and R regions of it, decoded once: pixels (1 + R, V, crop, crop, 3).
 
-    The image comes first. A region is seen as if it were an image of its own, in the same views.
+    `source` is an encoded image or a Pillow image of any mode, which is not changed. The image
+    comes first. A region is seen as if it were an image of its own, in the same views.
     """
-    with _opened(data) as image:
+    with _opened(source) as image:
         least = min((min(w, h) for _, _, w, h in regions), default=1.0)
         enough = math.ceil(_DRAFT_MARGIN * preprocessing.resize / least)
         (width, height), end = _load(image, enough, enough)
@@ -147,12 +151,13 @@ def check_header(data: bytes) -> None:
         pass
 
 
-def open_rgb(data: bytes, *, max_side: int | None = None) -> Image.Image:
+def open_rgb(source: bytes | Image.Image, *, max_side: int | None = None) -> Image.Image:
     """The whole image, upright, sRGB, mode RGB; shrunk so that no side exceeds `max_side` pixels.
 
-    Raises ImageError, or ImageTooLargeError above the limit of `CBIR_MAX_PIXELS`.
+    `source` is an encoded image or a Pillow image of any mode, which is not changed. Raises
+    ImageError, or ImageTooLargeError above the limit of `CBIR_MAX_PIXELS`.
     """
-    with _opened(data) as image:
+    with _opened(source) as image:
         shrunk = _fit(image.size, max_side)
         full, end = _load(image, _DRAFT_MARGIN * shrunk[0], _DRAFT_MARGIN * shrunk[1])
         whole = resamplable(image)
@@ -168,9 +173,53 @@ def thumbnail_jpeg(data: bytes, *, max_side: int, quality: int = 80) -> bytes:
     return thumbnail.getvalue()
 
 
+def encode_lossless(image: Image.Image) -> bytes:
+    """A Pillow image of any mode as a file that is seen exactly as the image is.
+
+    PNG, or TIFF where it is CMYK; with its colour profile, and the orientation of an opened file.
+    Raises ImageError.
+    """
+    with _opened(image) as opened:
+        stored = resamplable(opened)
+        exif = Image.Exif()
+        if (orientation := _orientation(opened)) != 1:
+            exif[_ORIENTATION_TAG] = orientation
+        options: dict[str, Any] = {"exif": exif, "icc_profile": opened.info.get("icc_profile")}
+        encoded = io.BytesIO()
+        if stored.mode == "CMYK":
+            stored.save(encoded, "TIFF", **options)
+        else:
+            stored.save(encoded, "PNG", compress_level=1, **options)
+    return encoded.getvalue()
+
+
+def _opened(source: bytes | Image.Image) -> AbstractContextManager[Image.Image]:
+    """The image with its size checked; any failure within is an ImageError."""
+    return _given(source) if isinstance(source, Image.Image) else _opened_file(source)
+
+
 @contextmanager
-def _opened(data: bytes) -> Iterator[ImageFile]:
-    """The image with its header read and its size checked; any failure within is an ImageError."""
+def _given(image: Image.Image) -> Iterator[Image.Image]:
+    """A Pillow image, loaded: one that Pillow has opened reads its file only now."""
+    width, height = image.size
+    if not (width and height):
+        raise ImageError(f"an image of {width} × {height} pixels shows nothing")
+    if width * height > (limit := max_pixels()):
+        raise ImageTooLargeError(_too_large(width, height, limit))
+    try:
+        image.load()
+        yield image
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise ImageError("not enough memory to decode it") from error
+    except Exception as error:  # damaged bytes make Pillow's parsers raise almost anything
+        raise ImageError(_reason(error, image.format or "image")) from error
+
+
+@contextmanager
+def _opened_file(data: bytes) -> Iterator[Image.Image]:
+    """The image in a file with its header read."""
     kind = sniff_format(data[:SIGNATURE_BYTES])
     if kind is None:
         known = ", ".join(name.upper() for name in KNOWN_FORMATS)
@@ -231,7 +280,7 @@ def _reason(error: Exception, kind: str) -> str:
 
 
 def _load(
-    image: ImageFile, least_width: int, least_height: int
+    image: Image.Image, least_width: int, least_height: int
 ) -> tuple[tuple[int, int], tuple[float, float]]:
     """Decode, a JPEG at a reduced size if that keeps the least size asked for.
 
@@ -308,8 +357,14 @@ def _fit(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _orientation(image: ImageFile) -> int:
-    """The EXIF orientation of a loaded image, 1 to 8; 1 where it is missing or nonsense."""
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation of a loaded image, 1 to 8; 1 where it is missing or nonsense.
+
+    What Pillow makes of an opened image (format None) still carries the file's EXIF, while its
+    pixels may have been turned already: such an image is taken as it is.
+    """
+    if image.format is None:
+        return 1
     try:
         orientation = image.getexif().get(_ORIENTATION_TAG, 1)
         return orientation if orientation in _UPRIGHT else 1
@@ -317,7 +372,7 @@ def _orientation(image: ImageFile) -> int:
         return 1
 
 
-def _finish(image: Image.Image, source: ImageFile, orientation: int) -> Image.Image:
+def _finish(image: Image.Image, source: Image.Image, orientation: int) -> Image.Image:
     """Flatten, bring to sRGB and turn upright; a new RGB image that carries no metadata."""
     finished = to_srgb(image, source.info.get("icc_profile"))
     if orientation in _UPRIGHT:

@@ -78,7 +78,7 @@ class PairwiseReranker(Generic[T]):
     def _describe(self, query: QueryImage) -> T:
         """The query's descriptor, the stored one if it has one. Raises ImageError."""
         if query.id is None:
-            return self._kind.describe(query.read())
+            return self._kind.make(query.pixels(self._kind.side))
         described = descriptors_of(self._gallery, self._kind, [query.id])
         if query.id in described.failed:
             raise ImageError(described.failed[query.id])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from cbir.types import Hit
 
 if TYPE_CHECKING:
-    from cbir.arrays import Vectors
+    from cbir.arrays import Pixels, Vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,8 +20,8 @@ class QueryImage:
     """The id of an image of the gallery, whose stored descriptors are used; None for any other."""
     embedding: Vectors
     """(D,) float32, unit norm, in the space in which the gallery's index compares."""
-    read: Callable[[], bytes]
-    """The encoded image. Raises ImageError."""
+    pixels: Callable[[int | None], Pixels]
+    """(H, W, 3) uint8, upright, sRGB, with no side above the given one. Raises ImageError."""
 
 
 class Reranker(Protocol):

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from cbir.gallery import Gallery
 from cbir.images.decoding import open_rgb
 from cbir.reranking.descriptors import DESCRIPTORS, Descriptor, descriptors_of
-from cbir.retrieval import Crop
-from cbir.retrieval.query import encoded
+from cbir.retrieval import Crop, as_query
+from cbir.retrieval.opened_query import OpenedQuery
 from cbir.server.problem import Problem
 from cbir.server.schemas.search import Matches
 from cbir.similarity import LocalFeatures, Method, match, verify
@@ -34,7 +34,8 @@ def explain(
         gallery.image(query)
         own = _stored(gallery, kind, query)
     else:
-        own = kind.describe(encoded(query, gallery, crop=crop))
+        image = OpenedQuery(as_query(query), gallery, crop=crop)
+        own = kind.make(image.pixels(kind.side))
     found = verify(own, theirs, match(own, theirs))
     places = places_of(own, theirs, found)
     if crop is not None and isinstance(query, bytes):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import save_gradients
 from factories import encode, picture
+from PIL import Image
 from rows import rounded
 
 from cbir import Gallery, Retriever, index_images
@@ -20,11 +21,12 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One entry for every image that is decoded to be described."""
     calls: list[int] = []
 
-    def count(data: bytes, *, max_side: int | None = None) -> object:
-        calls.append(len(data))
-        return open_rgb(data, max_side=max_side)
+    def count(source: bytes | Image.Image, *, max_side: int | None = None) -> object:
+        calls.append(max_side or 0)
+        return open_rgb(source, max_side=max_side)
 
     monkeypatch.setattr("cbir.reranking.descriptors.open_rgb", count)
+    monkeypatch.setattr("cbir.retrieval.opened_query.open_rgb", count)
     return calls
 
 

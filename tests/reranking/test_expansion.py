@@ -48,10 +48,10 @@ def hits_of(gallery: Gallery, query: npt.NDArray[np.float32]) -> list[Hit]:
 
 
 def asked(vector: npt.NDArray[np.float32]) -> QueryImage:
-    def read() -> bytes:
+    def pixels(_max_side: int | None) -> npt.NDArray[np.uint8]:
         raise AssertionError("no image is needed")
 
-    return QueryImage(None, vector, read)
+    return QueryImage(None, vector, pixels)
 
 
 def test_expansion_asks_for_what_the_first_have_in_common(arc: Gallery) -> None:

@@ -15,7 +15,8 @@ from cbir.errors import ImageError, NotFoundError
 from cbir.images.decoding import open_rgb
 from cbir.reranking import QueryImage
 from cbir.retrieval import Crop
-from cbir.retrieval.query import combined, cropped
+from cbir.retrieval.combination import combine_vectors
+from cbir.retrieval.crop import crop_image
 from cbir.types import Hit, RerankScore
 
 
@@ -68,13 +69,13 @@ def test_unwanted_images_push_away(colours: Path, gallery: Gallery) -> None:
 
 def test_what_is_combined_is_of_unit_length() -> None:
     rows = np.eye(3, dtype=np.float32)
-    mean = combined(rows[:2], rows[:0], "mean")
+    mean = combine_vectors(rows[:2], rows[:0], "mean")
     np.testing.assert_allclose(mean, [[0.5**0.5, 0.5**0.5, 0]], atol=1e-6)
-    np.testing.assert_allclose(combined(rows[:2], rows[:0], "best"), rows[:2])
-    away = combined(rows[:1], rows[1:2], "mean")
+    np.testing.assert_allclose(combine_vectors(rows[:2], rows[:0], "best"), rows[:2])
+    away = combine_vectors(rows[:1], rows[1:2], "mean")
     np.testing.assert_allclose(away[0] / away[0, 0], [1, -0.3, 0], atol=1e-6)
     opposed = np.stack([rows[0], -rows[0]])
-    assert not combined(opposed, rows[:0], "mean").any()
+    assert not combine_vectors(opposed, rows[:0], "mean").any()
 
 
 def two_halves(colours: Path) -> Image.Image:
@@ -137,7 +138,7 @@ def test_a_region_of_an_image_of_the_gallery(colours: Path, gallery: Gallery) ->
 )
 def test_a_region_outside_or_empty_is_an_error(crop: Crop, says: str) -> None:
     with pytest.raises(ImageError, match=says):
-        cropped(Image.new("RGB", (128, 64)), crop)
+        crop_image(Image.new("RGB", (128, 64)), crop)
 
 
 def test_one_pixel_is_a_region(colours: Path, gallery: Gallery) -> None:
@@ -155,7 +156,7 @@ class Judge:
 
     def rerank(self, query: QueryImage, hits: Sequence[Hit]) -> list[Hit]:
         self.queries.append(query)
-        red, _, blue = np.asarray(open_rgb(query.read())).mean(axis=(0, 1))
+        red, _, blue = query.pixels(None).mean(axis=(0, 1))
         wanted = "blue.png" if blue > red else "red.png"
         return [
             replace(
@@ -171,7 +172,7 @@ def test_a_reranker_sees_the_region(colours: Path, gallery: Gallery) -> None:
     Retriever(gallery).search(1, crop=(0, 0, 20, 30), rerank=judge)
     (query,) = judge.queries
     assert query.id is None
-    assert open_rgb(query.read()).size == (20, 30)
+    assert query.pixels(None).shape == (30, 20, 3)
 
 
 def test_a_reranker_judges_by_each_of_several(colours: Path, gallery: Gallery) -> None:
