@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from sqlalchemy import URL
@@ -15,7 +15,15 @@ from sqlalchemy import URL
 from cbir.catalog.catalog import Catalog
 from cbir.catalog.sqlite import CATALOG
 from cbir.catalog.vectors import REGION_ROWS
-from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig, IndexKind, Region, Whitening
+from cbir.config import (
+    DEFAULT_GALLERY,
+    EmbeddingSpec,
+    GalleryConfig,
+    IndexKind,
+    Region,
+    View,
+    Whitening,
+)
 from cbir.embedding import (
     Embedder,
     LazyEmbedder,
@@ -75,6 +83,7 @@ class Gallery:
         """Whether searches take the vector index as it is, since somebody calls `catch_up` again
         and again. Until that has been done once, every search reads all embeddings instead."""
         self._levelled = False
+        self._followed_config: GalleryConfig | None = None
         self._opening = threading.Lock()
         self._background: Background | None = None
 
@@ -84,21 +93,42 @@ class Gallery:
         path: str | Path = DEFAULT_GALLERY,
         spec: EmbeddingSpec | None = None,
         *,
+        backbone: str | None = None,
         weights_from: str | None = None,
+        pooling: str | None = None,
+        input_size: int | None = None,
+        views: Sequence[View] | None = None,
+        flip: bool | None = None,
         index: IndexKind = "auto",
         regions: Sequence[Region] = (),
     ) -> Gallery:
-        """A new, empty gallery whose embeddings all follow `spec` (default: the default backbone).
+        """A new, empty gallery, of the default backbone unless another is named.
+
+        `weights_from` is a published weights name or a checkpoint file, by default the backbone's
+        best weights; `pooling`, `input_size`, `views` and `flip` are those of `resolve_spec`. All
+        of it can be given as one `spec` instead, where `weights_from` says which weights it was
+        made with.
 
         `regions` are parts of each image that are embedded, too, so that a detail finds its whole:
         `cbir.config.MULTI_CROP`, for example.
 
         Raises GalleryExistsError when `path` holds a gallery, GalleryError when it cannot be
-        written, ValueError for regions that are none.
+        written, ValueError for regions that are none and for options that a `spec` fixes already,
+        BackboneError or WeightsError for a backbone that cannot be had.
         """
         path, layout = Path(path), _layout(regions)
+        given: dict[str, Any] = {
+            "backbone": backbone,
+            "pooling": pooling,
+            "input_size": input_size,
+            "views": views,
+            "flip": flip,
+        }
+        given = {name: value for name, value in given.items() if value is not None}
         if spec is None:
-            spec, weights_from = resolve_spec()
+            spec, weights_from = resolve_spec(weights=weights_from, **given)
+        elif given:
+            raise ValueError(f"a spec fixes {' and '.join(given)}; leave one or the other out")
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -127,12 +157,13 @@ class Gallery:
 
     @property
     def config(self) -> GalleryConfig:
-        return self.catalog.config
+        """As last committed by anybody; where searches follow, as of the index they take."""
+        return self._followed_config or self.catalog.config
 
     @property
     def spec(self) -> EmbeddingSpec:
         """What makes the embeddings of this gallery comparable."""
-        return self.catalog.config.spec
+        return self.catalog.spec
 
     def check_spec(self, spec: EmbeddingSpec, whose: str) -> None:
         """Raise SpecMismatchError, naming both sides, when `spec` is not the gallery's."""
@@ -175,7 +206,7 @@ class Gallery:
         are too few images to fit on, SpecMismatchError when `fit_on` is of another spec.
         """
         if whitening is None:
-            self.catalog.set_projection(replace(self.config, whitening=None), None)
+            self.catalog.set_whitening(None, None)
         else:
             other = fit_on or self
             self.check_spec(other.spec, f"gallery {other.path}")
@@ -184,7 +215,7 @@ class Gallery:
             except ValueError as error:
                 raise GalleryError(f"gallery {other.path}: {error}") from error
             fitted = replace(whitening, fitted=projection.digest)
-            self.catalog.set_projection(replace(self.config, whitening=fitted), projection)
+            self.catalog.set_whitening(fitted, projection)
         self.index()
 
     def vectors(self, *, rebuild: bool = False) -> LocalIndex | CatalogScan:
@@ -207,8 +238,10 @@ class Gallery:
 
     def catch_up(self) -> None:
         """Bring all indexes level with the catalogue; searches go on meanwhile."""
+        self._followed_config = None
         (self._with_regions() or self._whole()).catch_up(self.catalog)
         self._levelled = True
+        self._followed_config = self.catalog.config if self.follows else None
 
     def _followed(self, index: T) -> T | CatalogScan:
         """The index as it is; before it is there, a scan of the whole images' embeddings."""
@@ -292,10 +325,13 @@ class Gallery:
         Raises GalleryError when the gallery has other ones, ValueError for regions that are none.
         """
         layout = _layout(regions)
-        if self.config.regions and self.config.regions != layout:
-            raise GalleryError(f"{self.path} has other regions; index into another gallery")
-        if not self.config.regions:
-            self.catalog.set_config(replace(self.config, regions=layout))
+
+        def add(config: GalleryConfig) -> GalleryConfig:
+            if config.regions and config.regions != layout:
+                raise GalleryError(f"{self.path} has other regions; index into another gallery")
+            return replace(config, regions=layout)
+
+        self.catalog.change_config(add)
 
     def embedder(
         self,
@@ -328,13 +364,12 @@ class Gallery:
         the images are too few or the network does not bear it.
         """
         calibration = quantise(self.spec, images, weights_from=self.config.weights_from)
-        if calibration != self.config.calibration:
-            self.catalog.set_config(replace(self.config, calibration=calibration))
+        self.catalog.change_config(lambda config: replace(config, calibration=calibration))
 
     def rebuild(self, *, index: IndexKind | None = None) -> None:
         """Build the vector index anew from the catalogue, as another kind if `index` is given."""
         if index is not None and index != self.config.index:
-            self.catalog.set_config(replace(self.config, index=index))
+            self.catalog.change_config(lambda config: replace(config, index=index))
             self._drop_vectors()
         self.index(rebuild=True)
 
@@ -384,6 +419,7 @@ class Gallery:
                 index.close()
         self._regions = self._vectors = self._background = None
         self._levelled = False
+        self._followed_config = None
 
     def __enter__(self) -> Gallery:
         return self

@@ -35,7 +35,7 @@ CANDIDATES = 400
 CANDIDATES_PER_IMAGE = 1 / 2500
 CANDIDATES_PER_HIT = 20
 """How many are compared exactly: for 10 hits 440 of 100,000 images, 800 of a million, which finds
-99 % and more of the true neighbours (`scripts/benchmark_search`)."""
+99 % and more of the true neighbours (`scripts/benchmark search`)."""
 SHARD_ROWS = 200_000
 """Fewer are scanned by one thread faster than two can be started."""
 REBUILD_GROWTH = 4

@@ -65,7 +65,6 @@ def look_up(
 
     A candidate that has left the catalogue since the search does not count.
     """
-    regions = (None, *catalog.config.regions)
     skip = skip or range(needed, needed)
     hits: list[Hit] = []
     best: float | None = None
@@ -80,7 +79,8 @@ def look_up(
             ids = part.ids.tolist()
             records = {} if skipped else catalog.records(ids)
             present = catalog.present(ids) if skipped else records.keys()
-            for image_id, similarity, region in zip(
+            layout = catalog.config.regions if part.regions.any() and not skipped else ()
+            for image_id, similarity, number in zip(
                 ids, part.similarities.tolist(), part.regions.tolist(), strict=True
             ):
                 if image_id not in present:
@@ -88,7 +88,8 @@ def look_up(
                 found += 1
                 best = similarity if best is None else max(best, similarity)
                 if not skipped:
-                    hits.append(Hit(found, records[image_id], similarity, region=regions[region]))
+                    region = layout[number - 1] if number else None
+                    hits.append(Hit(found, records[image_id], similarity, region=region))
         if found == needed:
             break
     return FoundHits(tuple(hits), best)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cbir.errors import BackboneError
-from cbir.images.decoding import decode_regions, encode_lossless, open_rgb
+from cbir.images import DecodeOptions, decode_image, encode_lossless, open_rgb
 from cbir.retrieval.crop import crop_image
 from cbir.retrieval.queries import EmbeddedQuery, FileQuery, IdQuery, ImageQuery, Query, UrlQuery
 from cbir.sources.paths import path_to_uri
@@ -44,7 +44,8 @@ class OpenedQuery:
 
         Raises ImageError.
         """
-        return decode_regions(self.source, spec.preprocessing, spec.views, regions).pixels
+        options = DecodeOptions(spec.preprocessing, spec.views, tuple(regions))
+        return decode_image(self.source, options).pixels
 
     def pixels(self, max_side: int | None = None) -> Pixels:
         """(H, W, 3) uint8, upright, sRGB; no side above `max_side`. Raises ImageError."""

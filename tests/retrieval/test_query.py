@@ -12,7 +12,7 @@ from PIL import Image
 
 from cbir import Gallery, Retriever, SearchResult, index_images
 from cbir.errors import ImageError, NotFoundError
-from cbir.images.decoding import open_rgb
+from cbir.images import open_rgb
 from cbir.reranking import QueryImage
 from cbir.retrieval import Crop
 from cbir.retrieval.combination import combine_vectors
