@@ -13,7 +13,6 @@ from typing import (
     ParamSpec,
     TypeAlias,
     TypeVar,
-    cast,
     get_args,
 )
 
@@ -59,14 +58,14 @@ class SearchRequest:
     FilterError for a condition that is none.
     """
 
-    queries: QueriesField = cast("QueriesField", ())
+    queries: QueriesField = ()  # type: ignore[assignment]
     """What is searched with, together one query: at least one. Images given by id are never
     hits."""
     _: KW_ONLY
     combine: Combine = "mean"
     """Several images: their `mean`, or each by itself (`best`: the similarity of an image is that
     to the nearest of them)."""
-    unwanted: QueriesField = cast("QueriesField", ())
+    unwanted: QueriesField = ()  # type: ignore[assignment]
     """Images that hits should not resemble. Those given by id are never hits."""
     crop: Crop | None = None
     """A region of the one image to search with: x, y, width, height in pixels of the upright
@@ -74,7 +73,7 @@ class SearchRequest:
     multi_crop: bool = False
     """Also search with the query's own regions, each by itself: two images may share only a part.
     The gallery must have regions."""
-    where: FilterField = cast("FilterField", None)
+    where: FilterField = None  # type: ignore[assignment]
     """Only images that match: a filter, or conditions as `parse_where` takes them."""
     min_similarity: float | None = None
     """Only images at least as similar."""
@@ -131,7 +130,9 @@ class SearchRequest:
                     "several before you search with them"
                 )
         if self.multi_crop and several and self.combine == "mean":
-            raise ValueError("parts of several images have no mean; combine them by best")
+            raise ValueError(
+                "parts of several images have no mean; combine them by best (--combine best)"
+            )
 
     @property
     def name(self) -> str:
@@ -177,7 +178,7 @@ def _takes_request(
                 )
             return search(self, query)
 
-        return cast("Any", call)
+        return call  # type: ignore[return-value]
 
     return decorate
 
