@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cbir.arrays import Vectors
-from cbir.catalog.sqlite import read_config_fast
+from cbir.catalog.location import read_config_fast
 from cbir.config import EmbeddingSpec
 from cbir.embedding import Embedder, embed_views, embedder_for, run_once
 from cbir.errors import ImageError

@@ -14,6 +14,7 @@ from cbir.cli.options import (
     GalleryOption,
     JsonOption,
     PrecisionOption,
+    RerankOption,
     RuntimeOption,
     UsageError,
 )
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from cbir.cli.preload import Preload
     from cbir.retrieval import Crop, Query, Retriever, SearchRequest
     from cbir.types import Hit, SearchResult
-
-VERIFIED_BY = ("sift", "orb")
-"""Rerankers that count keypoints."""
 
 NOT_ECHOED = ("queries", "k", "exact", "rerank", "depth")
 """Parts of a request that its JSON result does not repeat."""
@@ -105,13 +103,7 @@ def search(
             "--exact", help="Compare with every image, also where the index is approximate."
         ),
     ] = False,
-    rerank: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            help="Put the first candidates in a new order: sift, orb, ssim, aqe or kreciprocal.",
-            metavar="METHOD",
-        ),
-    ] = None,
+    rerank: RerankOption = None,
     depth: Annotated[
         int, typer.Option(min=1, help="How many candidates are reranked.", metavar="N")
     ] = 50,
@@ -296,10 +288,11 @@ def _rerank_as_json(hit: Hit) -> dict[str, Any]:
 def _print_table(result: SearchResult, count: int, request: SearchRequest) -> None:
     """Print the hits; `count` is the number of images that were searched."""
     from cbir.cli.console import out, print_columns, printable, similarity_bar
+    from cbir.reranking import find_reranker
     from cbir.types import NOTHING_CLOSE
 
     rerank, offset = request.rerank, request.offset
-    verified = rerank in VERIFIED_BY
+    verified = isinstance(rerank, str) and find_reranker(rerank).counts_inliers
     if result.hits:
         judged = [] if result.matched is None else ["confidence"]
         if result.matched is False:

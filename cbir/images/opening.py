@@ -17,7 +17,7 @@ from typing import Any
 from PIL import Image
 
 from cbir.config import max_pixels
-from cbir.errors import ImageError, ImageTooLargeError
+from cbir.errors import ImageError, ImageFormatError, ImageTooLargeError
 from cbir.images.formats import KNOWN_FORMATS, SIGNATURE_BYTES, plugin_of, sniff_format
 
 __all__ = ["check_header", "load_pixels", "opened"]
@@ -64,7 +64,8 @@ def _opened_file(data: bytes) -> Iterator[Image.Image]:
     kind = sniff_format(data[:SIGNATURE_BYTES])
     if kind is None:
         formats = ", ".join(name.upper() for name in KNOWN_FORMATS)
-        raise ImageError(f"not an image in a known format ({formats})" if data else "empty file")
+        reason = f"not an image in a known format ({formats})" if data else "empty file"
+        raise ImageFormatError(reason)
     limit = max_pixels()
     _prepare_pillow(limit)
     plugin = plugin_of(kind)

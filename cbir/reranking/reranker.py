@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 from cbir.types import Hit
 
 if TYPE_CHECKING:
-    from cbir.arrays import Pixels, Vectors
+    from PIL.Image import Image
+
+    from cbir.arrays import Vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,8 +22,9 @@ class QueryImage:
     """The id of an image of the gallery, whose stored descriptors are used; None for any other."""
     embedding: Vectors
     """(D,) float32, unit norm, in the space in which the gallery's index compares."""
-    pixels: Callable[[int | None], Pixels]
-    """(H, W, 3) uint8, upright, sRGB, with no side above the given one. Raises ImageError."""
+    read: Callable[[], bytes | Image]
+    """The encoded image, or a Pillow image, as `Descriptor.describe` takes it. Raises
+    ImageError."""
 
 
 class Reranker(Protocol):
@@ -36,6 +39,10 @@ class Reranker(Protocol):
 
         Ranks stay as they were. A candidate that cannot be judged is no error.
         """
+        ...
+
+    def close(self) -> None:
+        """Release threads and memory; called once, by whoever opened it."""
         ...
 
 

@@ -57,7 +57,7 @@ def _stored(
         return {}
     stored = gallery.catalog.embeddings(list(ids.values()))
     if missing := [image_id for image_id in ids.values() if image_id not in stored]:
-        raise NotFoundError(f"no image {missing[0]} in {gallery.path}")
+        raise NotFoundError(f"no image {missing[0]}", gallery=gallery.path)
     vectors = {}
     for place, image_id in ids.items():
         whole = stored[image_id][None]

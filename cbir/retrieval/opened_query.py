@@ -45,23 +45,22 @@ class OpenedQuery:
         Raises ImageError.
         """
         options = DecodeOptions(spec.preprocessing, spec.views, tuple(regions))
-        return decode_image(self.source, options).pixels
-
-    def pixels(self, max_side: int | None = None) -> Pixels:
-        """(H, W, 3) uint8, upright, sRGB; no side above `max_side`. Raises ImageError."""
-        return np.asarray(open_rgb(self.source, max_side=max_side), np.uint8)
+        return decode_image(self.read(), options).pixels
 
     def encoded(self) -> bytes:
         """The image as an encoded file. Raises ImageError."""
-        source = self.source
+        source = self.read()
         return source if isinstance(source, bytes) else encode_lossless(source)
 
-    @cached_property
-    def source(self) -> bytes | Image:
+    def read(self) -> bytes | Image:
         """The encoded image as it was read, or a Pillow image; a crop in upright sRGB.
 
         Raises ImageError when it cannot be read, or the crop does not lie within it.
         """
+        return self._image
+
+    @cached_property
+    def _image(self) -> bytes | Image:
         if isinstance(self.query, IdQuery):
             whole: bytes | Image = read_uri(self._gallery.image(self.query.id).uri)
         else:

@@ -16,7 +16,9 @@ from typing import (
     get_args,
 )
 
+from cbir.errors import OptionError
 from cbir.filters import Filter, parse_where
+from cbir.reranking import DEFAULT_DEPTH, find_reranker
 from cbir.retrieval.combination import Combine
 from cbir.retrieval.crop import Crop, crop_text
 from cbir.retrieval.queries import IdQuery, Query, QueryLike, as_queries
@@ -54,7 +56,7 @@ class SearchRequest:
     >>> SearchRequest(["mug.jpg", 12], k=3, group_by="product").queries
     (FileQuery(path='mug.jpg'), IdQuery(id=12))
 
-    Raises ValueError for options that make no sense, TypeError for a query that is none,
+    Raises OptionError for options that make no sense, TypeError for a query that is none,
     FilterError for a condition that is none.
     """
 
@@ -94,7 +96,7 @@ class SearchRequest:
     rerank: str | Reranker | None = None
     """A reranker, by name or open already, which puts the first candidates in a new order; the
     others follow by similarity."""
-    depth: int = 50
+    depth: int = DEFAULT_DEPTH
     """How many candidates are reranked; a reranker that is open already has a depth of its own."""
 
     def __post_init__(self) -> None:
@@ -104,33 +106,35 @@ class SearchRequest:
             object.__setattr__(self, "where", parse_where(self.where) if self.where else None)
         several = len(self.queries) > 1
         if not self.queries:
-            raise ValueError("a query needs at least one image")
+            raise OptionError("a query needs at least one image")
         if self.k < 1:
-            raise ValueError(f"k is {self.k}; ask for at least one image")
+            raise OptionError(f"k is {self.k}; ask for at least one image")
         if self.offset < 0:
-            raise ValueError(f"offset is {self.offset}; the first image is at 0")
+            raise OptionError(f"offset is {self.offset}; the first image is at 0")
         if self.max_per_group < 1:
-            raise ValueError(
+            raise OptionError(
                 f"max_per_group is {self.max_per_group}; keep at least one image of a group"
             )
         if self.depth < 1:
-            raise ValueError(f"depth is {self.depth}; rerank at least one candidate")
+            raise OptionError(f"depth is {self.depth}; rerank at least one candidate")
+        if isinstance(self.rerank, str):
+            find_reranker(self.rerank)
         if self.combine not in get_args(Combine):
-            raise ValueError(f"no way to combine {self.combine!r}; there are mean and best")
+            raise OptionError(f"no way to combine {self.combine!r}; there are mean and best")
         least = self.min_similarity
         if least is not None and not (math.isfinite(least) and abs(least) <= 1 + ROUNDING):
-            raise ValueError(f"min_similarity is {least}; similarities lie between -1 and 1")
+            raise OptionError(f"min_similarity is {least}; similarities lie between -1 and 1")
         if self.crop is not None:
             object.__setattr__(self, "crop", tuple(self.crop))
             if len(self.crop) != 4:
-                raise ValueError(f"crop is {self.crop}; give x, y, width and height")
+                raise OptionError(f"crop is {self.crop}; give x, y, width and height")
             if several:
-                raise ValueError(
+                raise OptionError(
                     "a crop is a region of one image; search with that image alone, or crop "
                     "several before you search with them"
                 )
         if self.multi_crop and several and self.combine == "mean":
-            raise ValueError(
+            raise OptionError(
                 "parts of several images have no mean; combine them by best (--combine best)"
             )
 

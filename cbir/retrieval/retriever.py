@@ -26,6 +26,8 @@ from cbir.retrieval.request import SearchRequest, takes_request
 from cbir.types import SearchResult
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from cbir.arrays import Vectors
     from cbir.config import Region
     from cbir.embedding import Embedder
@@ -58,6 +60,24 @@ class Retriever:
         self._rerankers: dict[tuple[str, int], Reranker] = {}
         self._opening = threading.Lock()
 
+    def close(self) -> None:
+        """Close the rerankers that searches have opened; the gallery stays open."""
+        with self._opening:
+            for reranker in self._rerankers.values():
+                reranker.close()
+            self._rerankers.clear()
+
+    def __enter__(self) -> Retriever:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
     def warm_up(self) -> None:
         """Open the vector index and the network, side by side, ahead of the first query."""
         with ThreadPoolExecutor(1) as pool:
@@ -78,8 +98,8 @@ class Retriever:
 
         Raises ImageError when an image cannot be read or the crop does not lie within it,
         NotFoundError when there is no image of that id, FilterError for a field that no image
-        has, GalleryError for `multi_crop` in a gallery without regions, CbirError for an unknown
-        reranker, ValueError for options that make no sense.
+        has, GalleryError for `multi_crop` in a gallery without regions, OptionError for options
+        that make no sense.
         """
         regions = self._regions() if request.multi_crop else ()
         if request.group_by is not None:
@@ -197,7 +217,7 @@ class Retriever:
         if len(compared) < len(opened):  # one for all of them: their mean
             compared = compared.repeat(len(opened), axis=0)
         return [
-            QueryImage(image.id, vector, image.pixels)
+            QueryImage(image.id, vector, image.read)
             for image, vector in zip(opened, compared, strict=True)
         ]
 
@@ -211,7 +231,7 @@ class Retriever:
         with self._opening:
             if key not in self._rerankers:
                 if len(self._rerankers) >= OPEN_RERANKERS:
-                    self._rerankers.clear()
+                    self._rerankers.clear()  # not closed: another thread may be using one
                 self._rerankers[key] = open_reranker(
                     request.rerank, self.gallery, depth=request.depth
                 )
