@@ -18,7 +18,7 @@ from typing import (
 
 from cbir.errors import OptionError
 from cbir.filters import Filter, parse_where
-from cbir.reranking import DEFAULT_DEPTH, find_reranker
+from cbir.reranking import DEFAULT_DEPTH
 from cbir.retrieval.combination import Combine
 from cbir.retrieval.crop import Crop, crop_text
 from cbir.retrieval.queries import IdQuery, Query, QueryLike, as_queries
@@ -117,8 +117,6 @@ class SearchRequest:
             )
         if self.depth < 1:
             raise OptionError(f"depth is {self.depth}; rerank at least one candidate")
-        if isinstance(self.rerank, str):
-            find_reranker(self.rerank)
         if self.combine not in get_args(Combine):
             raise OptionError(f"no way to combine {self.combine!r}; there are mean and best")
         least = self.min_similarity
