@@ -47,7 +47,7 @@ def main() -> None:
         started = time.perf_counter()
         with Gallery.create(folder / "shop", spec) as gallery:
             fill(gallery.catalog, count, vectors)
-            gallery.vectors()
+            gallery.image_index()
         print(
             f"{count:,} images of {spec.dim} dimensions, mixed from {len(vectors):,} real ones; "
             f"written in {time.perf_counter() - started:.0f} s",

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,15 @@ import numpy as np
 from cbir.catalog.catalog import Catalog
 from cbir.catalog.rows import Batch, FileState, ImageRow
 from cbir.config import EmbeddingSpec, GalleryConfig, Preprocessing
-from cbir.indexes import faiss_structures, pq
+from cbir.indexes import hnsw, pq
 from cbir.indexes.local import LocalIndex
+from cbir.indexes.registry import IndexPlace
 
 QUERIES = 200
 ADDED = 1000
 CURVES: dict[str, list[tuple[Any, str, tuple[int, ...]]]] = {
     "pq": [(pq, "CANDIDATES", (25, 50, 100, 200, 400, 800, 1600))],
-    "hnsw": [(faiss_structures, "HNSW_EF_SEARCH", (16, 32, 64, 128, 256))],
+    "hnsw": [(hnsw, "EF_SEARCH", (16, 32, 64, 128, 256))],
 }
 """What trades recall for time: the constant, and the values that are tried."""
 PEERS = {"hnswlib": "hnswlib", "usearch": "usearch"}
@@ -150,10 +152,11 @@ def measure(kind: Any, folder: Path) -> dict[str, Any]:
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
     dim, found = queries.shape[1], dict[str, Any]()
     files = folder / f"vectors-{kind}"
-    index = LocalIndex(files, dim, kind)
+    catalog.set_config(replace(catalog.config, index=kind))
+    index = LocalIndex(IndexPlace(files, dim))
     found["build"] = seconds(lambda: index.catch_up(catalog))
     index.close()
-    index = LocalIndex(files, dim, kind)
+    index = LocalIndex(IndexPlace(files, dim))
     found["reopen"] = seconds(lambda: index.catch_up(catalog))
     assert index.kind == kind
     found.update(answer(index, queries))

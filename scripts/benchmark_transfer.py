@@ -48,7 +48,7 @@ def fill(path: Path, count: int, dim: int) -> None:
 def step(what: str, source: str, target: str) -> None:
     """One export or import; of the latter, the vector index is built and counted apart."""
     indexing = used = peak = 0.0
-    refresh = Gallery.refresh
+    refresh = Gallery.update_indexes
 
     def timed(gallery: Gallery) -> None:
         nonlocal indexing, used, peak
@@ -57,7 +57,7 @@ def step(what: str, source: str, target: str) -> None:
         refresh(gallery)
         indexing, used = time.perf_counter() - started, time.process_time() - worked
 
-    Gallery.refresh = timed  # type: ignore[method-assign]
+    Gallery.update_indexes = timed  # type: ignore[method-assign]
     worked = time.process_time()
     if what == "export":
         with Gallery.open(source) as gallery:

@@ -9,6 +9,7 @@ import typer
 
 from cbir.config import DEFAULT_GALLERY
 from cbir.errors import CbirError
+from cbir.indexes.registry import INDEXES, check_choice, choices
 
 EXIT_SOME_FAILED = 3
 
@@ -43,9 +44,24 @@ PoolingOption = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="avg, max, gem, rmac, flatten or cls.", metavar="POOLING"),
 ]
+
+
+def _index_kind(name: str | None) -> str | None:
+    try:
+        return None if name is None else check_choice(name)
+    except CbirError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 IndexKindOption = Annotated[
-    Optional[Literal["auto", "flat", "hnsw", "ivf", "pq"]],  # noqa: UP045  Python 3.10 evaluates it
-    typer.Option("--index", help="Kind of vector index; auto chooses by size."),
+    Optional[str],  # noqa: UP045  Python 3.10 evaluates it
+    typer.Option(
+        "--index",
+        callback=_index_kind,
+        metavar=f"[{'|'.join(choices())}]",
+        help="Kind of vector index; auto chooses by size. "
+        + " ".join(f"{kind.name}: {kind.help}." for kind in INDEXES.values()),
+    ),
 ]
 
 __all__ = [

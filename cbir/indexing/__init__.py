@@ -86,7 +86,7 @@ def index_images(
             follower.read(workers)
             follower.finish(workers, force=force)
         ledger.close()
-    gallery.refresh()
+    gallery.update_indexes()
     if ledger.refusal:
         raise SourceShrunkError(ledger.refusal)
     return IndexReport(

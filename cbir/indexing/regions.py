@@ -58,7 +58,7 @@ def ensure_regions(
             enter(workers.exchange(chunk))
         for outcomes in workers.drain():
             enter(outcomes)
-    gallery.refresh()
+    gallery.update_indexes()
     return failed
 
 

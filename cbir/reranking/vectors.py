@@ -23,9 +23,9 @@ def vectors_of(gallery: Gallery, hits: Sequence[Hit]) -> tuple[list[Hit], Vector
     layout = gallery.config.regions
     numbers = [0 if hit.region is None else 1 + layout.index(hit.region) for hit in kept]
     try:
-        return kept, normalised(gallery.compared(ids, np.array(numbers, dtype=np.int64)))
+        return kept, normalised(gallery.index().vectors(ids, np.array(numbers, dtype=np.int64)))
     except KeyError:
-        index = gallery.vectors()
+        index = gallery.image_index()
         there = np.isin(ids, index.ids())
         kept = [hit for hit, present in zip(kept, there, strict=True) if present]
         return kept, normalised(index.vectors(ids[there]))

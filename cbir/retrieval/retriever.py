@@ -128,7 +128,7 @@ class Retriever:
         )
         scale = None
         if matches_only:
-            self.gallery.vectors()  # level with the catalogue, as the search itself will find it
+            self.gallery.image_index()  # up to date, as the search itself will find it
             scale = scale_of(self.gallery, towards)
             if scale is not None:
                 least = scale.reached(MATCH)
