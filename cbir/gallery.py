@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sqlalchemy import URL
@@ -14,7 +14,7 @@ from sqlalchemy import URL
 from cbir.catalog.catalog import Catalog
 from cbir.catalog.sqlite import CATALOG
 from cbir.catalog.vectors import REGION_ROWS
-from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig, Region, Whitening
+from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig, Region, View, Whitening
 from cbir.embedding import (
     Embedder,
     LazyEmbedder,
@@ -70,21 +70,43 @@ class Gallery:
         path: str | Path = DEFAULT_GALLERY,
         spec: EmbeddingSpec | None = None,
         *,
+        backbone: str | None = None,
         weights_from: str | None = None,
+        pooling: str | None = None,
+        input_size: int | None = None,
+        views: Sequence[View] | None = None,
+        flip: bool | None = None,
         index: str = AUTO,
         regions: Sequence[Region] = (),
     ) -> Gallery:
-        """A new, empty gallery whose embeddings all follow `spec` (default: the default backbone).
+        """A new, empty gallery, of the default backbone unless another is named.
+
+        `weights_from` is a published weights name or a checkpoint file, by default the backbone's
+        best weights; `pooling`, `input_size`, `views` and `flip` are those of `resolve_spec`. All
+        of it can be given as one `spec` instead, where `weights_from` says which weights it was
+        made with.
 
         `regions` are parts of each image that are embedded, too, so that a detail finds its whole:
         `cbir.config.MULTI_CROP`, for example.
 
         Raises GalleryExistsError when `path` holds a gallery, GalleryError when it cannot be
-        written or there is no such kind of index, ValueError for regions that are none.
+        written or there is no such kind of index, ValueError for regions that are none and for
+        options that a `spec` fixes already, BackboneError or WeightsError for a backbone that
+        cannot be had.
         """
         path, layout, index = Path(path), _layout(regions), check_choice(index)
+        given: dict[str, Any] = {
+            "backbone": backbone,
+            "pooling": pooling,
+            "input_size": input_size,
+            "views": views,
+            "flip": flip,
+        }
+        given = {name: value for name, value in given.items() if value is not None}
         if spec is None:
-            spec, weights_from = resolve_spec()
+            spec, weights_from = resolve_spec(weights=weights_from, **given)
+        elif given:
+            raise ValueError(f"a spec fixes {' and '.join(given)}; leave one or the other out")
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -113,12 +135,13 @@ class Gallery:
 
     @property
     def config(self) -> GalleryConfig:
-        return self.catalog.config
+        """As last committed by anybody; where searches do not wait, as of the indexes they use."""
+        return self._indexes.config
 
     @property
     def spec(self) -> EmbeddingSpec:
         """What makes the embeddings of this gallery comparable."""
-        return self.catalog.config.spec
+        return self.catalog.spec
 
     def check_spec(self, spec: EmbeddingSpec, whose: str) -> None:
         """Raise SpecMismatchError, naming both sides, when `spec` is not the gallery's."""
@@ -159,7 +182,7 @@ class Gallery:
         are too few images to fit on, SpecMismatchError when `fit_on` is of another spec.
         """
         if whitening is None:
-            self.catalog.set_projection(replace(self.config, whitening=None), None)
+            self.catalog.set_whitening(None, None)
         else:
             other = fit_on or self
             self.check_spec(other.spec, f"gallery {other.path}")
@@ -168,7 +191,7 @@ class Gallery:
             except ValueError as error:
                 raise GalleryError(f"gallery {other.path}: {error}") from error
             fitted = replace(whitening, fitted=projection.digest)
-            self.catalog.set_projection(replace(self.config, whitening=fitted), projection)
+            self.catalog.set_whitening(fitted, projection)
         self.update_indexes()
 
     def index(self) -> VectorIndex:
@@ -199,8 +222,9 @@ class Gallery:
 
         Raises GalleryError for a kind that is not in `cbir.indexes.registry`.
         """
-        if kind is not None and check_choice(kind) != self.config.index:
-            self.catalog.set_config(replace(self.config, index=kind))
+        if kind is not None:
+            wanted = check_choice(kind)
+            self.catalog.change_config(lambda config: replace(config, index=wanted))
         self._indexes.rebuild()
 
     def search_without_waiting(self) -> None:
@@ -221,10 +245,13 @@ class Gallery:
         Raises GalleryError when the gallery has other ones, ValueError for regions that are none.
         """
         layout = _layout(regions)
-        if self.config.regions and self.config.regions != layout:
-            raise GalleryError(f"{self.path} has other regions; index into another gallery")
-        if not self.config.regions:
-            self.catalog.set_config(replace(self.config, regions=layout))
+
+        def add(config: GalleryConfig) -> GalleryConfig:
+            if config.regions and config.regions != layout:
+                raise GalleryError(f"{self.path} has other regions; index into another gallery")
+            return replace(config, regions=layout)
+
+        self.catalog.change_config(add)
 
     def embedder(
         self,
@@ -257,8 +284,7 @@ class Gallery:
         the images are too few or the network does not bear it.
         """
         calibration = quantise(self.spec, images, weights_from=self.config.weights_from)
-        if calibration != self.config.calibration:
-            self.catalog.set_config(replace(self.config, calibration=calibration))
+        self.catalog.change_config(lambda config: replace(config, calibration=calibration))
 
     def write(self, source: str, batch: Batch) -> None:
         """Commit a batch of rows that come from `source` (its URI)."""
@@ -268,7 +294,7 @@ class Gallery:
         """One image. Raises NotFoundError."""
         record = self.catalog.records([image_id]).get(image_id)
         if record is None:
-            raise NotFoundError(f"no image {image_id} in {self.path}")
+            raise NotFoundError(f"no image {image_id}", gallery=self.path)
         return record
 
     def find(self, reference: str) -> ImageRecord:
@@ -286,7 +312,7 @@ class Gallery:
         """The stored embedding of one image: (D,) float32, unit norm. Raises NotFoundError."""
         vector = self.catalog.embeddings([image_id]).get(image_id)
         if vector is None:
-            raise NotFoundError(f"no image {image_id} in {self.path}")
+            raise NotFoundError(f"no image {image_id}", gallery=self.path)
         return np.asarray(vector)
 
     def remove(self, ids: Sequence[int]) -> int:

@@ -15,7 +15,7 @@ from cbir.catalog.vectors import REGION_ROWS
 from cbir.errors import ImageError, ImageMissingError
 from cbir.gallery import Gallery
 from cbir.sources.paths import is_remote
-from cbir.sources.reading import content_hash, file_state, read_uri
+from cbir.sources.reading import content_hash, current_version, read_uri
 from cbir.types import FailedImage, ImageRecord
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class VerifyReport:
 def verify_gallery(gallery: Gallery, *, content: bool = False) -> VerifyReport:
     """Compare the catalogue with its vector index and with the files on disk.
 
-    Files are compared by size and time stamp, with `content` by hash, which reads them all.
+    Files are compared by size and time of modification; with `content` by hash, which reads
+    them all.
     """
     missing: list[str] = []
     changed: list[str] = []
@@ -87,9 +88,12 @@ def _judge(image: tuple[ImageRecord, KnownImage], *, content: bool) -> Verdict:
         if content:
             same = content_hash(read_uri(record.uri)) == known.content_hash
         else:
-            size, stamp = file_state(record.uri)
+            version = current_version(record.uri)
             # Not every server says how large an image is.
-            same = stamp == known.state.mtime_ns and size in (None, known.state.size)
+            same = version.stamp == known.version.stamp and version.size in (
+                None,
+                known.version.size,
+            )
     except ImageMissingError:
         return "missing"
     except ImageError as error:

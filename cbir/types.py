@@ -16,6 +16,7 @@ __all__ = [
     "FailedImage",
     "Hit",
     "ImageRecord",
+    "ImageVersion",
     "IndexPlan",
     "IndexReport",
     "RerankScore",
@@ -119,6 +120,22 @@ class SearchResult:
     """How many candidates a reranker has judged; those that are no hits count, too."""
     matched: bool | None = None
     """Whether any image found, on this page or before it, is a match; None where unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageVersion:
+    """Tells whether an encoded image has changed, without reading it: equal versions, equal bytes.
+
+    A file has its size and time of modification; what lies behind a URL has the size and a number
+    made of the validator that its server sends (`ETag`, else `Last-Modified`).
+    """
+
+    size: int | None = None
+    """Bytes; None where the listing or the server does not say."""
+    stamp: int | None = None
+    """Nanoseconds since 1970, or a hash of the entity tag; None: the content has to be read."""
+    etag: str | None = field(default=None, compare=False)
+    """The entity tag as the server sent it, for a conditional request; no part of a comparison."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,13 @@ def gallery(tmp_path: Path) -> Iterator[Gallery]:
         yield gallery
 
 
+@pytest.fixture
+def plain_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks run as on a processor without bfloat16 and a machine without a GPU."""
+    monkeypatch.setattr("cbir.embedding.embedder._cuda_works", lambda: False)
+    monkeypatch.setattr("cbir.embedding.processor.read_flags", lambda: "")
+
+
 def save_gradients(folder: Path) -> None:
     """Four pictures that fade from a colour to white: `red.png`, `pink.png` and so on."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cbir.catalog.rows import Batch, FileState, ImageRow
+from cbir.catalog.rows import Batch, ImageRow
 from cbir.config import EmbeddingSpec, GalleryConfig, Preprocessing
-from cbir.types import Hit
+from cbir.types import Hit, ImageVersion
 
 DIM = 16
 
@@ -40,7 +40,7 @@ def row(
         key=uri,
         uri=uri,
         name=PurePosixPath(uri).name,
-        state=FileState(100, 1),
+        version=ImageVersion(100, 1),
         content_hash=uri.encode().ljust(16, b"\0")[:16],
         width=40,
         height=30,

@@ -83,7 +83,7 @@ def test_a_prefix_is_walked(bucket: Any) -> None:
     first = found[0]
     assert isinstance(first, SourceImage)
     assert (first.uri, first.name) == ("s3://shop/photos/0/0.png", "0/0.png")
-    assert first.size == len(first.read())
+    assert first.version.size == len(first.read())
     assert first.read() == read_uri(first.uri) == encode(picture(seed=0))
     assert len(list(open_source("s3://shop/photos/1"))) == 3
     assert [i.name for i in open_source("s3://shop/photos/1/5.png")] == ["5.png"]  # type: ignore[union-attr]

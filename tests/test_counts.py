@@ -7,6 +7,7 @@ import sys
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -142,7 +143,7 @@ def test_copies_of_the_vectors(
     monkeypatch.setattr("cbir.indexes.row_file.BLOCK_BYTES", 1 << 14)
     monkeypatch.setattr("cbir.indexes.row_file.SPILL_BYTES", 1 << 18)
     catalog = Catalog.open(f"sqlite:///{catalogue}")
-    catalog.set_config(config(kind, dim=DIM))
+    catalog.change_config(lambda before: replace(before, index=kind))
     index = LocalIndex(IndexPlace(tmp_path / "vectors", DIM))
     assert peak(lambda: index.catch_up(catalog)) < copies * MATRIX
     query = np.ones((1, DIM), np.float32) / np.float32(DIM**0.5)

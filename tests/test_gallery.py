@@ -2,15 +2,18 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cbir import Gallery, Retriever, index_images, resolve_spec
 from cbir.errors import (
+    BackboneError,
     GalleryExistsError,
     GalleryNotFoundError,
     NotFoundError,
     SpecMismatchError,
+    WeightsError,
 )
 
 
@@ -38,6 +41,47 @@ def test_the_default_is_the_embedded_network(tmp_path: Path) -> None:
     with Gallery.create(tmp_path / "default") as gallery:
         assert gallery.spec.backbone == "efficientnet_lite0"
         assert gallery.spec.dim == 1280
+
+
+def test_a_backbone_is_named_with_its_options(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"views": ("crop", "zoom"), "flip": True}
+    with Gallery.create(tmp_path / "tiny", backbone="tiny_image", **options) as gallery:
+        assert (gallery.spec, gallery.config.weights_from) == resolve_spec("tiny_image", **options)
+    options = {"pooling": "gem", "input_size": 192}
+    with Gallery.create(tmp_path / "lite", backbone="efficientnet_lite0", **options) as gallery:
+        assert (gallery.spec, gallery.config.weights_from) == resolve_spec(**options)
+
+
+def test_weights_are_those_that_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "mine.pth"
+    file.write_bytes(b"a checkpoint is opened when it is needed")
+    with Gallery.create(tmp_path / "lite", weights_from=str(file)) as gallery:
+        assert (gallery.spec, gallery.config.weights_from) == resolve_spec(weights=str(file))
+        assert gallery.config.weights_from == str(file)
+    with Gallery.create(
+        tmp_path / "resnet", backbone="resnet18", weights_from=str(file)
+    ) as gallery:
+        assert gallery.spec.backbone == "resnet18"
+    for name in ("IMAGENET1K_V9", str(tmp_path / "nothing.pth")):
+        with pytest.raises(WeightsError, match=r"no weights .* for efficientnet_lite0"):
+            Gallery.create(tmp_path / "none", weights_from=name)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"backbone": "resnet18"}, {"pooling": "gem"}, {"input_size": 64}, {"flip": False}],
+)
+def test_what_a_spec_fixes_is_not_given_beside_it(
+    gallery: Gallery, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match=f"a spec fixes {next(iter(options))}; leave one"):
+        Gallery.create(tmp_path / "other", gallery.spec, **options)
+
+
+def test_a_misspelt_backbone_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(BackboneError, match="did you mean 'resnet50'"):
+        Gallery.create(tmp_path / "g", backbone="resnet5")
 
 
 def test_a_creation_that_was_killed_leaves_room_for_another(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_a_touched_file_is_told_by_its_content(
     assert embedder.images == 6
     # The new time stamp is remembered: the file is not read a third time.
     known = gallery.catalog.known([str(folder / "even" / "0.png")])
-    assert next(iter(known.values())).state.mtime_ns == 1
+    assert next(iter(known.values())).version.stamp == 1
 
 
 def test_a_manifest_brings_metadata(folder: Path, gallery: Gallery) -> None:

@@ -10,7 +10,9 @@ from cbir.indexing import read_ahead
 from cbir.indexing.read_ahead import ReadAhead
 from cbir.indexing.settle import Pending
 from cbir.sources import SourceImage
-from cbir.sources.content import Content, ImageVersion
+from cbir.sources.base import UNKNOWN
+from cbir.sources.content import Content
+from cbir.types import ImageVersion
 
 SIZE = 1000
 sent: list[str] = []
@@ -18,15 +20,17 @@ sent: list[str] = []
 
 @dataclass(frozen=True)
 class Remote(SourceImage):
-    def fetch(self, known: ImageVersion = (None, None)) -> Content:
+    def fetch(self, known: ImageVersion = UNKNOWN) -> Content:
         sent.append(self.uri)
         if self.name == "broken":
             raise ImageError("broken")
-        return Content(self.name.encode() * SIZE, None)
+        return Content(self.name.encode() * SIZE, UNKNOWN)
 
 
 def pending(name: str, *, told: bool) -> Pending:
-    return Pending(Remote(f"http://host/{name}", name, size=SIZE if told else None), None)
+    return Pending(
+        Remote(f"http://host/{name}", name, version=ImageVersion(SIZE if told else None)), None
+    )
 
 
 def settled() -> int:
@@ -54,11 +58,13 @@ def test_no_more_is_read_ahead_than_there_is_room_for(
             with pytest.raises(ImageError, match="broken"):
                 item.content()
         else:
-            assert item.content() == Content(name.encode() * SIZE, None)
+            assert item.content() == Content(name.encode() * SIZE, UNKNOWN)
     assert sorted(sent) == sorted(f"http://host/{name}" for name in names)
     again = ahead.begin([pending(name, told=told) for name in "uvw"])
     assert settled() == len(names) + 3  # what was taken has made room again
-    assert [item.content() for item in again] == [Content(n.encode() * SIZE, None) for n in "uvw"]
+    assert [item.content() for item in again] == [
+        Content(n.encode() * SIZE, UNKNOWN) for n in "uvw"
+    ]
     ahead.close(interrupted=False)
 
 
@@ -68,5 +74,7 @@ def test_one_image_larger_than_the_room_is_read_alone(monkeypatch: pytest.Monkey
     ahead = ReadAhead()
     chunk = ahead.begin([pending(name, told=True) for name in "abc"])
     assert settled() == 1
-    assert [item.content() for item in chunk] == [Content(n.encode() * SIZE, None) for n in "abc"]
+    assert [item.content() for item in chunk] == [
+        Content(n.encode() * SIZE, UNKNOWN) for n in "abc"
+    ]
     ahead.close(interrupted=False)

@@ -18,7 +18,7 @@ from cbir import Gallery, Retriever, index_images, resolve_spec, verify_gallery
 from cbir.config import MULTI_CROP, Whitening
 from cbir.errors import GalleryError
 from cbir.evaluation import evaluate, from_labels
-from cbir.images.decoding import decode, decode_regions
+from cbir.images import DecodeOptions, decode, decode_image
 from cbir.indexing import ensure_regions
 from cbir.recommendation import recommend, recommend_all
 from cbir.reranking import open_reranker
@@ -203,7 +203,7 @@ def test_regions_are_those_of_the_upright_image(orientation: int) -> None:
     spec, _ = resolve_spec("tiny_image")
     image = picture(160, 120, seed=1)
     data = turned(image, orientation, "PNG")
-    seen = decode_regions(data, spec.preprocessing, spec.views, MULTI_CROP)
+    seen = decode_image(data, DecodeOptions(spec.preprocessing, spec.views, MULTI_CROP))
     assert (seen.width, seen.height) == (160, 120)
     assert seen.pixels.shape == (10, 1, 32, 32, 3)
     np.testing.assert_array_equal(seen.pixels[0, 0], decode(data, spec.preprocessing).pixels)
@@ -218,7 +218,7 @@ def test_regions_are_those_of_the_upright_image(orientation: int) -> None:
 def test_regions_of_images_of_any_size(size: tuple[int, int]) -> None:
     spec, _ = resolve_spec("efficientnet_lite0")
     data = encode(picture(*size), "JPEG", quality=95)
-    seen = decode_regions(data, spec.preprocessing, spec.views, MULTI_CROP)
+    seen = decode_image(data, DecodeOptions(spec.preprocessing, spec.views, MULTI_CROP))
     assert seen.pixels.shape == (10, 1, 224, 224, 3)
     whole = decode(data, spec.preprocessing).pixels
     # Decoded at twice the size for the regions' sake, the whole looks the same.

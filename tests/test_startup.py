@@ -57,7 +57,9 @@ def lite_gallery(tmp_path: Path) -> Path:
 
 
 def test_search_imports_no_torch(lite_gallery: Path, tmp_path: Path) -> None:
-    imported = modules_of("search", tmp_path / "photos" / "1.jpg", "-g", lite_gallery)
+    imported = modules_of(
+        "search", tmp_path / "photos" / "1.jpg", "-g", lite_gallery, "--device", "cpu"
+    )
     assert imported & {"torch", "torchvision", "cv2", "scipy", "pydantic"} == set()
     assert {"openvino", "faiss", "sqlalchemy"} <= imported
 

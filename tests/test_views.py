@@ -11,7 +11,7 @@ from cbir.config import EmbeddingSpec
 from cbir.embedding import embed_views, find_backbone
 from cbir.embedding.vectors import unit_rows
 from cbir.errors import BackboneError
-from cbir.images.decoding import decode, decode_views
+from cbir.images import decode, decode_views
 
 
 def test_views_are_decoded_at_once() -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -23,6 +24,10 @@ class Web:
     """How often a path's body breaks off in the middle."""
     validators: tuple[str, ...] = ("etag",)
     """Which of `etag` and `last-modified` the server sends."""
+    conditional: bool = True
+    """Whether If-None-Match and If-Modified-Since are heeded."""
+    sent: list[str] = field(default_factory=list)
+    """Paths whose whole body was sent."""
     modified: str = "Mon, 23 Nov 2026 08:00:00 GMT"
     heads: bool = True
     """Whether HEAD is allowed."""
@@ -75,16 +80,20 @@ def serve() -> Iterator[Web]:
             status, headers = scripted or (404 if data is None else 200, {})
             if self.command == "HEAD" and not web.heads:
                 status = 405
+            if status == 200 and data is not None and self._not_modified(data):
+                status = 304
             body = data if status == 200 and data is not None else b""
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
-            if status == 200 and data is not None:
+            if status in (200, 304) and data is not None:
                 if "etag" in web.validators:
                     self.send_header("ETag", f'"{md5(data).hexdigest()}"')
                 if "last-modified" in web.validators:
                     self.send_header("Last-Modified", web.modified)
-            if web.announced:
+            if status == 304:
+                pass
+            elif web.announced:
                 self.send_header("Content-Length", str(len(body)))
             else:
                 self.close_connection = True
@@ -100,8 +109,19 @@ def serve() -> Iterator[Web]:
                     self.wfile.write(bytes([byte]))
                     self.wfile.flush()
                     time.sleep(web.drip_s)
-            else:
+            elif status == 200:
                 self.wfile.write(body)
+                web.sent.append(self.path)
+
+        def _not_modified(self, data: bytes) -> bool:
+            etag, since = self.headers["If-None-Match"], self.headers["If-Modified-Since"]
+            if not web.conditional or self.command == "HEAD":
+                return False
+            if etag is not None and "etag" in web.validators:
+                return bool(etag == f'"{md5(data).hexdigest()}"')
+            if since is None or etag is not None or "last-modified" not in web.validators:
+                return False
+            return bool(parsedate_to_datetime(web.modified) <= parsedate_to_datetime(since))
 
         def log_message(self, *_: object) -> None:
             pass

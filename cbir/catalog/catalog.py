@@ -7,7 +7,8 @@ vector index can ask what changed since the generation it has seen.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import URL, delete, insert, inspect, select, update
@@ -19,7 +20,7 @@ from cbir.catalog.migrations import migrate
 from cbir.catalog.reader import CatalogReader
 from cbir.catalog.rows import Batch, DescriptorRow, RegionRow
 from cbir.catalog.schema import SCHEMA_VERSION, metadata, projections, sources, state
-from cbir.config import GalleryConfig
+from cbir.config import GalleryConfig, Whitening
 from cbir.embedding.whitening import Projection
 from cbir.errors import GalleryExistsError, GalleryNotFoundError
 
@@ -49,7 +50,7 @@ class Catalog(CatalogReader):
                 "config": config.to_json(),
             }
             connection.execute(insert(state).values(first))
-        return cls(engine, gallery_id, config)
+        return cls(engine, gallery_id, config.spec)
 
     @classmethod
     def open(cls, url: str | URL) -> Catalog:
@@ -68,7 +69,7 @@ class Catalog(CatalogReader):
                 migrate(connection)
         with reading(engine) as connection:
             row = connection.execute(select(state.c.gallery_id, state.c.config)).one()
-        return cls(engine, row.gallery_id, GalleryConfig.from_json(row.config))
+        return cls(engine, row.gallery_id, GalleryConfig.from_json(row.config).spec)
 
     def close(self) -> None:
         self._commits.close()
@@ -144,22 +145,36 @@ class Catalog(CatalogReader):
         with writing(self._engine) as connection:
             writes.reserve_ids(connection, below)
 
-    def set_projection(self, config: GalleryConfig, projection: Projection | None) -> None:
-        """Write down how embeddings are compared from now on, and what was fitted for it.
+    def change_config(self, change: Callable[[GalleryConfig], GalleryConfig]) -> GalleryConfig:
+        """Replace the configuration by what `change` makes of the committed one: one transaction.
 
-        Takes a generation of its own: every index notices and is built anew.
+        What other handles have committed is what `change` is given, and if it raises, nothing is
+        written. Spec and whitening must stay as they are (`set_whitening` changes the latter);
+        raises ValueError otherwise. Returns the new configuration.
         """
+        with writing(self._engine) as connection:
+            current = writes.read_config(connection)
+            changed = change(current)
+            if (changed.spec, changed.whitening) != (current.spec, current.whitening):
+                raise ValueError("a gallery's spec and whitening are not changed by its settings")
+            if changed != current:
+                writes.write_config(connection, changed)
+        return changed
+
+    def set_whitening(self, whitening: Whitening | None, projection: Projection | None) -> None:
+        """Compare embeddings by a fitted projection from now on; None, None: as they are.
+
+        Takes a generation of its own, so that every index notices and is rebuilt. Raises
+        ValueError when `projection` is not the one that `whitening` names.
+        """
+        fitted = None if projection is None else projection.digest
+        if fitted != (None if whitening is None else whitening.fitted):
+            raise ValueError(f"a whitening that names another projection than {fitted}")
         with writing(self._engine) as connection:
             writes.next_generation(connection)
             connection.execute(delete(projections))
             if projection is not None:
-                values = {"digest": projection.digest, "data": projection.to_bytes()}
+                values = {"digest": fitted, "data": projection.to_bytes()}
                 connection.execute(insert(projections).values(values))
-            connection.execute(update(state).values(config=config.to_json()))
-        self.config = config
-
-    def set_config(self, config: GalleryConfig) -> None:
-        """Write down a new configuration; the spec must stay as it is."""
-        with writing(self._engine) as connection:
-            connection.execute(update(state).values(config=config.to_json()))
-        self.config = config
+            changed = replace(writes.read_config(connection), whitening=whitening)
+            writes.write_config(connection, changed)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, IntegrityError, ProgrammingError
 
-from cbir.errors import GalleryError
+from cbir.errors import GalleryError, GalleryUnavailableError
 
 BUSY_TIMEOUT_S = 30
 
@@ -75,8 +75,13 @@ def _clear_errors(engine: Engine) -> Iterator[None]:
         where = engine.url.database or engine.url.render_as_string()
         reason = str(error.orig)
         step = next((step for sign, step in _NEXT_STEPS.items() if sign in reason), "")
-        raise GalleryError(f"{where}: {reason}{step}") from error
+        passing = any(sign in reason for sign in _PASSING)
+        kind = GalleryUnavailableError if passing else GalleryError
+        raise kind(f"{reason}{step}", gallery=where) from error
 
+
+_PASSING = ("locked", "full")
+"""What may be over in a moment."""
 
 _NEXT_STEPS = {
     "locked": "; another process is writing to it, try again when it has finished",

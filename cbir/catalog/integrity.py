@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select
 
+from cbir.catalog import writes
 from cbir.catalog.schema import embeddings, images, regions
 from cbir.config import GalleryConfig
 
 __all__ = ["problems"]
 
 
-def problems(connection: Connection, config: GalleryConfig) -> list[str]:
+def problems(connection: Connection) -> list[str]:
     """What is wrong with a gallery's catalogue itself; empty when nothing is."""
+    config = writes.read_config(connection)
     return [
         *_damage(connection),
         *(

@@ -61,5 +61,15 @@ def _key_columns(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE sources ADD COLUMN key_column TEXT"))
 
 
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {1: _keys_and_fields, 2: _key_columns}
+def _entity_tags(connection: Connection) -> None:
+    """3 → 4: an image behind a URL has its entity tag beside the number made of it."""
+    for table in ("images", "failures"):
+        connection.execute(text(f"ALTER TABLE {table} ADD COLUMN etag TEXT"))
+
+
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
+    1: _keys_and_fields,
+    2: _key_columns,
+    3: _entity_tags,
+}
 """Version n → what turns a catalogue of version n into one of version n + 1."""

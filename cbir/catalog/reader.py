@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ from cbir.catalog.schema import (
 )
 from cbir.catalog.snapshot import Snapshot
 from cbir.catalog.vectors import decode
-from cbir.config import GalleryConfig
+from cbir.config import EmbeddingSpec, GalleryConfig
 from cbir.filters import Filter
 from cbir.metadata import Facet, Fields, FieldSummary
 from cbir.types import FailedImage, ImageRecord
@@ -66,18 +67,32 @@ KEPT_NUMBERS = 4_000_000
 """Of embeddings: 3,100 of 1280 dimensions, 16 MB."""
 
 
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The gallery's own row, as far as it changes."""
+
+    generation: int
+    config: GalleryConfig
+
+
 class CatalogReader:
     """What a `Catalog` knows. Safe to use from several threads and processes."""
 
-    def __init__(self, engine: Engine, gallery_id: str, config: GalleryConfig) -> None:
+    def __init__(self, engine: Engine, gallery_id: str, spec: EmbeddingSpec) -> None:
         self._engine = engine
         self.gallery_id = gallery_id
-        self.config = config
+        self.spec = spec
+        """Of the gallery's embeddings: fixed when it is created."""
         self._commits = CommitWatcher(engine)
-        self._generations = RowCache(self._commits, self._read_generation, most=2)
+        self._states = RowCache(self._commits, self._read_state, most=2)
         self._records = RowCache(self._commits, self._read_records, most=KEPT_RECORDS)
-        most = KEPT_NUMBERS // config.spec.dim
+        most = KEPT_NUMBERS // spec.dim
         self._embeddings = RowCache(self._commits, self._read_embeddings, most=most)
+
+    @property
+    def config(self) -> GalleryConfig:
+        """The gallery's configuration as last committed, by this handle or any other."""
+        return self._states.get([None])[None].config
 
     def count(self) -> int:
         """How many images there are."""
@@ -86,7 +101,7 @@ class CatalogReader:
 
     def generation(self) -> int:
         """The number of the last committed transaction."""
-        return self._generations.get([None])[None]
+        return self._states.get([None])[None].generation
 
     def count_matching(self, where: Filter) -> int:
         """How many images match a filter. Raises FilterError."""
@@ -222,7 +237,7 @@ class CatalogReader:
         query = select(regions.c.vector).where(regions.c.image_id == image_id)
         with reading(self._engine) as connection:
             blobs = connection.execute(query.order_by(regions.c.region)).scalars().all()
-        return decode(list(blobs), self.config.spec.dim)
+        return decode(list(blobs), self.spec.dim)
 
     def sample(self, count: int) -> Vectors:
         """The embeddings of `count` images drawn at random, of all if there are no more: (N, D)."""
@@ -231,7 +246,7 @@ class CatalogReader:
         if len(ids) > count:
             ids = np.sort(np.random.default_rng(0).choice(ids, count, replace=False))
         found = self.embeddings(ids.tolist())
-        empty = np.empty((0, self.config.spec.dim), np.float32)
+        empty = np.empty((0, self.spec.dim), np.float32)
         return np.stack(list(found.values())) if found else empty
 
     def descriptors(self, ids: Sequence[int], method: str) -> dict[int, bytes]:
@@ -292,17 +307,17 @@ class CatalogReader:
     def snapshot(self) -> Iterator[Snapshot]:
         """A consistent view for a vector index that catches up."""
         with reading(self._engine) as connection:
-            yield Snapshot(connection, self.config.spec.dim)
+            yield Snapshot(connection, self.spec.dim)
 
     def check(self) -> list[str]:
         """What is wrong with the catalogue itself; empty when nothing is."""
         with reading(self._engine) as connection:
-            return problems(connection, self.config)
+            return problems(connection)
 
-    def _read_generation(self, keys: Sequence[None]) -> dict[None, int]:
+    def _read_state(self, keys: Sequence[None]) -> dict[None, _State]:
         with reading(self._engine) as connection:
-            generation = int(connection.execute(select(state.c.generation)).scalar_one())
-        return dict.fromkeys(keys, generation)
+            row = connection.execute(select(state.c.generation, state.c.config)).one()
+        return dict.fromkeys(keys, _State(row.generation, GalleryConfig.from_json(row.config)))
 
     def _read_records(self, ids: Sequence[int]) -> dict[int, ImageRecord]:
         with reading(self._engine) as connection:
@@ -317,7 +332,7 @@ class CatalogReader:
             rows = [
                 row for part in parts(ids) for row in connection.execute(EMBEDDINGS, {"ids": part})
             ]
-        vectors = decode([row.vector for row in rows], self.config.spec.dim)
+        vectors = decode([row.vector for row in rows], self.spec.dim)
         # Each by itself: one that is kept must not keep all that were read with it.
         found = {row.image_id: vector.copy() for row, vector in zip(rows, vectors, strict=True)}
         for vector in found.values():

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Text, bindparam, cast, select
 
-from cbir.catalog.rows import FailureRow, FileState, KnownImage
+from cbir.catalog.rows import FailureRow, KnownImage
 from cbir.catalog.schema import embeddings, images
-from cbir.types import ImageRecord
+from cbir.types import ImageRecord, ImageVersion
 
 RECORD = select(
     images.c.id,
@@ -34,9 +34,9 @@ _STATE = (
     images.c.mtime_ns,
     images.c.content_hash,
 )
-KNOWN = select(*_STATE, images.c.metadata)
+KNOWN = select(*_STATE, images.c.etag, images.c.metadata)
 ROWS = select(*_STATE, cast(images.c.metadata, Text)).order_by(images.c.id)
-SCAN = RECORD.add_columns(images.c.mtime_ns)
+SCAN = RECORD.add_columns(images.c.mtime_ns, images.c.etag)
 
 
 def as_record(row: Any) -> ImageRecord:
@@ -54,7 +54,7 @@ def as_record(row: Any) -> ImageRecord:
 
 
 def as_failure(row: Any) -> FailureRow:
-    known = None if row.mtime_ns is None else FileState(row.size, row.mtime_ns)
+    known = None if row.mtime_ns is None else ImageVersion(row.size, row.mtime_ns, row.etag)
     return FailureRow(row.key, row.uri or row.key, row.reason, known)
 
 
@@ -64,7 +64,7 @@ def as_known(row: Any) -> KnownImage:
         key=row.key,
         uri=row.uri or row.key,
         name=row.name,
-        state=FileState(row.size, row.mtime_ns),
+        version=ImageVersion(row.size, row.mtime_ns, row.etag),
         content_hash=row.content_hash,
         metadata=row.metadata,
     )

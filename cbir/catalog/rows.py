@@ -7,14 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cbir.arrays import Vectors
-
-
-@dataclass(frozen=True, slots=True)
-class FileState:
-    """What tells whether a file has changed since it was last seen."""
-
-    size: int | None
-    mtime_ns: int | None
+from cbir.types import ImageVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +18,7 @@ class KnownImage:
     key: str
     uri: str
     name: str
-    state: FileState
+    version: ImageVersion
     content_hash: bytes
     metadata: Mapping[str, Any]
 
@@ -38,7 +31,7 @@ class ImageRow:
     """Identifies the image within its gallery: its URI, unless a source says otherwise."""
     uri: str
     name: str
-    state: FileState
+    version: ImageVersion
     content_hash: bytes
     width: int
     height: int
@@ -53,24 +46,24 @@ class ImageRow:
 
 @dataclass(frozen=True, slots=True)
 class TouchedRow:
-    """An image whose content is as it was, with another place, time stamp, name or metadata."""
+    """An image whose content is as it was, with another place, version, name or metadata."""
 
     id: int
     key: str
     uri: str
     name: str
-    state: FileState
+    version: ImageVersion
     metadata: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class FailureRow:
-    """An image that could not be read; a state of None means: try again at every run."""
+    """An image that could not be read; a version of None means: try again at every run."""
 
     key: str
     uri: str
     reason: str
-    state: FileState | None
+    version: ImageVersion | None
 
 
 @dataclass(frozen=True, slots=True)

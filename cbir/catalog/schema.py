@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = MetaData()
 
@@ -53,7 +53,8 @@ images = Table(
     Column("name", Text, nullable=False),
     Column("source_id", Integer, ForeignKey("sources.id"), nullable=False),
     Column("size", BigInteger, nullable=False),
-    Column("mtime_ns", BigInteger),
+    Column("mtime_ns", BigInteger, comment="ImageVersion.stamp: of a URL, a hash of its validator"),
+    Column("etag", Text, comment="as a server sent it; null: none, or a file"),
     Column("content_hash", LargeBinary(16), nullable=False),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
@@ -155,4 +156,5 @@ failures = Table(
     Column("reason", Text, nullable=False),
     Column("size", BigInteger),
     Column("mtime_ns", BigInteger, comment="null: try again at every run"),
+    Column("etag", Text, comment="as in images"),
 )

@@ -55,7 +55,8 @@ class Snapshot:
     def __init__(self, connection: Connection, dim: int) -> None:
         self._connection = connection
         self._dim = dim
-        self.generation: int = connection.execute(select(state.c.generation)).scalar_one()
+        self._state = connection.execute(select(state)).one()
+        self.generation: int = self._state.generation
 
     @cached_property
     def count(self) -> int:
@@ -74,13 +75,17 @@ class Snapshot:
     @cached_property
     def config(self) -> GalleryConfig:
         """What the gallery remembers about itself."""
-        data = self._connection.execute(select(state.c.config)).scalar_one()
-        return GalleryConfig.from_json(data)
+        return GalleryConfig.from_json(self._state.config)
 
-    @cached_property
+    @property
+    def index_kind(self) -> str:
+        """The kind of vector index in the configuration, which need not be parsed for it."""
+        return str(self._state.config["index"])
+
+    @property
     def next_image_id(self) -> int:
         """The first id that no image has had."""
-        return int(self._connection.execute(select(state.c.next_image_id)).scalar_one())
+        return int(self._state.next_image_id)
 
     @cached_property
     def key_columns(self) -> dict[str, str]:

@@ -25,6 +25,7 @@ from cbir.catalog.schema import (
     tombstones,
 )
 from cbir.catalog.vectors import encode
+from cbir.config import GalleryConfig
 from cbir.metadata import as_json, plain
 
 
@@ -38,6 +39,16 @@ def next_generation(connection: Connection, *, new_images: int = 0) -> tuple[int
     )
     row = connection.execute(select(state.c.generation, state.c.next_image_id)).one()
     return row.generation, row.next_image_id - new_images
+
+
+def read_config(connection: Connection) -> GalleryConfig:
+    """The committed configuration or, if this transaction has written one, that."""
+    return GalleryConfig.from_json(connection.execute(select(state.c.config)).scalar_one())
+
+
+def write_config(connection: Connection, config: GalleryConfig) -> None:
+    """Replace the configuration; the caller has read what it replaces in this transaction."""
+    connection.execute(update(state).values(config=config.to_json()))
 
 
 def reserve_ids(connection: Connection, below: int) -> None:
@@ -91,7 +102,7 @@ def write_images(connection: Connection, source: int, rows: Sequence[ImageRow]) 
 
 
 def write_touched(connection: Connection, source: int, rows: Sequence[TouchedRow]) -> None:
-    """Bring time stamps, names and metadata up to date; the embeddings stay."""
+    """Bring versions, names and metadata up to date; the embeddings stay."""
     if not rows:
         return
     connection.execute(
@@ -101,8 +112,9 @@ def write_touched(connection: Connection, source: int, rows: Sequence[TouchedRow
                 "the_id": row.id,
                 **_place(row),
                 "source_id": source,
-                "size": row.state.size,
-                "mtime_ns": row.state.mtime_ns,
+                "size": row.version.size,
+                "mtime_ns": row.version.stamp,
+                "etag": row.version.etag,
                 "metadata": plain(row.metadata),
             }
             for row in rows
@@ -157,8 +169,9 @@ def write_failures(connection: Connection, source: int, rows: Sequence[FailureRo
                 "uri": None if row.uri == row.key else row.uri,
                 "source_id": source,
                 "reason": row.reason,
-                "size": row.state and row.state.size,
-                "mtime_ns": row.state and row.state.mtime_ns,
+                "size": row.version and row.version.size,
+                "mtime_ns": row.version and row.version.stamp,
+                "etag": row.version and row.version.etag,
             }
             for row in rows
         ],
@@ -276,8 +289,9 @@ def _insert(
                 None if row.uri == row.key else row.uri,
                 row.name,
                 source,
-                row.state.size,
-                row.state.mtime_ns,
+                row.version.size,
+                row.version.stamp,
+                row.version.etag,
                 row.content_hash,
                 row.width,
                 row.height,
@@ -346,8 +360,9 @@ def _image(source: int, row: ImageRow) -> dict[str, Any]:
     return {
         **_place(row),
         "source_id": source,
-        "size": row.state.size,
-        "mtime_ns": row.state.mtime_ns,
+        "size": row.version.size,
+        "mtime_ns": row.version.stamp,
+        "etag": row.version.etag,
         "content_hash": row.content_hash,
         "width": row.width,
         "height": row.height,

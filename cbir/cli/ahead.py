@@ -22,7 +22,7 @@ from cbir.config import EmbeddingSpec
 from cbir.embedding import Embedder, embed_views, embedder_for, run_once
 from cbir.embedding.wrapped import WrappedEmbedder
 from cbir.errors import ImageError
-from cbir.images.decoding import decode_views
+from cbir.images import decode_views
 from cbir.sources.paths import read_file
 
 __all__ = ["Ahead", "open_ahead"]

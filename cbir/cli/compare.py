@@ -112,7 +112,7 @@ def _compare(
 ) -> Comparison:
     """Every measure; without its weights the default network is no error, only a row less."""
     from cbir.errors import BackboneError
-    from cbir.images.decoding import decode
+    from cbir.images import decode
     from cbir.similarity import Measure, compare
 
     try:
@@ -148,7 +148,7 @@ def _embedder(
 
 def _drawn(images: tuple[bytes, bytes], names: tuple[str, str], comparison: Comparison) -> Any:
     from cbir.cli.console import printable
-    from cbir.images.decoding import open_rgb
+    from cbir.images import open_rgb
     from cbir.similarity import draw_matches
 
     a, b = (open_rgb(image, max_side=PLOT_SIDE) for image in images)

@@ -24,7 +24,7 @@ from cbir.duplicates.whole import FORM_NAMES, same_pictures
 from cbir.embedding import Embedder, embed_views
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
-from cbir.images.decoding import DecodedImage, decode_views
+from cbir.images import DecodedImage, decode_views
 from cbir.reranking.descriptors import LITTLE
 from cbir.similarity.picture import Littles, fingerprints
 from cbir.sources import Source, SourceImage, open_source

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cbir.config import EmbeddingSpec
 from cbir.embedding.openvino_cache import keep_network, kept_network, save_network
+from cbir.embedding.openvino_compile import compile_network
 from cbir.embedding.openvino_import import import_openvino
 from cbir.embedding.openvino_marks import keep_first_depthwise_exact
 from cbir.errors import BackboneError
@@ -98,8 +99,7 @@ def _agrees(model: Any, images: Any, expected: Any) -> bool:
     """
     import numpy as np
 
-    config = {"INFERENCE_PRECISION_HINT": "f32"}
-    vectors = import_openvino().Core().compile_model(model, "CPU", config)([images])[0]
+    vectors = compile_network(import_openvino().Core(), model, "fp32")([images])[0]
     if vectors.shape != expected.shape:
         return False
     norms = np.linalg.norm(vectors, axis=1) * np.linalg.norm(expected, axis=1)

@@ -18,6 +18,7 @@ from typing import Any
 from cbir.arrays import Pixels
 from cbir.config import EmbeddingSpec
 from cbir.embedding.openvino_cache import keep_network, kept_network, save_network
+from cbir.embedding.openvino_compile import compile_network
 from cbir.embedding.openvino_import import import_openvino
 from cbir.embedding.registry import find_backbone
 from cbir.embedding.vectors import unit_rows
@@ -120,8 +121,8 @@ def _mean_cosine(core: Any, network: Path, quantised: Any, images: Sequence[Pixe
     exact, coarse = (
         unit_rows(np.concatenate([compiled([image[None]])[0] for image in images]))
         for compiled in (
-            core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}),
-            core.compile_model(quantised, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}),
+            compile_network(core, network, "fp32"),
+            compile_network(core, quantised, "int8"),
         )
     )
     return float((exact * coarse).sum(axis=1).mean())

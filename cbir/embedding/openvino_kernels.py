@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cbir.embedding.openvino_cache import keep_network, kept_network
+from cbir.embedding.openvino_compile import compile_network
 from cbir.embedding.openvino_import import import_openvino
-from cbir.embedding.processor import processor_kind
+from cbir.embedding.processor import kernel_family
 from cbir.errors import CbirError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def tune_network(name: str, network: Path) -> Path:
 
     Nothing to be had or kept: the network as it is.
     """
-    if not processor_kind():
+    if not kernel_family():
         return network
 
     from cbir.embedding.openvino_marks import grouped_layers  # with XML, which no search needs
@@ -71,7 +72,7 @@ def tune_network(name: str, network: Path) -> Path:
 
 def _tuned(name: str) -> str:
     """The name under which this kind of processor has a network; the plain one for most."""
-    return "-".join(filter(None, (name, processor_kind())))
+    return "-".join(filter(None, (name, kernel_family())))
 
 
 def _choose(network: Path) -> None:
@@ -90,9 +91,10 @@ def _choose(network: Path) -> None:
 def _times(networks: list[Path], weights: Path) -> list[float]:
     """Seconds that each takes for a batch on one core, measured in turns."""
     core = import_openvino().Core()
-    config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
+    options = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
     compiled = [
-        core.compile_model(core.read_model(network, weights), "CPU", config) for network in networks
+        compile_network(core, core.read_model(network, weights), "fp32", options)
+        for network in networks
     ]
     side = compiled[0].input(0).partial_shape[1].get_length()
     images = np.random.default_rng(0).integers(0, 256, (BATCH, side, side, 3), np.uint8)

@@ -12,17 +12,15 @@ import numpy as np
 
 from cbir.arrays import Pixels, Vectors
 from cbir.config import EmbeddingSpec, available_cores
+from cbir.embedding.openvino_compile import HINTS, compile_network, has_native_bf16
 from cbir.embedding.openvino_import import import_openvino
-from cbir.embedding.processor import says_bf16
 from cbir.embedding.vectors import stack_images, unit_rows
 from cbir.errors import BackboneError
 
-__all__ = ["OpenVinoRuntime", "has_native_bf16"]
+__all__ = ["OpenVinoRuntime"]
 
 BATCH = 4
 """Images per inference: small batches stay in the processor's cache, which is faster on a CPU."""
-HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
-"""What OpenVINO computes in where a network does not say otherwise, as a quantised one does."""
 
 
 class OpenVinoRuntime:
@@ -44,13 +42,12 @@ class OpenVinoRuntime:
         self.parallelism = streams
         self._precision = precision
         self._local = threading.local()
-        config = {
-            "INFERENCE_PRECISION_HINT": HINTS[precision],
+        options = {
             "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": max(streams, available_cores()),
             "ENABLE_CPU_PINNING": False,  # decoding threads and other processes want cores too
         }
-        self._model = _compile(core, network, config)
+        self._model = _compile(core, network, precision, options)
 
     def embed(self, images: Sequence[Pixels]) -> Vectors:
         """N × uint8 (crop, crop, 3) → (N, D) float32, L2 = 1."""
@@ -88,21 +85,10 @@ def _infer(request: Any, batch: Pixels) -> None:
     _inferred.set()
 
 
-def has_native_bf16(core: Any) -> bool:
-    """Whether the processor computes in bfloat16.
-
-    OpenVINO also says so of processors that have AVX-512 alone, where it emulates bfloat16 at a
-    loss; on Linux the processor's own flags decide.
-    """
-    if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        return False
-    return says_bf16() is not False
-
-
-def _compile(core: Any, network: Path, config: dict[str, Any]) -> Any:
+def _compile(core: Any, network: Path, precision: str, options: dict[str, Any]) -> Any:
     """Compiles a network, or reads what was compiled before; the cache is only an acceleration."""
     cache = {"CACHE_DIR": str(network.parent / "compiled")}
     try:
-        return core.compile_model(network, "CPU", {**config, **cache})
+        return compile_network(core, network, precision, {**options, **cache})
     except RuntimeError:
-        return core.compile_model(network, "CPU", config)
+        return compile_network(core, network, precision, options)

@@ -69,6 +69,12 @@ class TorchRuntime:
         name = torch.cuda.get_device_name(self._device) if self._on_gpu else "cpu"
         return f"torch {self._precision}, {name}"
 
+    @property
+    def network(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """The network on its device, without recorded kernels."""
+        network = self._network
+        return network.network if isinstance(network, GraphedNetwork) else network
+
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         """uint8 (N, H, W, 3) → float32 (N, D) on the device; a GPU may still be at work."""
         with self._lock, torch.inference_mode():

@@ -1,6 +1,6 @@
 """torchvision's classification networks and all their published weights, as data.
 
-The table is printed by `scripts/list_torchvision_models.py`; a test holds it against the installed
+The table is printed by `scripts/tools/torchvision_models.py`; a test holds it against the installed
 torchvision. It is here so that knowing a network does not take importing torchvision.
 """
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from cbir.errors import CbirError
 from cbir.gallery import Gallery
-from cbir.images.decoding import open_rgb
+from cbir.images import open_rgb
 from cbir.retrieval import Query
 from cbir.sources.paths import uri_to_path
 from cbir.sources.reading import read_uri

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cbir.evaluation.ranking import Search
-from cbir.retrieval import Query, Reranker, Retriever
+from cbir.reranking import Reranker
+from cbir.retrieval import Query, Retriever
 from cbir.types import Hit, ImageRecord, SearchResult
 
 __all__ = ["reranked_search"]

@@ -1,10 +1,27 @@
-"""From bytes to upright sRGB pixels, safely: formats, colour, decoding in processes."""
+"""Encoded bytes to upright sRGB pixels, safely: formats, decoding, colour, decoder processes."""
 
 from cbir.images.decoding import (
     DecodedImage,
+    DecodeOptions,
     decode,
-    decode_regions,
+    decode_image,
+    decode_views,
     open_rgb,
+    thumbnail_jpeg,
 )
+from cbir.images.formats import IMAGE_SUFFIXES, SIGNATURE_BYTES, sniff_format
+from cbir.images.opening import check_header
 
-__all__ = ["DecodedImage", "decode", "decode_regions", "open_rgb"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "SIGNATURE_BYTES",
+    "DecodeOptions",
+    "DecodedImage",
+    "check_header",
+    "decode",
+    "decode_image",
+    "decode_views",
+    "open_rgb",
+    "sniff_format",
+    "thumbnail_jpeg",
+]

@@ -1,9 +1,9 @@
-"""Processes that decode images: threads share one interpreter, and before a GPU that is too few.
+"""Decodes images in processes of their own, for a GPU that threads of one interpreter cannot feed.
 
-A worker is this module run by itself. It is sent one image at a time and answers with pixels, over
-its pipes. It imports nothing of the caller's program, so that a script needs no main guard, and it
-ends by itself when the caller is gone, however that came about. A decoder that dies takes one
-image with it and not the run.
+Each process runs this module, receives one image at a time over a pipe and sends its pixels back.
+It imports nothing of the caller's program, so that a script needs no main guard, and it ends by
+itself when its caller is gone, however that happened. A process that dies fails one image, not the
+run.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore
 from types import TracebackType
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import numpy as np
 
-from cbir.config import Preprocessing, Region, View
 from cbir.errors import ImageError
-from cbir.images.decoding import DecodedImage, decode_regions
+from cbir.images.decoding import DecodedImage, DecodeOptions, decode_image
 
 __all__ = ["Decode", "Decoders", "main"]
 
 log = logging.getLogger(__name__)
 
 PIPE_BYTES = 1 << 18
-"""Room for an image in a pipe, so that nobody waits half-way through. Linux gives a user 64 MB of
-them in all; beyond, and elsewhere, a pipe keeps its usual 64 kB."""
+"""Size of a pipe: room for an image, so that neither side waits half-way. Linux allows a user 64 MB
+of pipes in all; beyond that, and on other systems, a pipe has its default size."""
 ATTEMPTS = 2
-"""A decoder may have been ended for another reason than the image it was at."""
+"""Processes that an image is given to: the first may have ended for another reason."""
 FAILURES = 3
-"""So often in succession no process could be started: then threads decode."""
+"""Failed starts in succession after which threads decode instead."""
 PATIENCE_S = 5.0
+"""Seconds in which a process must end by itself before it is killed."""
 READY = "ready"
 WORKER = """
 import signal, sys
@@ -47,46 +47,40 @@ from cbir.images.processes import main
 main()
 """
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-"""Importing numpy starts a thread per core: too many, by as many processes, and not needed."""
+"""Importing numpy starts a thread per core, in every process; decoding needs none of them."""
 
 
-class Decode(Protocol):
-    """`cbir.images.decode_regions`, or what does the same elsewhere."""
-
-    def __call__(
-        self, data: bytes, preprocessing: Preprocessing, views: Sequence[View],
-        regions: Sequence[Region],
-    ) -> DecodedImage: ...  # fmt: skip
+Decode = Callable[[bytes, DecodeOptions], DecodedImage]
+"""`cbir.images.decode_image`, or a function that does the same elsewhere."""
 
 
 class Decoders:
     """At most `count` processes that decode; as many calls run at once, from any threads."""
 
-    def __init__(self, count: int) -> None:
-        """Processes are started when they are first needed."""
+    def __init__(self, count: int, *, worker: str = WORKER) -> None:
+        """Processes are started when first needed; `worker` is the Python code that they run."""
+        self.count = count
+        self._worker = worker
         self._turns = BoundedSemaphore(count)
         self._idle: SimpleQueue[_Process] = SimpleQueue()
         self._failures = 0
 
-    def decode(
-        self, data: bytes, preprocessing: Preprocessing, views: Sequence[View],
-        regions: Sequence[Region],
-    ) -> DecodedImage:  # fmt: skip
-        """As `cbir.images.decode_regions`, which runs here if no process can be started."""
-        request = (data, preprocessing, views, regions)
+    def decode(self, data: bytes, options: DecodeOptions) -> DecodedImage:
+        """As `cbir.images.decode_image`, which runs here if no process can be started."""
+        request = (data, options)
         with self._turns:
             for attempt in range(ATTEMPTS):
                 process = self._take()
                 if process is None and attempt == 0:
-                    return decode_regions(*request)
-                if process is None:  # never here, where it would be the end of the run
+                    return decode_image(*request)
+                if process is None:  # not here: what killed a process would end the run
                     break
                 try:
                     answer = process.ask(request)
                 except (OSError, EOFError, pickle.UnpicklingError):
                     process.end(at_once=True)
                     continue
-                except BaseException:  # what it answers is not known now
+                except BaseException:  # interrupted: its answer would be taken for the next one's
                     process.end(at_once=True)
                     raise
                 self._idle.put(process)
@@ -96,7 +90,7 @@ class Decoders:
         raise ImageError("the process that decoded it died, probably of it")
 
     def close(self) -> None:
-        """End the processes; no call may be under way."""
+        """End the processes; no call may be in progress."""
         idle = []
         with suppress(Empty):
             while True:
@@ -115,14 +109,14 @@ class Decoders:
         self.close()
 
     def _take(self) -> _Process | None:
-        """An idle process, or a new one; None where none can be had."""
+        """An idle process, or a new one; None if none can be started."""
         try:
             return self._idle.get_nowait()
         except Empty:
             pass
         if self._failures < FAILURES:
             try:
-                process = _Process()
+                process = _Process(self._worker)
             except (OSError, EOFError, pickle.UnpicklingError) as error:
                 self._failures += 1
                 if self._failures == FAILURES:
@@ -134,14 +128,14 @@ class Decoders:
 
 
 class _Process:
-    """One worker and its two pipes. Used by one thread at a time."""
+    """One decoding process and its two pipes. Used by one thread at a time."""
 
-    def __init__(self) -> None:
-        """Waits until it is ready. Raises OSError, or EOFError if it ends before."""
+    def __init__(self, worker: str) -> None:
+        """Start it and wait until it is ready. Raises OSError, or EOFError if it ends before."""
         if not sys.executable:
             raise OSError("this program does not know its Python interpreter")
         self._popen = subprocess.Popen(
-            [sys.executable, "-c", WORKER.format(path=sys.path)],
+            [sys.executable, "-c", worker.format(path=sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **ONE_THREAD},
@@ -159,7 +153,7 @@ class _Process:
             raise
 
     def ask(self, request: tuple[Any, ...]) -> DecodedImage | Exception:
-        """Raises OSError or EOFError if the process ends meanwhile."""
+        """Have one image decoded. Raises OSError or EOFError if the process ends meanwhile."""
         _send(self._requests, request)
         answer = _receive(self._answers)
         if isinstance(answer, Exception):
@@ -174,12 +168,13 @@ class _Process:
         return DecodedImage(pixels, width, height)
 
     def hang_up(self) -> None:
-        """Tell it that nothing more will come."""
+        """Close the pipes, whereupon the process ends."""
         for pipe in (self._requests, self._answers):
             with suppress(OSError):  # of what was not yet sent to a dead process
                 pipe.close()
 
     def end(self, *, at_once: bool = False) -> None:
+        """Wait for its end, or kill it."""
         if at_once:
             self._popen.kill()
         self.hang_up()
@@ -191,9 +186,9 @@ class _Process:
 
 
 def main() -> None:
-    """A worker: decodes what comes in on standard input until that ends."""
+    """Decode the images that come in on standard input until it ends."""
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # nothing that a library may print gets between the answers
+    os.dup2(2, 1)  # what a library may print must not get between the answers
     _send(answers, READY)
     while True:
         try:
@@ -201,7 +196,7 @@ def main() -> None:
         except EOFError:
             return
         try:
-            decoded = decode_regions(*request)
+            decoded = decode_image(*request)
         except Exception as error:
             _send(answers, error)
         else:
@@ -210,7 +205,7 @@ def main() -> None:
 
 
 def _widen(pipe: IO[bytes]) -> None:
-    with suppress(ImportError, AttributeError, OSError):  # as it is, then
+    with suppress(ImportError, AttributeError, OSError):  # then it keeps its default size
         import fcntl
 
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -225,4 +220,4 @@ def _send(pipe: IO[bytes], message: object, pixels: Any = None) -> None:
 
 def _receive(pipe: IO[bytes]) -> Any:
     """The next message. Raises EOFError at the end of the pipe."""
-    return pickle.load(pipe)  # it comes from a process that this one has started
+    return pickle.load(pipe)  # from a process that this one has started

@@ -45,6 +45,7 @@ class GalleryIndexes:
         self._opening = threading.Lock()
         self._opened: _Opened | None = None
         self._waits = True
+        self._config: GalleryConfig | None = None
         self._background: Background | None = None
 
     def stop_waiting(self) -> None:
@@ -66,12 +67,24 @@ class GalleryIndexes:
         """The index that is searched: of whole images, with their regions if there are any."""
         return self._current(self._open().searched)
 
+    @property
+    def config(self) -> GalleryConfig:
+        """As last committed by anybody; where searches do not wait, as of the last `update`."""
+        return self._config or self._catalog.config
+
     def update(self) -> None:
         """Bring all indexes and their files up to date; those that are need not be loaded."""
-        opened = self._open()
+        config = self._catalog.config
+        with self._opening:
+            opened = self._opened_for(config)
+            if self._waits:
+                self._opened = opened
         for index in (opened.images, opened.searched):
             if not index.is_current(self._catalog):
                 index.catch_up(self._catalog)
+        with self._opening:
+            self._opened = opened
+            self._config = None if self._waits else config
 
     def rebuild(self) -> None:
         """Build all indexes anew from the catalogue."""
@@ -117,27 +130,24 @@ class GalleryIndexes:
         return index
 
     def _open(self) -> _Opened:
-        """The indexes as the configuration wants them, opened where they are not yet."""
-        config = self._catalog.config
-        wanted = opened_by(config.index), len(config.regions)
         with self._opening:
-            opened = self._opened
-            if opened is None or opened.wanted != wanted:
-                # Others may be searching the old ones, which end with their last search.
-                self._opened = opened = self._opened_anew(config, wanted, opened)
+            self._opened = opened = self._opened_for(self.config)
             return opened
 
-    def _opened_anew(
-        self, config: GalleryConfig, wanted: tuple[str, int], old: _Opened | None
-    ) -> _Opened:
-        _, count = wanted
-        dim = config.spec.dim
+    def _opened_for(self, config: GalleryConfig) -> _Opened:
+        """The indexes that a configuration wants, opened where they are not yet.
+
+        Old ones are not closed: somebody may be searching them, and they end with the last search.
+        """
+        old, count, dim = self._opened, len(config.regions), config.spec.dim
+        wanted = opened_by(config.index), count
+        if old is not None and old.wanted == wanted:
+            return old
         if old is not None and old.wanted[0] == wanted[0]:
             images = old.images
         else:
-            images = self._answering(
-                open_index(config.index, IndexPlace(self._folder / IMAGES, dim))
-            )
+            place = IndexPlace(self._folder / IMAGES, dim)
+            images = self._answering(open_index(config.index, place))
         if not count:
             return _Opened(wanted, images, None, images)
         from cbir.indexes.regions import RegionIndex

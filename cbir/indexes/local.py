@@ -43,6 +43,8 @@ LOAD_ATTEMPTS = 3
 class _Wanted:
     """The index that the catalogue asks for, as of one snapshot."""
 
+    configured: str
+    """Kind in the configuration, perhaps `auto`."""
     kind: str
     digest: str
     projection: Projection | None
@@ -79,8 +81,8 @@ class LocalIndex:
         self._built_count = 0
         self._digest = ""
         self._projection: Projection | None = None
-        self._checked = False
-        """Whether kind and projection have been compared with the catalogue's since loading."""
+        self._checked = ""
+        """The kind in the configuration that it was last compared with; empty since loading."""
 
     def catch_up(self, catalog: Catalog, *, rebuild: bool = False) -> None:
         """Load the files once, apply what changed since, and save them again.
@@ -94,19 +96,21 @@ class LocalIndex:
             if self._structure is None and not rebuild:
                 self._load(catalog.gallery_id)
             with catalog.snapshot() as snapshot:
-                if self._seen(snapshot.generation) and self._checked and not rebuild:
+                configured = snapshot.index_kind
+                seen = self._seen(snapshot.generation)
+                if seen and self._checked == configured and not rebuild:
                     return
                 rows = snapshot.regions(self._regions) if self._regions else snapshot
                 digest, projection = snapshot.projection
                 dim = self._dim if projection is None else projection.dim
-                count = self.count() if self._seen(snapshot.generation) else rows.count
+                count = self.count() if seen else rows.count
                 current = None if rebuild or self._structure is None else self._kind
-                kind = resolve_kind(snapshot.config.index, count, dim, current)
-                wanted = _Wanted(kind, digest, projection, snapshot.generation)
+                kind = resolve_kind(configured, count, dim, current)
+                wanted = _Wanted(configured, kind, digest, projection, snapshot.generation)
                 if not rebuild and not self._is(wanted):  # another process may have built it
                     self._load(catalog.gallery_id, wanted)
                 if not rebuild and self._is(wanted):
-                    self._projection, self._checked = projection, True
+                    self._projection, self._checked = projection, configured
                     if self._seen(snapshot.generation):
                         return
                     applied = self._apply(rows, snapshot.generation)
@@ -120,7 +124,7 @@ class LocalIndex:
     def is_current(self, catalog: Catalog) -> bool:
         """Whether the index, or its files where it is not loaded, have seen all changes."""
         if self._structure is not None:
-            return self._checked and self._seen(catalog.generation())
+            return self._checked == catalog.config.index and self._seen(catalog.generation())
         state = catalog.gallery_id, catalog.generation()
         return index_files.current_manifest(self._folder, *state) is not None
 
@@ -210,7 +214,7 @@ class LocalIndex:
         structure = structure_class(wanted.kind).build(self._folder, pages, dim, count)
         with self._lock:
             self._replace(structure, wanted.kind, wanted.digest, count)
-            self._projection, self._checked = projection, True
+            self._projection, self._checked = projection, wanted.configured
 
     def _replace(
         self, structure: SearchStructure, kind: str, digest: str, built_count: int
@@ -258,7 +262,7 @@ class LocalIndex:
                 self._replace(structure, manifest.kind, manifest.projection, manifest.built_count)
                 self._generation = manifest.generation
                 self._projection = None if wanted is None else wanted.projection
-                self._checked = wanted is not None
+                self._checked = "" if wanted is None else wanted.configured
             return
 
     def _save(self, gallery_id: str) -> None:

@@ -34,7 +34,7 @@ CANDIDATES = 400
 CANDIDATES_PER_IMAGE = 1 / 2500
 CANDIDATES_PER_HIT = 20
 """Number of candidates compared exactly: for 10 hits 440 of 100,000 images, 800 of a million, which
-finds 99 % and more of the true neighbours (measured by the benchmark of searches)."""
+finds 99 % and more of the true neighbours (`scripts/benchmark search`)."""
 SHARD_ROWS = 200_000
 """Rows a thread scans at least: fewer take less time than starting another thread."""
 REBUILD_GROWTH = 4

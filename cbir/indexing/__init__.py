@@ -20,6 +20,7 @@ from cbir.config import available_cores
 from cbir.embedding import Embedder
 from cbir.errors import SourceShrunkError
 from cbir.gallery import Gallery
+from cbir.images.processes import Decoders
 from cbir.indexing.calibration import calibrate
 from cbir.indexing.crew import EmbeddingCrew, ExaminingCrew
 from cbir.indexing.follow import Follower
@@ -40,7 +41,7 @@ def index_images(
     gallery: Gallery,
     *,
     embedder: Embedder | None = None,
-    decoders: int | None = None,
+    decoders: int | Decoders | None = None,
     prune: bool = False,
     force: bool = False,
     retry_failed: bool = False,

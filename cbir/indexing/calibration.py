@@ -11,7 +11,7 @@ from cbir.embedding import find_backbone
 from cbir.embedding.openvino_int8 import CALIBRATION_IMAGES, quantised_network
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
-from cbir.images.decoding import decode
+from cbir.images import decode
 from cbir.sources import Source, open_source
 from cbir.types import FailedImage
 

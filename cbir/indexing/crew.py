@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol
 
-from cbir.config import Preprocessing, Region, View, available_cores
+from cbir.config import available_cores
 from cbir.embedding import Embedder
-from cbir.images.decoding import DecodedImage, decode_regions
+from cbir.images import DecodedImage, DecodeOptions, decode_image
 from cbir.images.processes import Decoders
 
 __all__ = ["Crew", "EmbeddingCrew", "ExaminingCrew"]
@@ -52,7 +51,7 @@ class EmbeddingCrew:
     """
 
     def __init__(
-        self, embedder: Embedder, decoders: int | None = None, *, regions: int = 0
+        self, embedder: Embedder, decoders: int | Decoders | None = None, *, regions: int = 0
     ) -> None:
         """`decoders` is how many processes decode, 0 for none, None for what pays off.
 
@@ -60,8 +59,8 @@ class EmbeddingCrew:
         """
         self._embedder = embedder
         self._inputs = len(embedder.spec.views) * (1 + regions)
-        self._asked = decoders
-        self._decoders: Decoders | None = None
+        self._asked = decoders.count if isinstance(decoders, Decoders) else decoders
+        self._decoders = decoders if isinstance(decoders, Decoders) else None
 
     def assemble(self) -> int:
         threads, count = self._embedder.parallelism, self._asked
@@ -69,22 +68,16 @@ class EmbeddingCrew:
             count = 0 if self._on_cpu() else available_cores()
         if count == 0:
             return threads
-        self._decoders = Decoders(count)
+        self._decoders = self._decoders or Decoders(count)
         return max(threads, count + SPARE)
 
     def chunk(self) -> int:
         return CHUNK if self._on_cpu() else max(CHUNK, GPU_CHUNK // self._inputs)
 
-    def decode(
-        self,
-        data: bytes,
-        preprocessing: Preprocessing,
-        views: Sequence[View],
-        regions: Sequence[Region],
-    ) -> DecodedImage:
-        """As `cbir.images.decode_regions`, in the calling thread or in a process."""
-        do = decode_regions if self._decoders is None else self._decoders.decode
-        return do(data, preprocessing, views, regions)
+    def decode(self, data: bytes, options: DecodeOptions) -> DecodedImage:
+        """As `cbir.images.decode_image`, in the calling thread or in a process."""
+        do = decode_image if self._decoders is None else self._decoders.decode
+        return do(data, options)
 
     def __enter__(self) -> EmbeddingCrew:
         return self

@@ -116,7 +116,8 @@ def _array(rows: Sequence[tuple[Any, ...]]) -> npt.NDArray[np.void]:
 
 
 def _entry_state(entry: SourceImage | FailedImage) -> int:
-    if isinstance(entry, FailedImage) or entry.mtime_ns is None:
+    if isinstance(entry, FailedImage) or entry.version.stamp is None:
         return hash(entry.uri)
     metadata = as_json(entry.metadata)
-    return hash((entry.identity, entry.uri, entry.name, entry.size, entry.mtime_ns, metadata))
+    version = entry.version
+    return hash((entry.identity, entry.uri, entry.name, version.size, version.stamp, metadata))

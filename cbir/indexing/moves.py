@@ -101,7 +101,7 @@ class Moves:
             image.identity,
             image.uri,
             image.name,
-            twin.state,
+            twin.version,
             image.metadata,
         )
         return Outcome("moved", image.name, row)

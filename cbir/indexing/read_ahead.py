@@ -10,7 +10,7 @@ from threading import Event, Lock
 from typing import TypeAlias
 
 from cbir.indexing.settle import Pending
-from cbir.sources.content import Content
+from cbir.sources.content import Content, NotModified
 from cbir.sources.paths import is_remote
 from cbir.sources.retry import stop_at
 
@@ -25,7 +25,7 @@ AHEAD_BYTES = 256 << 20
 FIRST_GUESS = 1 << 20
 """Bytes of an image, before any has been read."""
 
-_Read: TypeAlias = "tuple[Content | None, int] | None"
+_Read: TypeAlias = "tuple[Content | NotModified, int] | None"
 """A content and its bytes; None where there was no room for it."""
 
 
@@ -60,20 +60,20 @@ class ReadAhead:
 
     def _read(self, item: Pending) -> _Read:
         """In a reader's thread. Raises ImageError."""
-        reserved = self._room.reserve(item.image.size)
+        reserved = self._room.reserve(item.image.version.size)
         if reserved is None:
             return None
         size = 0
         try:
             content = item.read()
-            size = 0 if content is None else len(content.data)
+            size = len(content.data) if isinstance(content, Content) else 0
         finally:
             self._room.keep(size, of=reserved)
         return content, size
 
     def _take(
         self, pool: ThreadPoolExecutor, item: Pending, under_way: Future[_Read]
-    ) -> Content | None:
+    ) -> Content | NotModified:
         """In a worker's thread. Raises ImageError."""
         read = under_way.result()
         if read is None:  # by a reader nevertheless: those can be stopped

@@ -10,6 +10,7 @@ from cbir.config import available_cores
 from cbir.embedding import Embedder, embed_views
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
+from cbir.images import DecodeOptions
 from cbir.images.processes import Decode
 from cbir.indexing.crew import EmbeddingCrew
 from cbir.indexing.ledger import Progress
@@ -77,7 +78,7 @@ def _embed(
         indexed = known[record.key].content_hash
         try:
             data = read_indexed(record.uri, indexed)
-            decoded = decode(data, spec.preprocessing, spec.views, regions)
+            decoded = decode(data, DecodeOptions(spec.preprocessing, spec.views, regions))
         except ImageError as error:
             outcomes.append(FailedImage(record.uri, str(error), record.key))
         else:

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from cbir.catalog.catalog import Catalog
-from cbir.catalog.rows import FailureRow, FileState, ImageRow, KnownImage, TouchedRow
+from cbir.catalog.rows import FailureRow, ImageRow, KnownImage, TouchedRow
 from cbir.config import Region
 from cbir.embedding import Embedder, embed_views
 from cbir.errors import ImageError
-from cbir.images.decoding import DecodedImage, check_header, decode_regions
+from cbir.images import DecodedImage, DecodeOptions, check_header, decode_image
 from cbir.images.processes import Decode
 from cbir.metadata import plain
 from cbir.sources import SourceImage
-from cbir.sources.content import Content
+from cbir.sources.base import UNKNOWN
+from cbir.sources.content import Content, NotModified
 from cbir.sources.reading import content_hash
-from cbir.types import FailedImage
+from cbir.types import FailedImage, ImageVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +31,25 @@ class Pending:
     """Whether its content was looked for among the gallery's already, so that it is embedded."""
     failure: FailureRow | None = None
     """What was wrong with the content that was there before."""
-    ahead: Callable[[], Content | None] | None = None
+    ahead: Callable[[], Content | NotModified] | None = None
     """Gives its content, which is being read already."""
 
     @property
     def before(self) -> FailureRow | KnownImage | None:
         """What was read at this very place the last time."""
-        if self.failure is not None and self.failure.state is not None:
+        if self.failure is not None and self.failure.version is not None:
             return self.failure
         moved = self.known is None or self.known.uri != self.image.uri
         return None if moved else self.known
 
-    def content(self) -> Content | None:
+    def content(self) -> Content | NotModified:
         """The content; None where its server says that it is as it was. Raises ImageError."""
         return self.read() if self.ahead is None else self.ahead()
 
-    def read(self) -> Content | None:
+    def read(self) -> Content | NotModified:
         """The content, as `content`, but read now."""
-        state = None if self.before is None else self.before.state
-        return self.image.fetch((None, None) if state is None else (state.size, state.mtime_ns))
+        version = None if self.before is None else self.before.version
+        return self.image.fetch(UNKNOWN if version is None else version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Twin:
     image: SourceImage
     known: KnownImage | None
     content_hash: bytes
-    state: FileState
+    version: ImageVersion
 
 
 Verdict = Literal["added", "updated", "touched", "unchanged", "moved", "failed"]
@@ -90,14 +91,14 @@ def compare(
         if isinstance(entry, FailedImage):
             settled.append(_failed(entry, entry.reason, None))
             continue
-        state = FileState(entry.size, entry.mtime_ns)
+        state = entry.version
         failure, image = failures.get(key), known.get(key)
-        if failure is not None and failure.state == state and _stands(failure, entry):
+        if failure is not None and failure.version == state and _stands(failure, entry):
             settled.append(_failed_again(entry, failure))
         elif (
             image is not None
-            and (image.state, image.uri) == (state, entry.uri)
-            and entry.mtime_ns is not None
+            and (image.version, image.uri) == (state, entry.uri)
+            and entry.version.stamp is not None
         ):
             settled.append(_same_content(entry, image, state))
         else:
@@ -110,7 +111,7 @@ def settle(
     pending: Sequence[Pending],
     embedder: Embedder,
     is_twin: IsTwin,
-    decode: Decode = decode_regions,
+    decode: Decode = decode_image,
     regions: Sequence[Region] = (),
 ) -> list[Outcome | Twin]:
     """Read, decode and embed a chunk, images and their regions together; in a worker thread.
@@ -118,8 +119,9 @@ def settle(
     Outcomes are in the order of the chunk. `decode` may do its work elsewhere.
     """
     spec = embedder.spec
+    options = DecodeOptions(spec.preprocessing, spec.views, tuple(regions))
     outcomes: list[Outcome | Twin | None] = []
-    decoded: list[tuple[int, bytes, FileState, DecodedImage]] = []
+    decoded: list[tuple[int, bytes, ImageVersion, DecodedImage]] = []
     for position, item in enumerate(pending):
         content = _read(item, is_twin)
         if not isinstance(content, tuple):
@@ -127,7 +129,7 @@ def settle(
             continue
         data, digest, state = content
         try:
-            image = decode(data, spec.preprocessing, spec.views, regions)
+            image = decode(data, options)
         except ImageError as error:
             outcomes.append(_failed(item.image, str(error), state))
             continue
@@ -141,7 +143,7 @@ def settle(
             key=item.image.identity,
             uri=item.image.uri,
             name=item.image.name,
-            state=state,
+            version=state,
             content_hash=digest,
             width=image.width,
             height=image.height,
@@ -169,20 +171,20 @@ def examine(pending: Sequence[Pending], is_twin: IsTwin) -> list[Outcome | Twin]
     return outcomes
 
 
-def _read(item: Pending, is_twin: IsTwin) -> tuple[bytes, bytes, FileState] | Outcome | Twin:
+def _read(item: Pending, is_twin: IsTwin) -> tuple[bytes, bytes, ImageVersion] | Outcome | Twin:
     """The encoded image, its hash and state if it is new; what became of the image if not."""
     try:
         content = item.content()
     except ImageError as error:
         # Not the content's fault, and a time stamp would not tell when it is mended.
         return _failed(item.image, str(error), None)
-    if content is None:
+    if isinstance(content, NotModified):
         before = item.before
         if isinstance(before, FailureRow):
             return _failed_again(item.image, before)
         assert before is not None
-        return _same_content(item.image, before, before.state)
-    digest, state = content_hash(content.data), _state(item.image, content)
+        return _same_content(item.image, before, content.version)
+    digest, state = content_hash(content.data), content.version
     if item.known is not None and item.known.content_hash == digest:
         return _same_content(item.image, item.known, state)
     if not item.compared and is_twin(item, digest):
@@ -194,30 +196,26 @@ def _verdict(item: Pending) -> Verdict:
     return "added" if item.known is None else "updated"
 
 
-def _state(image: SourceImage, content: Content) -> FileState:
-    # Not every listing knows sizes.
-    size = len(content.data) if image.size is None else image.size
-    return FileState(size, content.mtime_ns)
-
-
-def _same_content(image: SourceImage, known: KnownImage, state: FileState) -> Outcome:
+def _same_content(image: SourceImage, known: KnownImage, version: ImageVersion) -> Outcome:
     """An image whose pixels are as they were: at most its row needs a touch."""
     described_the_same = (plain(image.metadata), image.name, image.uri) == (
         known.metadata,
         known.name,
         known.uri,
     )
-    if described_the_same and state == known.state:
+    # Galleries of older versions lack the entity tags.
+    learned = known.version.etag is None and version.etag is not None
+    if described_the_same and version == known.version and not learned:
         return Outcome("unchanged", image.name)
-    row = TouchedRow(known.id, image.identity, image.uri, image.name, state, image.metadata)
+    row = TouchedRow(known.id, image.identity, image.uri, image.name, version, image.metadata)
     return Outcome("unchanged" if described_the_same else "touched", image.name, row)
 
 
-def _failed(image: SourceImage | FailedImage, reason: str, state: FileState | None) -> Outcome:
+def _failed(image: SourceImage | FailedImage, reason: str, version: ImageVersion | None) -> Outcome:
     if isinstance(image, SourceImage) and image.place:
         reason = f"{reason} ({image.place})"
     failure = FailedImage(image.uri, reason, image.key or image.uri)
-    row = FailureRow(failure.key, failure.uri, reason, state)
+    row = FailureRow(failure.key, failure.uri, reason, version)
     return Outcome("failed", failure.uri, row, failure)
 
 

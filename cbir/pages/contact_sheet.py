@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from cbir.errors import CbirError, ImageError
-from cbir.images.decoding import thumbnail_jpeg
+from cbir.images import thumbnail_jpeg
 from cbir.sources.reading import read_uri
 from cbir.types import NOTHING_CLOSE, Hit, ImageRecord, SearchResult
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 
 from cbir.errors import ImageError
-from cbir.images.decoding import open_rgb
+from cbir.images import open_rgb
 from cbir.similarity import Method, draw_matches, extract, match, places_of, verify
 from cbir.sources.reading import read_uri
 

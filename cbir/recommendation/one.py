@@ -95,7 +95,7 @@ def _satisfying(
     records = gallery.catalog.records(ids[ids >= 0].tolist())
     known = gallery.catalog.known([own.key, *(record.key for record in records.values())])
     if own.key not in known:
-        raise NotFoundError(f"image {own.id} has just left {gallery.path}")
+        raise NotFoundError(f"image {own.id} is no longer", gallery=gallery.path)
     products = {_product(own, rules)}
     kept = []
     for image_id, similarity in zip(ids.tolist(), similarities.tolist(), strict=True):

@@ -10,5 +10,6 @@ The first three look at the images themselves, and keep what they need of each i
 
 from cbir.reranking.descriptors import ensure_descriptors
 from cbir.reranking.registry import RERANKERS, open_reranker
+from cbir.reranking.reranker import QueryImage, Reranker
 
-__all__ = ["RERANKERS", "ensure_descriptors", "open_reranker"]
+__all__ = ["RERANKERS", "QueryImage", "Reranker", "ensure_descriptors", "open_reranker"]

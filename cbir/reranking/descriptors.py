@@ -20,7 +20,7 @@ from cbir.catalog.rows import DescriptorRow
 from cbir.config import available_cores
 from cbir.errors import CbirError, GalleryError, ImageError
 from cbir.gallery import Gallery
-from cbir.images.decoding import open_rgb
+from cbir.images import open_rgb
 from cbir.similarity import LocalFeatures, Pixels, extract, to_grey
 from cbir.similarity.arrays import to_rgb
 from cbir.similarity.keypoints import EXTRACTION_SIDE

@@ -8,8 +8,8 @@ import numpy as np
 
 from cbir.gallery import Gallery
 from cbir.reranking.order import scored
+from cbir.reranking.reranker import QueryImage
 from cbir.reranking.vectors import vectors_of
-from cbir.retrieval import QueryImage
 from cbir.types import Hit
 
 __all__ = ["ALPHA", "NEIGHBOURS", "QueryExpansion"]

@@ -12,7 +12,7 @@ from cbir.errors import ImageError
 from cbir.gallery import Gallery
 from cbir.reranking.descriptors import Descriptor, descriptors_of
 from cbir.reranking.order import by_score
-from cbir.retrieval import QueryImage
+from cbir.reranking.reranker import QueryImage
 from cbir.types import Hit, RerankScore
 
 __all__ = ["Evidence", "PairwiseReranker"]

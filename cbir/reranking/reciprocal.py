@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from cbir.gallery import Gallery
 from cbir.reranking.order import scored
+from cbir.reranking.reranker import QueryImage
 from cbir.reranking.vectors import vectors_of
-from cbir.retrieval import QueryImage
 from cbir.types import Hit
 
 __all__ = ["K1", "K2", "LAMBDA", "KReciprocal"]

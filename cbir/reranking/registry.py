@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from importlib import import_module
 
-from cbir.errors import CbirError
+from cbir.errors import OptionError
 from cbir.gallery import Gallery
-from cbir.retrieval import Reranker
+from cbir.reranking.reranker import Reranker
 
 __all__ = ["DEPTH", "RERANKERS", "open_reranker"]
 
@@ -26,14 +26,14 @@ RERANKERS = {
 def open_reranker(name: str, gallery: Gallery, *, depth: int = DEPTH) -> Reranker:
     """The reranker of that name over the first `depth` candidates of a search.
 
-    Raises CbirError for an unknown name, ValueError when depth < 1.
+    Raises OptionError for an unknown name, or when depth < 1.
     """
     if depth < 1:
-        raise ValueError(f"depth is {depth}; rerank at least one candidate")
+        raise OptionError(f"depth is {depth}; rerank at least one candidate")
     if name not in RERANKERS:
         near = difflib.get_close_matches(name, RERANKERS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise CbirError(f"no reranker {name!r}; {hint}there are {', '.join(RERANKERS)}")
+        raise OptionError(f"no reranker {name!r}; {hint}there are {', '.join(RERANKERS)}")
     module, _, attribute = RERANKERS[name].partition(":")
     reranker: Reranker = getattr(import_module(module), attribute)(gallery, depth=depth)
     return reranker

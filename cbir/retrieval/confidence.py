@@ -55,7 +55,7 @@ class Scale:
     E <= 0.2 is a match ("similar"), E <= 0.02 "very likely the same object", all else "weak": one
     choice of cut-offs and exponent for everything. Queries whose group is absent from the gallery,
     and queries with others of their group in it (for photos, altered versions of what is there), by
-    `scripts/benchmark_confidence` with EfficientNet-Lite0; plain | whitened, in % of the queries;
+    `scripts/benchmark confidence` with EfficientNet-Lite0; plain | whitened, in % of the queries;
     the last is how many of the matches are right:
 
                    absent: match     same         present: match   same         right

@@ -44,7 +44,6 @@ def grouped(blocks: Iterable[Block], catalog: Catalog, field: str, most: int) ->
 
 def look_up(catalog: Catalog, blocks: Iterable[Block], needed: int) -> list[Hit]:
     """The first `needed` candidates with their records, ranked."""
-    regions = (None, *catalog.config.regions)
     hits: list[Hit] = []
     for block in blocks:
         start = 0
@@ -52,13 +51,15 @@ def look_up(catalog: Catalog, blocks: Iterable[Block], needed: int) -> list[Hit]
             stop = start + needed - len(hits)
             part = slice(start, stop)
             records = catalog.records(block.ids[part].tolist())
+            layout = catalog.config.regions if block.regions[part].any() else ()
             columns = block.ids, block.similarities, block.regions
             for image_id, similarity, number in zip(
                 *(column[part].tolist() for column in columns), strict=True
             ):
                 # An image removed since the search is simply not a hit any more.
                 if image_id in records:
-                    record, region = records[image_id], regions[number]
+                    record = records[image_id]
+                    region = layout[number - 1] if number else None
                     hits.append(Hit(len(hits) + 1, record, similarity, region=region))
             start = stop
         if len(hits) == needed:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from cbir.arrays import normalised
-from cbir.errors import ImageError
-from cbir.images.decoding import open_rgb
+from cbir.errors import ImageError, OptionError
+from cbir.images import open_rgb
 from cbir.sources.paths import path_to_uri
 from cbir.sources.reading import read_uri
 
@@ -61,10 +61,10 @@ def combined(wanted: Vectors, unwanted: Vectors, combine: Combine) -> Vectors:
 
 
 def as_images(query: Query | Sequence[Query]) -> list[Query]:
-    """One image or several as a list. Raises ValueError when there is none."""
+    """One image or several as a list. Raises OptionError when there is none."""
     if isinstance(query, (list, tuple)):
         if not query:
-            raise ValueError("a query needs at least one image")
+            raise OptionError("a query needs at least one image")
         return list(query)
     return [query]  # type: ignore[list-item]
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from cbir.catalog.metadata.filtering import unknown_field
 from cbir.embedding import embed_views, run_once
-from cbir.errors import FilterError, GalleryError, ImageError, NotFoundError
+from cbir.errors import FilterError, GalleryError, ImageError, NotFoundError, OptionError
 from cbir.gallery import Gallery
-from cbir.images.decoding import decode_regions
+from cbir.images import DecodeOptions, decode_image
 from cbir.retrieval.candidates import ranked
 from cbir.retrieval.confidence import MATCH, is_match, scale_of
 from cbir.retrieval.hits import grouped, look_up, similar_enough
@@ -29,7 +29,6 @@ from cbir.retrieval.query import (
     name_of,
     name_of_all,
 )
-from cbir.retrieval.reranker import QueryImage, Reranker, rerank_by_all
 from cbir.types import SearchResult
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from cbir.config import Region
     from cbir.embedding import Embedder
     from cbir.filters import Filter
+    from cbir.reranking import QueryImage, Reranker
 
 
 SEVERAL_GROUPS = 20
@@ -105,7 +105,7 @@ class Retriever:
 
         Raises ImageError when an image cannot be read or the region does not lie within it,
         NotFoundError when there is no image of that id, FilterError for a field that no image
-        has, GalleryError for `multi_crop` in a gallery without regions, ValueError for options
+        has, GalleryError for `multi_crop` in a gallery without regions, OptionError for options
         that make no sense.
         """
         wanted = as_images(query)
@@ -145,6 +145,8 @@ class Retriever:
         timings = {"embed": 1000 * (embedded - started), "search": 1000 * (searched - embedded)}
         judged = 0
         if rerank is not None:
+            from cbir.reranking.reranker import rerank_by_all
+
             judged = min(rerank.depth, len(hits))
             hits = rerank_by_all(
                 rerank, self._query_images(wanted, towards[:: 1 + len(parts)], crop), hits
@@ -187,7 +189,7 @@ class Retriever:
         stored = [one for one in images if isinstance(one, int)] if crop is None else []
         found = self.gallery.catalog.embeddings(stored) if stored else {}
         if missing := [one for one in stored if one not in found]:
-            raise NotFoundError(f"no image {missing[0]} in {self.gallery.path}")
+            raise NotFoundError(f"no image {missing[0]}", gallery=self.gallery.path)
         for place, one in enumerate(images):
             if crop is None and isinstance(one, int):
                 own = self.gallery.catalog.region_embeddings(one) if parts else empty
@@ -203,7 +205,8 @@ class Retriever:
         try:
             spec = self.embedder.spec
             data = encoded(query, self.gallery, crop=crop)
-            return decode_regions(data, spec.preprocessing, spec.views, parts).pixels
+            options = DecodeOptions(spec.preprocessing, spec.views, tuple(parts))
+            return decode_image(data, options).pixels
         except ImageError as error:
             raise type(error)(f"{name_of(query)}: {error}") from error
 
@@ -215,13 +218,15 @@ class Retriever:
                 "'cbir index SOURCE --multi-crop' adds them"
             )
         if len(wanted) > 1 and combine == "mean":
-            raise ValueError("parts of several images have no mean; combine them by best")
+            raise OptionError("parts of several images have no mean; combine them by best")
         return self.gallery.config.regions
 
     def _query_images(
         self, wanted: Sequence[Query], towards: Vectors, crop: Crop | None
     ) -> list[QueryImage]:
         """The wanted images for a reranker; one of the gallery is known to it if it is whole."""
+        from cbir.reranking import QueryImage
+
         compared = self.gallery.project(towards)
         if len(compared) < len(wanted):  # one for all of them: their mean
             compared = compared.repeat(len(wanted), axis=0)
@@ -251,12 +256,12 @@ def _check(
     max_per_group: int,
 ) -> None:
     if k < 1:
-        raise ValueError(f"k is {k}; ask for at least one image")
+        raise OptionError(f"k is {k}; ask for at least one image")
     if offset < 0:
-        raise ValueError(f"offset is {offset}; the first image is at 0")
+        raise OptionError(f"offset is {offset}; the first image is at 0")
     if max_per_group < 1:
-        raise ValueError(f"max_per_group is {max_per_group}; keep at least one image of a group")
+        raise OptionError(f"max_per_group is {max_per_group}; keep at least one image of a group")
     if combine not in ("mean", "best"):
-        raise ValueError(f"no way to combine {combine!r}; there are mean and best")
+        raise OptionError(f"no way to combine {combine!r}; there are mean and best")
     if crop is not None and len(wanted) > 1:
-        raise ValueError("a crop is a region of one image; crop several before you ask with them")
+        raise OptionError("a crop is a region of one image; crop several before you ask with them")

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cbir.gallery import Gallery
-from cbir.images.decoding import open_rgb
+from cbir.images import open_rgb
 from cbir.reranking.descriptors import DESCRIPTORS, Descriptor, descriptors_of
 from cbir.retrieval import Crop
 from cbir.retrieval.query import encoded

@@ -12,8 +12,8 @@ from fastapi import Request
 
 from cbir.errors import ImageError, NotFoundError
 from cbir.gallery import Gallery
-from cbir.reranking import open_reranker
-from cbir.retrieval import Reranker, Retriever
+from cbir.reranking import Reranker, open_reranker
+from cbir.retrieval import Retriever
 from cbir.server.duplicates import Finder
 from cbir.server.follower import Follower
 from cbir.server.metrics import Metrics

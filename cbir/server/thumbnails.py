@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from cbir.images.decoding import thumbnail_jpeg
+from cbir.images import thumbnail_jpeg
 
 __all__ = ["SIZES", "Thumbnails"]
 

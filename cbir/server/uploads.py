@@ -15,13 +15,13 @@ from cbir.embedding import Embedder
 from cbir.errors import ImageError
 from cbir.files import replacing, sync_folder
 from cbir.gallery import Gallery
-from cbir.images.decoding import SIGNATURE_BYTES, check_header, sniff_format
+from cbir.images import SIGNATURE_BYTES, check_header, sniff_format
 from cbir.indexing import index_images
 from cbir.server.problem import Problem
 from cbir.sources import SourceImage
 from cbir.sources.paths import path_to_uri, printable, uri_to_path
 from cbir.sources.reading import content_hash
-from cbir.types import FailedImage, ImageRecord
+from cbir.types import FailedImage, ImageRecord, ImageVersion
 
 __all__ = ["UPLOADS", "add_upload", "forget_upload"]
 
@@ -53,8 +53,9 @@ def add_upload(
     uri = path_to_uri(path)
     shown = printable(Path(name).name)[:200] or path.name
     new = gallery.catalog.find(uri) is None
-    state = path.stat()
-    source = SourceImage(uri, shown, metadata, state.st_size, state.st_mtime_ns)
+    status = path.stat()
+    version = ImageVersion(status.st_size, status.st_mtime_ns)
+    source = SourceImage(uri, shown, metadata, version)
     report = index_images(
         UploadSource(folder, source), gallery, embedder=embedder, decoders=0, retry_failed=True
     )

@@ -15,7 +15,7 @@ from PIL import Image
 
 from cbir.arrays import Pixels
 from cbir.errors import ImageError
-from cbir.images.decoding import open_rgb
+from cbir.images import open_rgb
 from cbir.similarity.arrays import to_common_size, to_grey
 from cbir.similarity.cosine import cosine
 from cbir.similarity.histogram import chi_square, hsv_histogram, intersection, rgb_histogram

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from cbir.sources.content import Content, ImageVersion
+from cbir.sources.content import Content, NotModified
 from cbir.sources.paths import is_remote
 from cbir.sources.reading import fetch, read_uri
-from cbir.types import FailedImage
+from cbir.types import FailedImage, ImageVersion
 
-__all__ = ["Source", "SourceImage"]
+__all__ = ["UNKNOWN", "Source", "SourceImage"]
+
+UNKNOWN = ImageVersion()
+"""The version of an image that no listing has described and nobody has read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +27,8 @@ class SourceImage:
     """For people: the path relative to the source's root."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """Text, numbers, booleans, dates (`datetime.date`), and lists of texts or numbers."""
-    size: int | None = None
-    """Bytes, as of the listing."""
-    mtime_ns: int | None = None
-    """When it was last changed, in nanoseconds since 1970, as of the listing; in a bucket, a
-    number made of the object's entity tag."""
+    version: ImageVersion = UNKNOWN
+    """As of the listing; without a stamp, reading the image tells whether it has changed."""
     key: str = ""
     """Identifies the image within its gallery; empty: its URI does."""
     place: str = field(default="", compare=False)
@@ -43,14 +43,17 @@ class SourceImage:
         """The encoded image. Raises ImageError."""
         return read_uri(self.uri)
 
-    def fetch(self, known: ImageVersion = (None, None)) -> Content | None:
-        """The encoded image; None where a server says that it is as it was `known`.
+    def fetch(self, known: ImageVersion = UNKNOWN) -> Content | NotModified:
+        """The encoded image with its version, unless a server says it is still the `known` one.
 
         Raises ImageError.
         """
-        if self.mtime_ns is None and is_remote(self.uri):
-            return fetch(self.uri, known=known)
-        return Content(self.read(), self.mtime_ns)
+        if self.version.stamp is None and is_remote(self.uri):
+            return fetch(self.uri, known)
+        data = self.read()
+        if self.version.size is None:  # not every listing knows sizes
+            return Content(data, replace(self.version, size=len(data)))
+        return Content(data, self.version)
 
 
 class Source(Protocol):

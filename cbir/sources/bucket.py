@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from posixpath import splitext
 
 from cbir.errors import ImageError, SourceError
-from cbir.images.decoding import IMAGE_SUFFIXES
+from cbir.images import IMAGE_SUFFIXES
 from cbir.sources.base import SourceImage
-from cbir.types import FailedImage
+from cbir.types import FailedImage, ImageVersion
 
 __all__ = ["BucketSource"]
 
@@ -22,22 +22,20 @@ class BucketSource:
 
     def __init__(self, url: str) -> None:
         self.uri = self.root = url.rstrip("/")
-        self._listed: Sequence[tuple[str, int | None, int | None]] | None = None
+        self._listed: Sequence[tuple[str, ImageVersion]] | None = None
 
     def count(self) -> int:
         return len(self._images())
 
     def __iter__(self) -> Iterator[SourceImage | FailedImage]:
-        for url, size, stamp in self._images():
-            if size == 0:
+        for url, version in self._images():
+            if version.size == 0:
                 yield FailedImage(url, "empty file")
                 continue
             name = url.removeprefix(f"{self.root}/")
-            yield SourceImage(
-                url, name.rpartition("/")[2] if name == url else name, {}, size, stamp
-            )
+            yield SourceImage(url, name.rpartition("/")[2] if name == url else name, {}, version)
 
-    def _images(self) -> Sequence[tuple[str, int | None, int | None]]:
+    def _images(self) -> Sequence[tuple[str, ImageVersion]]:
         if self._listed is None:
             from cbir.sources.objects import listing
 

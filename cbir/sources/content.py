@@ -1,20 +1,24 @@
-"""An encoded image as a source gives it, and by what its next version will be told."""
+"""The values that reading an image returns: its encoded bytes, or that they have not changed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
-__all__ = ["Content", "ImageVersion"]
+from cbir.types import ImageVersion
 
-ImageVersion: TypeAlias = tuple[int | None, int | None]
-"""Bytes and time stamp of an image, as far as they are known."""
+__all__ = ["Content", "NotModified"]
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """An encoded image, and by what its next version will be told."""
+    """An encoded image and its version."""
 
     data: bytes
-    mtime_ns: int | None
-    """Nanoseconds since 1970, or a number made of a server's validator; None if it has none."""
+    version: ImageVersion
+
+
+@dataclass(frozen=True, slots=True)
+class NotModified:
+    """The server says, without sending the image, that it is still the version asked about."""
+
+    version: ImageVersion

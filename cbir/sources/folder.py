@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cbir.errors import SourceError
-from cbir.images.decoding import IMAGE_SUFFIXES, SIGNATURE_BYTES, sniff_format
+from cbir.images import IMAGE_SUFFIXES, SIGNATURE_BYTES, sniff_format
 from cbir.sources.base import SourceImage
 from cbir.sources.paths import path_to_uri, printable, read_head, uri_to_path
-from cbir.types import FailedImage
+from cbir.types import FailedImage, ImageVersion
 
 __all__ = ["FileSource", "FolderSource", "holds_tars", "is_tar", "looks_like_image"]
 
@@ -162,7 +162,7 @@ def _image(path: str, root: str) -> SourceImage | FailedImage:
         return FailedImage(uri, f"cannot be read: {error.strerror}")
     name = path.removeprefix(root).removeprefix(os.sep)
     name = name if uri is path else printable(name)
-    return SourceImage(uri, name, size=status.st_size, mtime_ns=status.st_mtime_ns)
+    return SourceImage(uri, name, {}, ImageVersion(status.st_size, status.st_mtime_ns))
 
 
 def _uri(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Images at http(s) URLs: bounded in size, time, redirects and attempts."""
+"""Images at http(s) URLs, read with limits on size, time, redirects and attempts."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import IO, TYPE_CHECKING
 
 from cbir.config import max_download, network_timeout
 from cbir.errors import ImageError, ImageMissingError, MissingExtraError
-from cbir.sources.content import Content, ImageVersion
+from cbir.sources.content import Content, NotModified
 from cbir.sources.retry import TransientError, with_retries
+from cbir.types import ImageVersion
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["download", "get", "head", "validator"]
+__all__ = ["download", "get", "get_if_changed", "head", "validator"]
 
 MOST_REDIRECTS = 5
 CONNECTIONS = 64
+SECOND_NS = 10**9
+NOT_MODIFIED = 304
 _GONE = frozenset({404, 410})
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _client_lock = threading.Lock()
@@ -31,28 +35,41 @@ _clients: list[httpx.Client] = []
 
 
 def get(url: str) -> Content:
-    """The image at a URL, tried again where that may help. Raises ImageError."""
+    """The image at a URL, with retries after failures that may pass. Raises ImageError."""
+    content = get_if_changed(url, ImageVersion())
+    assert isinstance(content, Content)
+    return content
 
-    def once() -> Content:
-        limit, ends = max_download(), time.monotonic() + network_timeout()
-        with _response(url) as response:
-            announced = response.headers.get("content-length", "")
-            if announced.isdecimal() and int(announced) > limit:
-                raise ImageError(_too_large(int(announced), limit))
-            data = bytearray()
-            for part in response.iter_bytes():
-                data += part
-                if len(data) > limit:
-                    raise ImageError(_too_large(len(data), limit))
-                if time.monotonic() > ends:
-                    raise TransientError(f"not read within {network_timeout():g} s")
-            return Content(bytes(data), _stamp(response.headers))
+
+def get_if_changed(url: str, known: ImageVersion) -> Content | NotModified:
+    """The image at a URL, unless it is still the `known` version: one conditional request.
+
+    A server that ignores the condition says by the header of its answer that nothing has changed,
+    and the rest is not read. Retries after failures that may pass. Raises ImageError.
+    """
+    conditions = _conditions(known)
+
+    def once() -> Content | NotModified:
+        ends = time.monotonic() + network_timeout()
+        with _response(url, conditions) as response:
+            version = _version(response.headers)
+            if response.status_code == NOT_MODIFIED:
+                if version.stamp in (None, known.stamp):
+                    return NotModified(replace(known, etag=version.etag or known.etag))
+                # Some servers call a file unmodified that has been replaced by an older one.
+                conditions.clear()
+                return once()
+            same = version.stamp is not None and version.stamp == known.stamp
+            if same and version.size in (None, known.size):
+                return NotModified(replace(known, etag=version.etag))
+            data = _body(response, ends)
+        return Content(data, replace(version, size=len(data)))
 
     return with_retries(once)
 
 
 def head(url: str) -> ImageVersion | None:
-    """Bytes and validator of what is at a URL; None where the server does not say."""
+    """The version of what is at a URL; None where the server does not say."""
     client = _client()
     import httpx
 
@@ -60,14 +77,11 @@ def head(url: str) -> ImageVersion | None:
         response = client.head(url, timeout=network_timeout())
     except (httpx.HTTPError, httpx.InvalidURL):
         return None
-    if response.status_code != 200:
-        return None
-    length = response.headers.get("content-length", "")
-    return int(length) if length.isdecimal() else None, _stamp(response.headers)
+    return _version(response.headers) if response.status_code == 200 else None
 
 
 def download(url: str, file: IO[bytes]) -> None:
-    """What is at a URL, of any size, into an empty file. Raises ImageError."""
+    """Write what is at a URL, of any size, to a file. Raises ImageError."""
 
     def once() -> None:
         file.seek(0)
@@ -79,21 +93,40 @@ def download(url: str, file: IO[bytes]) -> None:
     with_retries(once)
 
 
+def _body(response: httpx.Response, ends: float) -> bytes:
+    """The body, read until the time `ends` at most. Raises TransientError or ImageError."""
+    limit, announced = max_download(), _content_length(response.headers)
+    if announced is not None and announced > limit:
+        raise ImageError(_too_large(announced, limit))
+    data = bytearray()
+    for part in response.iter_bytes():
+        data += part
+        if len(data) > limit:
+            raise ImageError(_too_large(len(data), limit))
+        if time.monotonic() > ends:
+            raise TransientError(f"not read within {network_timeout():g} s")
+    return bytes(data)
+
+
 @contextmanager
-def _response(url: str) -> Iterator[httpx.Response]:
-    """A good answer, its body still to be read. Raises TransientError or ImageError."""
+def _response(url: str, conditions: Mapping[str, str] | None = None) -> Iterator[httpx.Response]:
+    """A response of status 200, or 304 to conditions, its body still to be read.
+
+    Raises TransientError or ImageError.
+    """
     client = _client()
     import httpx
 
+    timeout = network_timeout()
     try:
-        with client.stream("GET", url, timeout=network_timeout()) as response:
+        with client.stream("GET", url, headers=conditions, timeout=timeout) as response:
             status = response.status_code
             reason = f"the server says {status} {response.reason_phrase}".rstrip()
             if status in _AGAIN:
                 raise TransientError(reason, _retry_after(response.headers))
             if status in _GONE:
                 raise ImageMissingError(reason)
-            if status != 200:
+            if status != 200 and not (status == NOT_MODIFIED and conditions):
                 raise ImageError(reason)
             yield response
     except httpx.TooManyRedirects as error:
@@ -119,13 +152,15 @@ def _client() -> httpx.Client:
                 raise MissingExtraError(
                     "URLs are read with httpx; pip install 'cbir[remote]' brings it"
                 ) from error
-            kept = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+            limits = httpx.Limits(
+                max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS
+            )
             client = httpx.Client(
                 # Images are compressed already, and sizes should be those of the files.
                 headers={"User-Agent": "cbir", "Accept-Encoding": "identity"},
                 follow_redirects=True,
                 max_redirects=MOST_REDIRECTS,
-                limits=kept,
+                limits=limits,
             )
             _clients.append(client)
             atexit.register(client.close)
@@ -133,25 +168,49 @@ def _client() -> httpx.Client:
 
 
 def validator(etag: str | None, modified: datetime | None) -> int | None:
-    """One number for what a server says to tell versions by; an entity tag before a time."""
+    """`ImageVersion.stamp` of a server's validators: of the entity tag if there is one.
+
+    Otherwise of the time of modification, which is a whole number of seconds in nanoseconds.
+    """
     if etag:
         tag = etag.removeprefix("W/").strip('"').encode()
         return int.from_bytes(hashlib.blake2b(tag, digest_size=8).digest(), "big") >> 1
-    return None if modified is None else int(modified.timestamp()) * 10**9
+    return None if modified is None else int(modified.timestamp()) * SECOND_NS
 
 
-def _stamp(headers: Mapping[str, str]) -> int | None:
+def _conditions(known: ImageVersion) -> dict[str, str]:
+    """Headers with which a server need not send the `known` version again.
+
+    A gallery of an older version has no entity tags, of which a stamp tells nothing.
+    """
+    if known.etag is not None:
+        return {"If-None-Match": known.etag}
+    if known.stamp is None or known.stamp % SECOND_NS:
+        return {}
+    modified = datetime.fromtimestamp(known.stamp // SECOND_NS, timezone.utc)
+    return {"If-Modified-Since": format_datetime(modified, usegmt=True)}
+
+
+def _version(headers: Mapping[str, str]) -> ImageVersion:
+    etag = headers.get("etag") or None
     modified, now = (_time(headers.get(name)) for name in ("last-modified", "date"))
     # Within the same second it may change once more, and the time would not tell.
     fresh = modified is not None and now is not None and (now - modified).total_seconds() < 1
-    return validator(headers.get("etag"), None if fresh else modified)
+    stamp = validator(etag, None if fresh else modified)
+    return ImageVersion(_content_length(headers), stamp, etag)
+
+
+def _content_length(headers: Mapping[str, str]) -> int | None:
+    length = headers.get("content-length", "")
+    return int(length) if length.isdecimal() else None
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    said = headers.get("retry-after", "").strip()
-    if said.isdecimal():
-        return float(said)
-    when = _time(said)
+    """Seconds after which a server wants to be asked again; None where it does not say."""
+    value = headers.get("retry-after", "").strip()
+    if value.isdecimal():
+        return float(value)
+    when = _time(value)
     return None if when is None else max(0.0, (when - datetime.now(timezone.utc)).total_seconds())
 
 

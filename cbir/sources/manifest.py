@@ -17,8 +17,8 @@ from cbir.sources.keys import Identities, key_of
 from cbir.sources.local_copy import LocalCopy
 from cbir.sources.paths import is_remote, path_to_uri, printable, uri_to_path
 from cbir.sources.rows import Row, Rows, open_rows
-from cbir.sources.tar_index import member_path, member_state
-from cbir.types import FailedImage
+from cbir.sources.tar_index import member_path, member_version
+from cbir.types import FailedImage, ImageVersion
 
 __all__ = ["ManifestSource"]
 
@@ -121,10 +121,10 @@ class ManifestSource:
         if is_remote(uri):
             return SourceImage(uri, name, metadata, key=key, place=place)
         try:
-            size, mtime_ns = _state(uri_to_path(uri))
+            version = _version(uri_to_path(uri))
         except ImageError as error:
             return FailedImage(uri, f"{error} ({place})", key)
-        return SourceImage(uri, name, metadata, size, mtime_ns, key, place)
+        return SourceImage(uri, name, metadata, version, key, place)
 
     def _place(self, path: str) -> tuple[str, str]:
         """The URI of an image, and its name for people."""
@@ -138,19 +138,19 @@ class ManifestSource:
         return path_to_uri(path), printable(path if name.startswith("..") else name)
 
 
-def _state(path: str) -> tuple[int, int]:
-    """Bytes and time stamp of a file, also of one in a tar. Raises ImageError."""
+def _version(path: str) -> ImageVersion:
+    """The version of a file, also of one in a tar. Raises ImageError."""
     try:
         status = Path(path).stat()
     except (FileNotFoundError, NotADirectoryError) as error:
         if isinstance(error, NotADirectoryError) and (inside := member_path(path)) is not None:
-            return member_state(*inside)
+            return member_version(*inside)
         raise ImageError("no such file") from error
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(status.st_mode):
         raise ImageError("a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file")
-    return status.st_size, status.st_mtime_ns
+    return ImageVersion(status.st_size, status.st_mtime_ns)
 
 
 def _likely_column(wanted: str, names: Sequence[str], *, image: bool) -> str:

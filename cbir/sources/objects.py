@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from cbir.config import max_download
 from cbir.errors import ImageError, ImageMissingError, MissingExtraError
-from cbir.sources.content import ImageVersion
+from cbir.sources.content import Content, NotModified
 from cbir.sources.http import validator
 from cbir.sources.retry import TransientError, with_retries
+from cbir.types import ImageVersion
 
-__all__ = ["copy", "listing", "read", "state"]
+__all__ = ["copy", "listing", "read", "read_if_changed", "version"]
 
 ATTEMPTS = 2
 """Few: the libraries of buckets try again themselves."""
@@ -37,15 +39,25 @@ def read(url: str) -> bytes:
     return data
 
 
-def state(url: str) -> ImageVersion:
-    """Bytes and validator of an object. Raises ImageError."""
+def read_if_changed(url: str, known: ImageVersion) -> Content | NotModified:
+    """An object with its version, unless it is still the `known` one. Raises ImageError."""
+    # Asked before it is read: a change in between is noticed by the next run.
+    current = version(url)
+    if current.stamp is not None and current == known:
+        return NotModified(current)
+    data = read(url)
+    return Content(data, replace(current, size=len(data)))
+
+
+def version(url: str) -> ImageVersion:
+    """The version of an object, from its size and entity tag. Raises ImageError."""
 
     def look(fs: Any, path: str) -> Mapping[str, Any]:
         fs.invalidate_cache()
         found: Mapping[str, Any] = fs.info(path)
         return found
 
-    return _stamp(_tried(url, look))
+    return _version(_tried(url, look))
 
 
 def copy(url: str, path: str) -> None:
@@ -53,8 +65,8 @@ def copy(url: str, path: str) -> None:
     _tried(url, lambda fs, there: fs.get_file(there, path))
 
 
-def listing(url: str) -> Iterator[tuple[str, int | None, int | None]]:
-    """(URL, bytes, validator) of all objects below a URL, in order. Raises ImageError."""
+def listing(url: str) -> Iterator[tuple[str, ImageVersion]]:
+    """URL and version of all objects below a URL, in the order of names. Raises ImageError."""
 
     def look(fs: Any, path: str) -> Mapping[str, Mapping[str, Any]]:
         fs.invalidate_cache()
@@ -64,11 +76,11 @@ def listing(url: str) -> Iterator[tuple[str, int | None, int | None]]:
     found = _tried(url, look)
     fs, _ = _filesystem(url)
     for name in sorted(found):
-        yield fs.unstrip_protocol(name), *_stamp(found[name])
+        yield fs.unstrip_protocol(name), _version(found[name])
 
 
 def _tried(url: str, work: Callable[[Any, str], T]) -> T:
-    """What `work` returns of the file system and the path in it, tried again where that helps."""
+    """Result of `work(file system, path)`, with retries after errors that may pass."""
     fs, path = _filesystem(url)
 
     def once() -> T:
@@ -110,11 +122,11 @@ def _filesystem(url: str) -> tuple[Any, str]:
         raise ImageError(f"no usable URL: {_reason(error)}") from error
 
 
-def _stamp(info: Mapping[str, Any]) -> ImageVersion:
+def _version(info: Mapping[str, Any]) -> ImageVersion:
     etag = next((info[name] for name in ("ETag", "etag", "md5Hash") if info.get(name)), None)
     times = (info.get(name) for name in ("LastModified", "last_modified", "updated", "mtime"))
     modified = next((time for time in times if isinstance(time, datetime)), None)
-    return info.get("size"), validator(etag and str(etag), modified)
+    return ImageVersion(info.get("size"), validator(etag and str(etag), modified))
 
 
 def _reason(error: Exception) -> str:

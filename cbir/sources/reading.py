@@ -1,4 +1,4 @@
-"""Images by the URI under which a gallery knows them: files, files in tars, and URLs."""
+"""Reads images by URI: local files, members of tar files, and URLs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import hashlib
 import os
 
 from cbir.errors import ImageError
-from cbir.sources.content import Content, ImageVersion
+from cbir.sources.content import Content, NotModified
 from cbir.sources.paths import is_remote, read_file, unreadable, uri_to_path
-from cbir.sources.tar_index import member_path, member_state, read_member
+from cbir.sources.tar_index import member_path, member_version, read_member
+from cbir.types import ImageVersion
 
-__all__ = ["content_hash", "fetch", "file_state", "read_indexed", "read_uri"]
+__all__ = ["content_hash", "current_version", "fetch", "read_indexed", "read_uri"]
 
 
 def read_uri(uri: str) -> bytes:
@@ -18,7 +19,7 @@ def read_uri(uri: str) -> bytes:
     if is_remote(uri):
         from cbir.sources.remote import read_remote
 
-        return read_remote(uri).data
+        return read_remote(uri)
     path = uri_to_path(uri)
     try:
         return read_file(path)
@@ -29,27 +30,25 @@ def read_uri(uri: str) -> bytes:
     return read_member(*inside)
 
 
-def fetch(uri: str, *, known: ImageVersion = (None, None)) -> Content | None:
-    """The image at a URL; None where its server says that it is as it was `known`.
+def fetch(url: str, known: ImageVersion) -> Content | NotModified:
+    """The image at a URL with its version, unless its server says that it is still the `known` one.
 
     Raises ImageError when it cannot be read.
     """
-    from cbir.sources.remote import is_unchanged, read_remote
+    from cbir.sources.remote import fetch_remote
 
-    if known[1] is not None and is_unchanged(uri, known):
-        return None
-    return read_remote(uri, validate=True)
+    return fetch_remote(url, known)
 
 
 def content_hash(data: bytes) -> bytes:
-    """The 16 bytes by which a gallery tells whether an encoded image is as it was (BLAKE2b)."""
+    """BLAKE2b digest of an encoded image, 16 bytes: equal digests are taken for equal images."""
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
 def read_indexed(uri: str, indexed: bytes) -> bytes:
-    """The encoded image at a URI as it was when it was indexed, with that content hash.
+    """The encoded image at a URI, whose content hash must still be `indexed`.
 
-    Raises ImageError when it cannot be read, or is another by now.
+    Raises ImageError when it cannot be read or has changed since it was indexed.
     """
     data = read_uri(uri)
     if content_hash(data) != indexed:
@@ -57,12 +56,15 @@ def read_indexed(uri: str, indexed: bytes) -> bytes:
     return data
 
 
-def file_state(uri: str) -> ImageVersion:
-    """Bytes and time stamp of an image, without reading it. Raises ImageError if it is gone."""
-    if is_remote(uri):
-        from cbir.sources.remote import remote_state
+def current_version(uri: str) -> ImageVersion:
+    """The version of the image at a URI, without reading a file; a URL may have to be read.
 
-        return remote_state(uri)
+    Raises ImageError, or ImageMissingError if there is no image.
+    """
+    if is_remote(uri):
+        from cbir.sources.remote import remote_version
+
+        return remote_version(uri)
     path = uri_to_path(uri)
     try:
         status = os.stat(path)  # noqa: PTH116  the path need not be UTF-8 text
@@ -70,5 +72,5 @@ def file_state(uri: str) -> ImageVersion:
         inside = member_path(path) if isinstance(error, NotADirectoryError) else None
         if inside is None:
             raise unreadable(error) from error
-        return member_state(*inside)
-    return status.st_size, status.st_mtime_ns
+        return member_version(*inside)
+    return ImageVersion(status.st_size, status.st_mtime_ns)

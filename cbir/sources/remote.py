@@ -1,11 +1,12 @@
-"""Images at URLs: http(s) by one client, everything else through fsspec."""
+"""Images at URLs: http(s) through one httpx client, everything else through fsspec."""
 
 from __future__ import annotations
 
 from cbir.errors import ImageError, MissingExtraError
-from cbir.sources.content import Content, ImageVersion
+from cbir.sources.content import Content, NotModified
+from cbir.types import ImageVersion
 
-__all__ = ["is_unchanged", "is_web", "read_remote", "remote_state"]
+__all__ = ["fetch_remote", "is_web", "read_remote", "remote_version"]
 
 
 def is_web(url: str) -> bool:
@@ -13,56 +14,52 @@ def is_web(url: str) -> bool:
     return url.casefold().startswith(("http://", "https://"))
 
 
-def read_remote(url: str, *, validate: bool = False) -> Content:
-    """The image at a URL; with `validate` also by what its next version will be told.
+def read_remote(url: str) -> bytes:
+    """The encoded image at a URL. Raises ImageError."""
+    try:
+        if is_web(url):
+            from cbir.sources import http
 
-    Raises ImageError.
+            return http.get(url).data
+        from cbir.sources import objects
+
+        return objects.read(url)
+    except MissingExtraError as error:
+        raise ImageError(str(error)) from error
+
+
+def fetch_remote(url: str, known: ImageVersion) -> Content | NotModified:
+    """The image at a URL with its version, unless it is still the `known` one.
+
+    Over http this is one conditional request. Raises ImageError.
     """
     try:
         if is_web(url):
             from cbir.sources import http
 
-            return http.get(url)
+            return http.get_if_changed(url, known)
         from cbir.sources import objects
 
-        # Asked before it is read: a change in between is noticed by the next run.
-        stamp = objects.state(url)[1] if validate else None
-        return Content(objects.read(url), stamp)
+        return objects.read_if_changed(url, known)
     except MissingExtraError as error:
         raise ImageError(str(error)) from error
 
 
-def remote_state(url: str) -> ImageVersion:
-    """Bytes and validator of the image at a URL. Raises ImageError if it is gone."""
+def remote_version(url: str) -> ImageVersion:
+    """The version of the image at a URL, without reading it where the server allows.
+
+    Raises ImageError, or ImageMissingError if it is gone.
+    """
     try:
         if not is_web(url):
             from cbir.sources import objects
 
-            return objects.state(url)
+            return objects.version(url)
         from cbir.sources import http
 
-        said = http.head(url)
-        if said is not None and said[1] is not None:
-            return said
-        content = http.get(url)
-        return len(content.data), content.mtime_ns
+        version = http.head(url)
+        if version is not None and version.stamp is not None:
+            return version
+        return http.get(url).version
     except MissingExtraError as error:
         raise ImageError(str(error)) from error
-
-
-def is_unchanged(url: str, known: ImageVersion) -> bool:
-    """Whether a server says, without sending it, that an image is as it was known."""
-    try:
-        if is_web(url):
-            from cbir.sources import http
-
-            said = http.head(url)
-        else:
-            from cbir.sources import objects
-
-            said = objects.state(url)
-    except (ImageError, MissingExtraError):  # to read it will tell why
-        return False
-    if said is None or said[1] is None:
-        return False
-    return said[1] == known[1] and said[0] in (None, known[0])

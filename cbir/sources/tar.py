@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from cbir.errors import ImageError, SourceError
-from cbir.images.decoding import IMAGE_SUFFIXES
+from cbir.images import IMAGE_SUFFIXES
 from cbir.sources.base import SourceImage
 from cbir.sources.folder import is_tar
 from cbir.sources.jsonl import described
 from cbir.sources.keys import Identities, key_of
 from cbir.sources.paths import path_to_uri, printable, uri_to_path
 from cbir.sources.tar_index import Member, members, read_slice
-from cbir.types import FailedImage
+from cbir.types import FailedImage, ImageVersion
 
 __all__ = ["TarSource", "expand_braces"]
 
@@ -111,7 +111,8 @@ class TarSource:
                     if problem or wrong:
                         yield FailedImage(uri, problem or wrong, key)
                         continue
-                    yield SourceImage(uri, name, metadata, picture.size, mtime_ns, key)
+                    version = ImageVersion(picture.size, mtime_ns)
+                    yield SourceImage(uri, name, metadata, version, key)
 
 
 def expand_braces(pattern: str) -> list[str]:

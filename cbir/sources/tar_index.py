@@ -18,8 +18,9 @@ from pathlib import Path
 from cbir.config import max_bytes
 from cbir.errors import ImageError, ImageMissingError
 from cbir.sources.paths import unreadable
+from cbir.types import ImageVersion
 
-__all__ = ["Member", "member_path", "member_state", "members", "read_member", "read_slice"]
+__all__ = ["Member", "member_path", "member_version", "members", "read_member", "read_slice"]
 
 INDEXED_MEMBERS = 500_000
 """Members that are remembered, of as many tars as that allows; of one tar all: 200 bytes each."""
@@ -99,13 +100,13 @@ def read_slice(descriptor: int, member: Member) -> bytes:
     return data
 
 
-def member_state(tar: str, member: str) -> tuple[int, int]:
-    """Bytes of a file in a tar, and the tar's time stamp. Raises ImageError if there is none.
+def member_version(tar: str, member: str) -> ImageVersion:
+    """Size of a file in a tar and the tar's own time of modification. Raises ImageError.
 
-    The stamps inside of tars are often all the same, whatever the content.
+    The times that a tar stores for its members are often all the same, whatever the content.
     """
     found, mtime_ns = _find(tar, member)
-    return found.size, mtime_ns
+    return ImageVersion(found.size, mtime_ns)
 
 
 def _find(tar: str, name: str) -> tuple[Member, int]:

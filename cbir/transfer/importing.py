@@ -209,7 +209,8 @@ def _begin(
         try:
             if description is not None:
                 gallery.catalog.reserve_ids(description.next_image_id)
-                gallery.catalog.set_projection(config, description.projection)
+                gallery.catalog.change_config(lambda _: replace(config, whitening=None))
+                gallery.catalog.set_whitening(config.whitening, description.projection)
             with replacing(known) as beside:
                 beside.write_text(plan, encoding="ascii")
         except BaseException:

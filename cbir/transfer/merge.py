@@ -12,8 +12,9 @@ import numpy as np
 
 from cbir.catalog.catalog_image import CatalogImage
 from cbir.catalog.metadata.values import utf8
-from cbir.catalog.rows import Batch, FileState, ImageRow, TouchedRow
+from cbir.catalog.rows import Batch, ImageRow, TouchedRow
 from cbir.gallery import Gallery
+from cbir.types import ImageVersion
 
 
 class Merge:
@@ -53,7 +54,7 @@ class Merge:
             key=image.key,
             uri=image.uri,
             name=image.name,
-            state=FileState(image.size, image.mtime_ns),
+            version=ImageVersion(image.size, image.mtime_ns),
             content_hash=image.content_hash,
             width=image.width,
             height=image.height,
@@ -64,7 +65,7 @@ class Merge:
 
 
 def _touched(image: CatalogImage, known_id: int) -> TouchedRow:
-    state = FileState(image.size, image.mtime_ns)
+    state = ImageVersion(image.size, image.mtime_ns)
     return TouchedRow(known_id, image.key, image.uri, image.name, state, _metadata(image))
 
 

@@ -8,8 +8,9 @@ from sqlalchemy import text
 
 from cbir.catalog import migrations
 from cbir.catalog.catalog import Catalog
-from cbir.catalog.rows import Batch, FailureRow, FileState, TouchedRow
+from cbir.catalog.rows import Batch, FailureRow, TouchedRow
 from cbir.errors import GalleryError, GalleryExistsError, GalleryNotFoundError, GalleryVersionError
+from cbir.types import ImageVersion
 
 SOURCE = "/photos"
 
@@ -75,13 +76,13 @@ def test_changes_are_seen_since_a_generation(catalog: Catalog) -> None:
 
 def test_a_touch_changes_the_row_and_not_the_generation(catalog: Catalog) -> None:
     catalog.write(SOURCE, batch(row("/a", unit(1))))
-    touched = TouchedRow(1, "/a", "/a", "new name", FileState(9, 9), {"colour": "red"})
+    touched = TouchedRow(1, "/a", "/a", "new name", ImageVersion(9, 9), {"colour": "red"})
     catalog.write(SOURCE, Batch(touched=[touched]))
     assert catalog.generation() == 1
     known = catalog.known(["/a"])["/a"]
-    assert (known.name, known.state, known.metadata) == (
+    assert (known.name, known.version, known.metadata) == (
         "new name",
-        FileState(9, 9),
+        ImageVersion(9, 9),
         {"colour": "red"},
     )
 
@@ -96,7 +97,7 @@ def test_ids_are_never_used_twice(catalog: Catalog) -> None:
 
 
 def test_a_failure_is_kept_until_the_image_is_read(catalog: Catalog) -> None:
-    failure = FailureRow("/a", "/a", "truncated", FileState(3, 4))
+    failure = FailureRow("/a", "/a", "truncated", ImageVersion(3, 4))
     catalog.write(SOURCE, Batch(failures=[failure]))
     catalog.write(SOURCE, Batch(failures=[failure]))
     assert catalog.known_failures(["/a", "/b"]) == {"/a": failure}

@@ -15,10 +15,11 @@ from sqlalchemy import Engine, event
 
 from cbir.catalog.catalog import Catalog
 from cbir.catalog.engine import reading
-from cbir.catalog.rows import Batch, FileState, TouchedRow
+from cbir.catalog.rows import Batch, TouchedRow
 from cbir.errors import FilterError
 from cbir.filters import And, Compare, Exists, Filter, Or, parse_where
 from cbir.metadata import FieldSummary
+from cbir.types import ImageVersion
 
 PRODUCTS: list[dict[str, Any]] = [
     {"category": "shoes", "price": 49.5, "tags": ["red", "sale"], "added": date(2026, 11, 2)},
@@ -130,7 +131,7 @@ def test_values_follow_their_image(tmp_path: Path) -> None:
     catalog = Catalog.create(f"sqlite:///{tmp_path / 'catalog.sqlite'}", config())
     catalog.write("/s", batch(*(row(f"/{i}", unit(i), metadata={"n": i}) for i in range(3))))
     catalog.write("/s", batch(row("/0", unit(9), metadata={"n": 10})))
-    touched = TouchedRow(2, "/1", "/1", "1", FileState(1, 1), {"n": 11})
+    touched = TouchedRow(2, "/1", "/1", "1", ImageVersion(1, 1), {"n": 11})
     catalog.write("/s", Batch(touched=[touched]))
     catalog.remove([3])
     assert catalog.matching(parse_where(["n>9"])).tolist() == [1, 2]

@@ -13,7 +13,7 @@ import pytest
 from datasets import DATA, dataset
 
 from cbir.embedding import Embedder, find_backbone, load_embedder, resolve_spec
-from cbir.images.decoding import decode
+from cbir.images import decode
 
 PACKAGED = ("astronaut", "chelsea", "coffee", "hubble_deep_field", "motorcycle_left", "rocket")
 """Photographs that scikit-image's wheel carries; nothing is downloaded."""
@@ -64,7 +64,7 @@ def lite0(session_cache: Path) -> Iterator[Embedder]:
     """The default backbone in OpenVINO, exact."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CBIR_CACHE_DIR", str(session_cache))
-        yield load_embedder(resolve_spec()[0], precision="fp32")
+        yield load_embedder(resolve_spec()[0], device="cpu", precision="fp32")
 
 
 @pytest.fixture(scope="session")

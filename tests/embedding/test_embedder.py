@@ -6,17 +6,16 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from cbir.embedding import Embedder, load_embedder, resolve_spec
+from cbir.embedding.openvino_compile import has_native_bf16
 from cbir.embedding.openvino_import import import_openvino
-from cbir.embedding.openvino_runtime import has_native_bf16
 from cbir.errors import BackboneError
-from cbir.images.decoding import decode
+from cbir.images import decode
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
@@ -34,7 +33,7 @@ def bf16(lite0: Embedder, session_cache: Any) -> Iterator[Embedder]:
         pytest.skip("this processor does not compute in bfloat16")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CBIR_CACHE_DIR", str(session_cache))
-        yield load_embedder(lite0.spec, precision="bf16", streams=2)
+        yield load_embedder(lite0.spec, device="cpu", precision="bf16", streams=2)
 
 
 @pytest.fixture(scope="session")
@@ -151,7 +150,7 @@ def test_an_embedder_says_where_it_runs(lite0: Embedder, eager: Embedder) -> Non
 
 def test_streams_are_how_many_threads_pay_off(lite0: Embedder) -> None:
     assert lite0.parallelism == 1
-    assert load_embedder(lite0.spec, precision="fp32", streams=3).parallelism == 3
+    assert load_embedder(lite0.spec, device="cpu", precision="fp32", streams=3).parallelism == 3
 
 
 @pytest.mark.parametrize(
@@ -161,11 +160,14 @@ def test_streams_are_how_many_threads_pay_off(lite0: Embedder) -> None:
         ({"device": "cuda", "runtime": "openvino"}, "openvino does not run on cuda"),
         ({"runtime": "onnx"}, "no runtime 'onnx'; choose auto, openvino or torch"),
         (
-            {"precision": "fp16"},
+            {"device": "cpu", "precision": "fp16"},
             "openvino has no precision 'fp16'; choose auto, fp32, bf16 or int8",
         ),
         ({"precision": "int8"}, "efficientnet_lite0 has no int8 network calibrated"),
-        ({"runtime": "torch", "precision": "int8"}, "torch has no precision 'int8'"),
+        (
+            {"device": "cpu", "runtime": "torch", "precision": "int8"},
+            "torch has no precision 'int8'",
+        ),
         ({"device": "cuda:99"}, "no device 'cuda:99': torch sees"),
         ({"device": "cuda:x"}, "no device 'cuda:x'; choose"),
     ],
@@ -175,25 +177,6 @@ def test_what_cannot_be_had_is_refused_with_what_can(
 ) -> None:
     with pytest.raises(BackboneError, match=message):
         load_embedder(lite0.spec, **options)
-
-
-@pytest.mark.parametrize(
-    ("flags", "native"),
-    [
-        ("flags : fpu avx512f avx512_bf16 amx_tile", True),
-        ("Features : fp asimd bf16 sve", True),
-        ("flags : fpu avx512f avx512bw avx512_vnni", False),  # OpenVINO would emulate
-    ],
-)
-def test_auto_takes_bf16_only_where_the_processor_has_it(
-    monkeypatch: pytest.MonkeyPatch, flags: str, native: bool
-) -> None:
-    class Core:
-        def get_property(self, device: str, name: str) -> list[str]:
-            return ["BF16", "FP32"]
-
-    monkeypatch.setattr(Path, "read_text", lambda _: flags)
-    assert has_native_bf16(Core()) is native
 
 
 def test_torch_on_the_cpu_can_run_in_bf16(lite0: Embedder, photos: list[Pixels]) -> None:

@@ -52,14 +52,15 @@ def indexed(session_cache: Path, pictures: Path, tmp_path_factory: pytest.TempPa
 def test_what_a_gallery_was_indexed_with_embeds_its_queries(indexed: Path, pictures: Path) -> None:
     with Gallery.open(indexed) as gallery:
         assert gallery.config.calibration is not None
-        assert gallery.embedder().describe() == "openvino int8, 1 stream"
-        hits = Retriever(gallery).search(pictures / "07.jpg", k=1).hits
+        assert gallery.embedder(device="cpu").describe() == "openvino int8, 1 stream"
+        embedder = gallery.embedder(device="cpu")
+        hits = Retriever(gallery, embedder=embedder).search(pictures / "07.jpg", k=1).hits
     assert (hits[0].image.name, round(hits[0].similarity, 2)) == ("07.jpg", 1.0)
 
 
 def test_queries_in_fp32_find_the_same(indexed: Path, pictures: Path) -> None:
     with Gallery.open(indexed) as gallery:
-        embedder = gallery.embedder(precision="fp32")
+        embedder = gallery.embedder(device="cpu", precision="fp32")
         assert embedder.describe() == "openvino fp32, 1 stream"
         hits = Retriever(gallery, embedder=embedder).search(pictures / "07.jpg", k=1).hits
     assert hits[0].image.name == "07.jpg"
@@ -79,13 +80,13 @@ def test_a_lost_int8_network_is_done_without_and_made_again(
     monkeypatch.setenv("CBIR_CACHE_DIR", str(tmp_path / "cache"))
     with Gallery.open(indexed) as gallery:
         before = gallery.config
-        assert "int8" not in gallery.embedder().describe()
+        assert "int8" not in gallery.embedder(device="cpu").describe()
         assert "'cbir index SOURCE --precision int8' makes one again" in caplog.text
         with pytest.raises(BackboneError, match="makes one"):
-            gallery.embedder(precision="int8").describe()
+            gallery.embedder(device="cpu", precision="int8").describe()
         calibrate(pictures, gallery)
         assert gallery.config == before
-        assert "int8" in gallery.embedder().describe()
+        assert "int8" in gallery.embedder(device="cpu").describe()
 
 
 def test_too_few_images_say_so_and_leave_the_gallery_as_it_is(
@@ -112,13 +113,15 @@ def test_torch_has_no_int8(indexed: Path) -> None:
     with Gallery.open(indexed) as gallery:
         spec, calibration = gallery.spec, gallery.config.calibration
     with pytest.raises(BackboneError, match="torch has no precision 'int8'"):
-        load_embedder(spec, runtime="torch", precision="int8", calibration=calibration)
+        load_embedder(
+            spec, device="cpu", runtime="torch", precision="int8", calibration=calibration
+        )
 
 
 def test_int8_embeddings_are_near_to_exact_ones(indexed: Path) -> None:
     with Gallery.open(indexed) as gallery:
         spec, calibration = gallery.spec, gallery.config.calibration
     images = [np.asarray(picture(64, 64, seed=seed)) for seed in range(90, 98)]
-    coarse = load_embedder(spec, calibration=calibration).embed(images)
-    exact = load_embedder(spec, precision="fp32").embed(images)
+    coarse = load_embedder(spec, device="cpu", calibration=calibration).embed(images)
+    exact = load_embedder(spec, device="cpu", precision="fp32").embed(images)
     assert (coarse * exact).sum(axis=1).mean() > 0.95

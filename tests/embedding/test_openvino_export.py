@@ -29,7 +29,7 @@ def refuse(*arguments, **options):
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
 import cbir.embedding
 spec, _ = cbir.embedding.resolve_spec()
-print(cbir.embedding.load_embedder(spec).describe())
+print(cbir.embedding.load_embedder(spec, device="cpu").describe())
 assert "torch" in sys.modules, "nothing was converted"
 print(sorted(path.name for path in Path.home().iterdir()))
 """
@@ -73,7 +73,7 @@ assert not hasattr(openvino, "something_else")
 def test_a_second_start_imports_no_torch(lite0: Embedder) -> None:
     code = (
         "import sys, numpy as np, cbir.embedding as e;"
-        "lite0 = e.load_embedder(e.resolve_spec()[0], precision='fp32');"
+        "lite0 = e.load_embedder(e.resolve_spec()[0], device='cpu', precision='fp32');"
         "lite0.embed([np.zeros((224, 224, 3), np.uint8)]);"
         "print([m for m in ('torch', 'torchvision', 'cv2') if m in sys.modules])"
     )
@@ -120,7 +120,7 @@ def test_a_damaged_export_is_made_again(lite0: Embedder, own_cache: Path) -> Non
     before = {path.name for path in own_cache.parent.iterdir()}
     for folder in own_cache.parent.iterdir():  # as it was exported, and as this processor runs it
         (folder / "network.bin").write_bytes(b"")
-    again = load_embedder(lite0.spec, precision="fp32")
+    again = load_embedder(lite0.spec, device="cpu", precision="fp32")
     assert exported_network(lite0.spec) is not None
     assert tuned_network(own_cache.name) is not None
     assert {path.name for path in own_cache.parent.iterdir()} == before
@@ -134,7 +134,7 @@ def test_a_damaged_compiled_network_is_compiled_again(lite0: Embedder, own_cache
     for blob in blobs:
         blob.write_bytes(blob.read_bytes()[:1000])
     image = np.zeros((224, 224, 3), np.uint8)
-    again = load_embedder(lite0.spec, precision="fp32").embed([image])
+    again = load_embedder(lite0.spec, device="cpu", precision="fp32").embed([image])
     np.testing.assert_allclose(again, lite0.embed([image]), atol=1e-6)
 
 
@@ -172,7 +172,7 @@ def test_other_weights_than_those_of_the_spec_are_refused_by_both_hashes(
     spec, origin = resolve_spec("squeezenet1_1", weights=str(path))
     path.write_bytes(b"replaced")
     with pytest.raises(SpecMismatchError, match=rf"sha256:.*{spec.weights}; bring the original"):
-        load_embedder(spec, weights_from=origin)
+        load_embedder(spec, weights_from=origin, device="cpu")
 
 
 def test_a_vision_transformer_is_exported_with_any_batch_size(
@@ -190,7 +190,7 @@ def test_a_vision_transformer_is_exported_with_any_batch_size(
     spec = replace(known, dim=32, preprocessing=Preprocessing(resize=64, crop=64))
 
     images = list(np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), np.uint8))
-    exported = load_embedder(spec, weights_from=origin, precision="fp32")
+    exported = load_embedder(spec, weights_from=origin, device="cpu", precision="fp32")
     eager = load_embedder(spec, weights_from=origin, device="cpu", runtime="torch")
     np.testing.assert_allclose(exported.embed(images), eager.embed(images), atol=1e-4)
 

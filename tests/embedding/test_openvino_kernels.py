@@ -11,40 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cbir.embedding import Embedder, load_embedder, openvino_kernels, quantise, resolve_spec
+from cbir.embedding import (
+    Embedder,
+    load_embedder,
+    openvino_kernels,
+    quantise,
+    resolve_spec,
+)
+from cbir.embedding.openvino_compile import compile_network
 from cbir.embedding.openvino_export import exported_network
 from cbir.embedding.openvino_import import import_openvino
 from cbir.embedding.openvino_int8 import quantised_network
 from cbir.embedding.openvino_kernels import tune_network, tuned_network
 from cbir.embedding.openvino_marks import prefer_kernels
-from cbir.embedding.processor import processor_kind
+from cbir.embedding.processor import kernel_family
 
 MARK = "primitives_priority"
-
-
-@pytest.mark.parametrize(
-    ("flags", "kind"),
-    [
-        ("flags : fpu avx avx2 bmi1", "avx2"),
-        ("flags : fpu avx avx2 avx512f avx512_bf16", ""),
-        ("flags : fpu avx avx2 avx_vnni avx_ne_convert", ""),  # it has bfloat16
-        ("flags : fpu sse4_2 avx", ""),
-        ("Features : fp asimd bf16 sve", ""),
-    ],
-)
-def test_a_processor_with_avx2_alone_is_a_kind_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, flags: str, kind: str
-) -> None:
-    monkeypatch.setattr(Path, "read_text", lambda _: flags)
-    assert processor_kind() == kind
-
-
-def test_a_processor_that_says_nothing_is_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(_: Path) -> str:
-        raise FileNotFoundError
-
-    monkeypatch.setattr(Path, "read_text", missing)
-    assert processor_kind() == ""
 
 
 def plain_network(embedder: Embedder) -> Path:
@@ -67,7 +49,7 @@ def network(lite0: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def timed(monkeypatch: pytest.MonkeyPatch, usual: float, blocked: float) -> None:
     """An AVX2 processor, and how long both ways take on it."""
-    monkeypatch.setattr(openvino_kernels, "processor_kind", lambda: "avx2")
+    monkeypatch.setattr(openvino_kernels, "kernel_family", lambda: "avx2")
     monkeypatch.setattr(openvino_kernels, "_times", lambda *_: [usual, blocked])
 
 
@@ -85,7 +67,9 @@ def test_the_faster_kernels_are_taken_and_compute_the_same(
     assert network.read_bytes() == before
     core = import_openvino().Core()
     images = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)
-    found, expected = (core.compile_model(one, "CPU")([images])[0] for one in (tuned, network))
+    found, expected = (
+        compile_network(core, path, "fp32")([images])[0] for path in (tuned, network)
+    )
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
@@ -102,7 +86,7 @@ def test_kernels_that_are_no_faster_are_not_taken(
 def test_other_processors_run_the_network_as_it_was_exported(
     network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(openvino_kernels, "processor_kind", lambda: "")
+    monkeypatch.setattr(openvino_kernels, "kernel_family", lambda: "")
     assert tuned_network(network.parent.name) == network
     assert tune_network(network.parent.name, network) == network
 
@@ -129,7 +113,7 @@ def test_a_network_that_was_exported_before_is_tuned_without_torch(
     monkeypatch.setattr(
         "cbir.embedding.openvino_export.export_network", lambda *_: pytest.fail("exported again")
     )
-    load_embedder(lite0.spec, precision="fp32")
+    load_embedder(lite0.spec, device="cpu", precision="fp32")
     assert tuned_network(network.parent.name) is not None
 
 
@@ -138,7 +122,7 @@ def test_an_int8_network_has_no_marks_that_were_measured_in_fp32(
 ) -> None:
     pytest.importorskip("nncf", reason="pip install 'cbir[int8]'")
     timed(monkeypatch, 1.0, 0.8)
-    load_embedder(lite0.spec, precision="fp32")
+    load_embedder(lite0.spec, device="cpu", precision="fp32")
     images = np.random.default_rng(0).integers(0, 256, (32, 224, 224, 3), np.uint8)
     monkeypatch.setattr("cbir.embedding.openvino_int8.MIN_COSINE", -1.0)
     made = quantised_network(lite0.spec, quantise(lite0.spec, list(images)))
@@ -160,10 +144,10 @@ def test_networks_without_depthwise_convolutions_are_left_alone(
     assert MARK not in found.read_text()
 
 
-@pytest.mark.skipif(processor_kind() != "avx2", reason="this processor has other kernels")
+@pytest.mark.skipif(kernel_family() != "avx2", reason="this processor has other kernels")
 def test_openvino_heeds_the_marks(network: Path) -> None:
     def kernels() -> set[str]:
-        compiled = import_openvino().Core().compile_model(network, "CPU")
+        compiled = compile_network(import_openvino().Core(), network, "fp32")
         compiled([np.zeros((1, 224, 224, 3), np.uint8)])
         ops: list[Any] = compiled.get_runtime_model().get_ops()
         said = {str(op.get_rt_info()["primitiveType"].value) for op in ops}

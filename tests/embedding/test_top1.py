@@ -9,7 +9,7 @@ from datasets import dataset
 from cbir.embedding import find_backbone, locate_weights
 from cbir.embedding.checkpoints import load_checkpoint
 from cbir.embedding.networks import HEADS, architecture
-from cbir.images.decoding import decode
+from cbir.images import decode
 
 
 def test_the_packaged_weights_classify_photographs() -> None:

@@ -169,6 +169,7 @@ def test_of_equally_cheap_settings_the_best_is_chosen() -> None:
     assert chosen.setting.rerank == "better"
 
 
+@pytest.mark.usefixtures("plain_processor")
 def test_poolings_of_the_flattened_map_are_those_of_the_network(pairs: Path) -> None:
     sample = draw(pairs, "label", 2)
     spec, origin = resolve_spec(LITE)

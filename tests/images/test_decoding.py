@@ -20,7 +20,7 @@ from PIL import Image
 
 from cbir.config import Preprocessing
 from cbir.errors import ImageError, ImageTooLargeError
-from cbir.images.decoding import decode, open_rgb, sniff_format, thumbnail_jpeg
+from cbir.images import decode, open_rgb, sniff_format, thumbnail_jpeg
 
 SMALL = Preprocessing(resize=36, crop=32)
 RED, WHITE = (255, 0, 0), (255, 255, 255)

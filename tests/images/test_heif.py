@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from factories import encode, picture, turned
+from images.test_decoding import SMALL, difference
 from PIL import Image, features
 from terminal import cbir
-from images.test_decoding import SMALL, difference
 
 from cbir.errors import ImageError, ImageTooLargeError
-from cbir.images.decoding import check_header, decode, open_rgb, sniff_format
+from cbir.images import check_header, decode, open_rgb, sniff_format
 
 pillow_heif = pytest.importorskip("pillow_heif")
 FORMATS = ["HEIC"] + (["AVIF"] if features.check("avif") else [])

@@ -22,12 +22,12 @@ from cbir.config import MULTI_CROP, Preprocessing
 from cbir.embedding import resolve_spec
 from cbir.errors import ImageError, ImageTooLargeError
 from cbir.gallery import Gallery
-from cbir.images import processes
-from cbir.images.decoding import DecodedImage, decode_regions
+from cbir.images import DecodedImage, DecodeOptions, decode_image, processes
 from cbir.images.processes import Decoders
 from cbir.indexing import index_images
 
 SHAPE = Preprocessing(resize=72, crop=64, mean=(0.5,) * 3, std=(0.5,) * 3)
+CROP = DecodeOptions(SHAPE)
 DIES = b"dies"
 
 posix = pytest.mark.skipif(os.name != "posix", reason="sends a signal to a process")
@@ -40,7 +40,7 @@ def two() -> Iterator[Decoders]:
 
 
 def decode(with_: Decoders, data: bytes) -> DecodedImage:
-    return with_.decode(data, SHAPE, ("crop",), ())
+    return with_.decode(data, CROP)
 
 
 def workers_of(opened: Decoders) -> list[subprocess.Popen[bytes]]:
@@ -54,9 +54,10 @@ def workers_of(opened: Decoders) -> list[subprocess.Popen[bytes]]:
 
 
 def test_a_process_decodes_the_same_pixels(two: Decoders) -> None:
-    data, views = encode(picture(seed=1, width=300, height=200)), ("crop", "whole")
-    found = two.decode(data, SHAPE, views, MULTI_CROP)
-    expected = decode_regions(data, SHAPE, views, MULTI_CROP)
+    data = encode(picture(seed=1, width=300, height=200))
+    options = DecodeOptions(SHAPE, ("crop", "whole"), MULTI_CROP)
+    found = two.decode(data, options)
+    expected = decode_image(data, options)
     np.testing.assert_array_equal(found.pixels, expected.pixels)
     assert (found.width, found.height) == (expected.width, expected.height) == (300, 200)
 
@@ -66,14 +67,14 @@ def test_threads_share_no_more_processes_than_they_were_given(two: Decoders) -> 
     with ThreadPoolExecutor(5) as pool:
         found = list(pool.map(lambda data: decode(two, data).pixels, images))
     for pixels, data in zip(found, images, strict=True):
-        np.testing.assert_array_equal(pixels, decode_regions(data, SHAPE, ("crop",), ()).pixels[:])
+        np.testing.assert_array_equal(pixels, decode_image(data, CROP).pixels[:])
     assert 1 <= len(workers_of(two)) <= 2
 
 
 def test_errors_are_those_of_decoding_here(two: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
     for data in (b"", b"no image", encode(picture(seed=1), "JPEG")[:200]):
         with pytest.raises(ImageError) as here:
-            decode_regions(data, SHAPE, ("crop",), ())
+            decode_image(data, CROP)
         with pytest.raises(ImageError) as there:
             decode(two, data)
         assert str(there.value) == str(here.value)
@@ -102,53 +103,54 @@ def test_an_idle_process_that_was_killed_is_replaced(two: Decoders) -> None:
 
 
 @pytest.fixture
-def fragile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Workers that die of an image that holds DIES, and the file in which they say so."""
+def fragile(tmp_path: Path) -> Iterator[tuple[Decoders, Path]]:
+    """Decoders that die of an image that holds DIES, and the file in which they say so."""
     said = tmp_path / "died"
     code = (
         "import os, sys\n"
         "sys.path[:] = {path!r}\n"
         "from cbir.images import processes\n"
-        "decode = processes.decode_regions\n"
+        "decode = processes.decode_image\n"
         "def fragile(data, *rest):\n"
         f"    if {DIES!r} in data:\n"
         f"        open({str(said)!r}, 'a').write('x')\n"
         "        os._exit(9)\n"
         "    return decode(data, *rest)\n"
-        "processes.decode_regions = fragile\n"
+        "processes.decode_image = fragile\n"
         "processes.main()\n"
     )
-    monkeypatch.setattr(processes, "WORKER", code)
-    return said
+    with Decoders(2, worker=code) as opened:
+        yield opened, said
 
 
 def test_an_image_that_kills_its_decoder_is_one_failure_and_no_more(
-    fragile: Path, tmp_path: Path, gallery: Gallery
+    fragile: tuple[Decoders, Path], tmp_path: Path, gallery: Gallery
 ) -> None:
+    decoders, died = fragile
     photos = tmp_path / "photos"
     photos.mkdir()
     for number in range(30):
         (photos / f"{number:02d}.png").write_bytes(encode(picture(seed=number)))
     (photos / "17.png").write_bytes(encode(picture(seed=17)) + DIES)
-    report = index_images(photos, gallery, decoders=2)
+    report = index_images(photos, gallery, decoders=decoders)
     assert (report.added, len(report.failed)) == (29, 1)
     assert report.failed[0].key.endswith("17.png")
     assert report.failed[0].reason == "the process that decoded it died, probably of it"
-    assert fragile.read_text() == "xx"
+    assert died.read_text() == "xx"
 
 
 @pytest.mark.parametrize("trouble", ["ends at once", "/no/such/python", ""])
 def test_where_no_process_can_be_started_threads_decode(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, two: Decoders, trouble: str
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: str
 ) -> None:
     caplog.set_level(logging.WARNING)
     data = encode(picture(seed=1))
-    if trouble == "ends at once":
-        monkeypatch.setattr(processes, "WORKER", "raise SystemExit(3)")
-    else:
+    ends_at_once = trouble == "ends at once"
+    decoders = Decoders(2, worker="raise SystemExit(3)") if ends_at_once else Decoders(2)
+    if not ends_at_once:
         monkeypatch.setattr(sys, "executable", trouble)
     for number in range(5):
-        assert decode(two, data).width > 0
+        assert decode(decoders, data).width > 0
         assert caplog.text.count("no process for decoding can be started") == (number >= 2)
 
 
@@ -167,14 +169,15 @@ def test_one_process_that_cannot_be_started_is_no_reason_to_give_up(
 
 
 def test_what_killed_a_process_is_not_decoded_here(
-    fragile: Path, monkeypatch: pytest.MonkeyPatch, two: Decoders
+    fragile: tuple[Decoders, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decode(two, encode(picture(seed=1)))
+    decoders, died = fragile
+    decode(decoders, encode(picture(seed=1)))
     monkeypatch.setattr(sys, "executable", "/no/such/python")  # no second one for another attempt
-    monkeypatch.setattr(processes, "decode_regions", lambda *_: pytest.fail("decoded here"))
+    monkeypatch.setattr(processes, "decode_image", lambda *_: pytest.fail("decoded here"))
     with pytest.raises(ImageError, match="died"):
-        decode(two, encode(picture(seed=2)) + DIES)
-    assert fragile.read_text() == "x"
+        decode(decoders, encode(picture(seed=2)) + DIES)
+    assert died.read_text() == "x"
 
 
 def test_a_worker_imports_what_its_caller_would(
@@ -216,10 +219,11 @@ def test_workers_end_when_their_caller_is_killed(tmp_path: Path) -> None:
     program.write_text(
         "import sys, time\n"
         "from cbir.config import Preprocessing\n"
+        "from cbir.images import DecodeOptions\n"
         "from cbir.images.processes import Decoders\n"
         "shape = Preprocessing(resize=8, crop=8, mean=(.5,) * 3, std=(.5,) * 3)\n"
         "opened = Decoders(1)\n"
-        "opened.decode(open(sys.argv[1], 'rb').read(), shape, ('crop',), ())\n"
+        "opened.decode(open(sys.argv[1], 'rb').read(), DecodeOptions(shape))\n"
         "print(opened._idle.get()._popen.pid, flush=True)\n"
         "time.sleep(60)\n"
     )

@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +115,7 @@ def test_where_nothing_can_be_written_it_stays_in_memory(
         monkeypatch.setattr(RowFile, "_write", fill_up)
     else:
         (tmp_path / "vectors").write_text("in the way")
-    catalog.set_config(config(kind, dim=DIM))
+    catalog.change_config(lambda before: replace(before, index=kind))
     index = LocalIndex(IndexPlace(tmp_path / "vectors", DIM))
     index.catch_up(catalog)
     assert index.kind == kind

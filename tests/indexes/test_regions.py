@@ -1,6 +1,7 @@
 """Images found by their regions, beyond what every vector index must do."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
 
 
 def opened(catalog: Catalog, folder: Path, kind: str = "flat", **limits: int) -> RegionIndex:
-    catalog.set_config(config(kind))
+    catalog.change_config(lambda before: replace(before, index=kind))
     images = open_index(kind, IndexPlace(folder / "vectors", DIM))
     parts = open_index(kind, IndexPlace(folder / "regions", DIM, EACH))
     index = RegionIndex(images, parts, EACH, **limits)

@@ -16,6 +16,7 @@ from rows import DIM, batch, config, row, unit
 
 from cbir.catalog.catalog import Catalog
 from cbir.catalog.rows import ImageRow
+from cbir.config import Whitening
 from cbir.embedding.whitening import Projection
 from cbir.errors import FilterError
 from cbir.filters import Compare
@@ -417,7 +418,7 @@ def test_vectors_are_projected_as_the_gallery_decides(catalog: Catalog, opener: 
     index.catch_up(catalog)
     assert index.projection is None
     projection = Projection(np.full(DIM, 0.1, np.float32), np.eye(DIM, dtype=np.float32)[:5])
-    catalog.set_projection(catalog.config, projection)
+    catalog.set_whitening(Whitening(fitted=projection.digest), projection)
     index.catch_up(catalog)
     for one in (index, caught_up(opener(), catalog)):
         assert one.projection is not None

@@ -13,11 +13,15 @@ ROOT = Path(__file__).parents[2]
 PRODUCTS = 32
 
 
+def draw_feed(folder: Path) -> None:
+    command = [sys.executable, "-m", "scripts.examples.feed", folder, str(PRODUCTS)]
+    subprocess.run(command, check=True, cwd=ROOT)
+
+
 @pytest.fixture(scope="module")
 def feed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("feed")
-    script = ROOT / "scripts" / "make_feed.py"
-    subprocess.run([sys.executable, script, folder, str(PRODUCTS)], check=True)
+    draw_feed(folder)
     return folder / "feed.csv"
 
 
@@ -35,8 +39,7 @@ def rows(feed: Path) -> dict[str, dict[str, str]]:
 
 
 def test_the_feed_is_the_same_every_time(feed: Path, tmp_path: Path) -> None:
-    script = ROOT / "scripts" / "make_feed.py"
-    subprocess.run([sys.executable, script, tmp_path, str(PRODUCTS)], check=True)
+    draw_feed(tmp_path)
     assert (tmp_path / "feed.csv").read_bytes() == feed.read_bytes()
     for picture in sorted(feed.parent.glob("images/*/*.jpg")):
         assert (tmp_path / picture.relative_to(feed.parent)).read_bytes() == picture.read_bytes()

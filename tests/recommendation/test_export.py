@@ -133,7 +133,8 @@ def test_other_rules_start_anew(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", ["new image", "other metadata", "another exclusion"])
 def test_a_changed_gallery_starts_anew(tmp_path: Path, change: str) -> None:
-    from cbir.catalog.rows import Batch, FileState, TouchedRow
+    from cbir.catalog.rows import Batch, TouchedRow
+    from cbir.types import ImageVersion
 
     rules = Rules(k=4, weight="margin")
     with open_products(tmp_path / "g") as gallery:
@@ -145,7 +146,7 @@ def test_a_changed_gallery_starts_anew(tmp_path: Path, change: str) -> None:
         else:
             image = gallery.image(3)
             touched = TouchedRow(
-                3, image.key, image.uri, image.name, FileState(100, 2), {"margin": 99}
+                3, image.key, image.uri, image.name, ImageVersion(100, 2), {"margin": 99}
             )
             gallery.write("/shop", Batch(touched=[touched]))
         report = export_recommendations(gallery, tmp_path / "r.csv", rules)

@@ -11,7 +11,7 @@ from cbir import Gallery, Retriever, index_images
 from cbir.catalog.catalog import Catalog
 from cbir.catalog.rows import DescriptorRow
 from cbir.errors import CbirError, GalleryError
-from cbir.images.decoding import open_rgb
+from cbir.images import open_rgb
 from cbir.reranking import ensure_descriptors, open_reranker
 
 

@@ -11,9 +11,9 @@ from rows import batch, config, row, unit
 from cbir.catalog.catalog import Catalog
 from cbir.catalog.sqlite import CATALOG
 from cbir.gallery import Gallery
+from cbir.reranking import QueryImage
 from cbir.reranking.expansion import QueryExpansion
 from cbir.reranking.reciprocal import KReciprocal, reciprocal_distances
-from cbir.retrieval import QueryImage
 from cbir.types import Hit
 
 

@@ -13,7 +13,7 @@ from cbir import Gallery, Retriever, SearchResult, parse_where
 from cbir.errors import FilterError
 from cbir.filters import Compare, Exists
 from cbir.indexes.local import LocalIndex
-from cbir.retrieval import QueryImage
+from cbir.reranking import QueryImage
 from cbir.types import Hit, RerankScore
 
 COUNT = 20_000

@@ -12,8 +12,9 @@ from PIL import Image
 
 from cbir import Gallery, Retriever, SearchResult, index_images
 from cbir.errors import ImageError, NotFoundError
-from cbir.images.decoding import open_rgb
-from cbir.retrieval import Crop, QueryImage
+from cbir.images import open_rgb
+from cbir.reranking import QueryImage
+from cbir.retrieval import Crop
 from cbir.retrieval.query import combined, cropped
 from cbir.types import Hit, RerankScore
 

@@ -9,7 +9,7 @@ from factories import encode, folder_for_everyone, plain, unprivileged
 
 from cbir.errors import ImageError, SourceError
 from cbir.sources import FileSource, FolderSource, ManifestSource, SourceImage, open_source
-from cbir.types import FailedImage
+from cbir.types import FailedImage, ImageVersion
 
 PNG = encode(plain("red", 2, 2))
 
@@ -49,7 +49,7 @@ def test_an_image_knows_where_it_is_and_what_it_holds(tmp_path: Path) -> None:
     assert isinstance(image, SourceImage)
     status = (tmp_path / "a/red.png").stat()
     assert image == SourceImage(
-        f"{tmp_path}/a/red.png", "a/red.png", {}, status.st_size, status.st_mtime_ns
+        f"{tmp_path}/a/red.png", "a/red.png", {}, ImageVersion(status.st_size, status.st_mtime_ns)
     )
     assert image.read() == PNG
     assert source.uri == source.root == str(tmp_path)

@@ -11,7 +11,8 @@ from web import Web, serve
 from cbir.errors import ImageError
 from cbir.sources import retry
 from cbir.sources.http import get, head, validator
-from cbir.sources.reading import file_state, read_uri
+from cbir.sources.reading import current_version, read_uri
+from cbir.types import ImageVersion
 
 PNG = encode(picture(seed=1))
 
@@ -27,9 +28,10 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
 def test_an_image_is_read_with_its_validator(web: Web) -> None:
     content = get(f"{web.url}/a.png")
     assert content.data == read_uri(f"{web.url}/a.png") == PNG
-    assert content.mtime_ns is not None
-    assert head(f"{web.url}/a.png") == (len(PNG), content.mtime_ns)
-    assert file_state(f"{web.url}/a.png") == (len(PNG), content.mtime_ns)
+    assert content.version.stamp is not None
+    assert content.version.size == len(PNG)
+    assert head(f"{web.url}/a.png") == content.version
+    assert current_version(f"{web.url}/a.png") == content.version
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
@@ -138,15 +140,15 @@ def test_validators(web: Web) -> None:
     url = f"{web.url}/a.png"
     assert validator('"a"', None) == validator('W/"a"', None) != validator('"b"', None)
     web.validators = ("last-modified",)
-    assert get(url).mtime_ns == 1_795_420_800 * 10**9
+    assert get(url).version.stamp == 1_795_420_800 * 10**9
     web.modified = formatdate(time.time() + 1, usegmt=True)
-    assert get(url).mtime_ns is None  # it may change once more within this second
+    assert get(url).version.stamp is None  # it may change once more within this second
     web.validators = ()
-    assert get(url).mtime_ns is None
-    assert head(url) == (len(PNG), None)
+    assert get(url).version.stamp is None
+    assert head(url) == ImageVersion(len(PNG))
     web.heads = False
     assert head(url) is None
-    assert file_state(url) == (len(PNG), None)
+    assert current_version(url) == ImageVersion(len(PNG))
 
 
 def test_without_httpx_the_extra_is_named(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from factories import encode, folder_for_everyone, plain, unprivileged
 
 from cbir.errors import SourceError
 from cbir.sources import ManifestSource, SourceImage
-from cbir.types import FailedImage
+from cbir.types import FailedImage, ImageVersion
 
 PNG = encode(plain("red", 2, 2))
 
@@ -46,8 +46,7 @@ def test_a_row_is_an_image_with_metadata(folder: Path) -> None:
         f"{folder}/red.png",
         "red.png",
         {"sku": "A1", "price": 9.9},
-        status.st_size,
-        status.st_mtime_ns,
+        ImageVersion(status.st_size, status.st_mtime_ns),
     )
     assert red.read() == PNG
     assert (pink.name, pink.metadata) == ("img/pink.png", {"sku": "B2"})

@@ -15,9 +15,9 @@ from cbir import Gallery
 from cbir.errors import ImageError, SourceError
 from cbir.integrity import verify_gallery
 from cbir.sources import SourceImage, open_source, tar_index
-from cbir.sources.reading import file_state, read_uri
+from cbir.sources.reading import current_version, read_uri
 from cbir.sources.tar import TarSource, expand_braces
-from cbir.types import FailedImage
+from cbir.types import FailedImage, ImageVersion
 
 PNG = [encode(picture(seed=seed)) for seed in range(6)]
 
@@ -81,7 +81,7 @@ def test_files_of_one_basename_are_one_sample(tmp_path: Path) -> None:
     one, front, back, five = images(open_source(path))
     status = path.stat()
     assert (one.uri, one.name) == (f"{path}/one/1.png", "a.tar/one/1.png")
-    assert (one.size, one.mtime_ns) == (len(PNG[0]), status.st_mtime_ns)
+    assert one.version == ImageVersion(len(PNG[0]), status.st_mtime_ns)
     assert one.metadata == {
         "price": 9.5,
         "tags": ["a"],
@@ -286,8 +286,8 @@ def test_every_command_copes_with_members(shards: Path, tmp_path: Path) -> None:
     for options in ((), ("--content",)):
         assert cbir("verify", "-g", gallery, *options).out.endswith("6 images, sound\n")
     with Gallery.open(gallery) as opened:
-        known = opened.catalog.known([member])[member].state
-        assert file_state(member) == (known.size, known.mtime_ns)
+        known = opened.catalog.known([member])[member].version
+        assert current_version(member) == known
         shard(shards / "shard-001.tar", {"0003.png": PNG[0]})
         os.utime(shards / "shard-001.tar", ns=(1, 1))
         report = verify_gallery(opened)

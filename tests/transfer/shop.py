@@ -8,8 +8,9 @@ from rows import batch, config, row, unit
 
 from cbir.catalog.catalog import Catalog
 from cbir.catalog.catalog_image import CatalogImage
-from cbir.catalog.rows import FileState, ImageRow
+from cbir.catalog.rows import ImageRow
 from cbir.gallery import Gallery
+from cbir.types import ImageVersion
 
 ABROAD = timezone(timedelta(hours=5, minutes=30))
 
@@ -38,8 +39,8 @@ def images() -> list[ImageRow]:
 def changed(image: ImageRow, *, key: str = "", mtime_ns: int | None = 1) -> ImageRow:
     from dataclasses import replace
 
-    state = FileState(image.state.size, mtime_ns)
-    return replace(image, key=key or image.key, state=state)
+    version = ImageVersion(image.version.size, mtime_ns)
+    return replace(image, key=key or image.key, version=version)
 
 
 def make_gallery(path: Path, *rows: ImageRow, dim: int = 16) -> Gallery:

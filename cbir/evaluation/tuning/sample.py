@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cbir.arrays import Vectors
-from cbir.catalog.rows import FileState, ImageRow
+from cbir.catalog.rows import ImageRow
 from cbir.errors import CbirError, ImageError
 from cbir.evaluation.alteration import altered
 from cbir.evaluation.metrics import average_precision
 from cbir.evaluation.tuning.trial import Judged
-from cbir.images.decoding import open_rgb
+from cbir.images import open_rgb
 from cbir.sources import SourceImage, open_source
 from cbir.sources.reading import content_hash
 
@@ -99,7 +99,7 @@ class Sample:
                     key=image.identity,
                     uri=image.uri,
                     name=image.name,
-                    state=FileState(image.size, image.mtime_ns),
+                    version=image.version,
                     content_hash=content_hash(data),
                     width=width,
                     height=height,

@@ -18,7 +18,7 @@ from cbir.embedding.registry import find_backbone
 from cbir.embedding.vectors import unit_rows
 from cbir.errors import BackboneError
 from cbir.evaluation.tuning.sample import Sample
-from cbir.images.decoding import decode_views
+from cbir.images import decode_views
 
 __all__ = ["Clock", "OutOfTimeError", "Progress", "Square", "poolings_of", "see"]
 

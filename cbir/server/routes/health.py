@@ -5,10 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from cbir.errors import CbirError
 from cbir.server.guard import COOKIE, session_of, token_matches
 from cbir.server.metrics import CONTENT_TYPE
-from cbir.server.problem import Problem, busy, documented
+from cbir.server.problem import Problem, documented
 from cbir.server.routes.answers import as_json
 from cbir.server.schemas.gallery import Health, Session
 from cbir.server.service import service_of
@@ -26,10 +25,7 @@ async def live() -> Response:
 async def ready(request: Request) -> Response:
     """The gallery can be searched, by its index or, while that is being built, without."""
     service = service_of(request)
-    try:
-        count = await service.quick.run(service.gallery.count)
-    except CbirError as error:
-        raise busy("the gallery cannot be read now", seconds=5) from error
+    count = await service.quick.run(service.gallery.count)
     building = "" if service.follower.ready.is_set() else "; its index is being built"
     return as_json(Health(status="ok", detail=f"{count:,} images{building}"))
 

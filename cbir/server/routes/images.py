@@ -10,7 +10,7 @@ from fastapi import APIRouter, File, Form, Path, Query, Request, UploadFile
 from starlette.responses import Response
 
 from cbir.filters import And
-from cbir.images.decoding import SIGNATURE_BYTES, sniff_format
+from cbir.images import SIGNATURE_BYTES, sniff_format
 from cbir.server.problem import Problem, documented
 from cbir.server.query import described, options_of
 from cbir.server.routes.answers import as_json
@@ -125,7 +125,7 @@ async def thumbnail(
         if made is None:
             _, data, same = service.content_of(image_id)
             if not same:  # it has changed since it was indexed: shown as it is, and not kept
-                from cbir.images.decoding import thumbnail_jpeg
+                from cbir.images import thumbnail_jpeg
 
                 made, tag = thumbnail_jpeg(data, max_side=size), ""
             else:

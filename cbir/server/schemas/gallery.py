@@ -93,7 +93,7 @@ class GalleryAnswer(Described):
 
 
 class Health(Described):
-    status: Literal["ok", "starting"]
+    status: Literal["ok"]
     detail: str = ""
 
 

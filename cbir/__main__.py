@@ -1,0 +1,5 @@
+"""`python -m cbir` is the command `cbir`."""
+
+from cbir.cli import main
+
+main()

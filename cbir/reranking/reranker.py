@@ -1,0 +1,62 @@
+"""The seam of reranking: what a reranker is given, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from cbir.types import Hit
+
+if TYPE_CHECKING:
+    from cbir.arrays import Vectors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QueryImage:
+    """One image of a query, as a reranker sees it."""
+
+    id: int | None
+    """The id of an image of the gallery, whose stored descriptors are used; None for any other."""
+    embedding: Vectors
+    """(D,) float32, unit norm, in the space in which the gallery's index compares."""
+    read: Callable[[], bytes]
+    """The encoded image. Raises ImageError."""
+
+
+class Reranker(Protocol):
+    """Judges the first candidates of a search again; `cbir.reranking` has several."""
+
+    method: str
+    depth: int
+    """Number of candidates it judges."""
+
+    def rerank(self, query: QueryImage, hits: Sequence[Hit]) -> list[Hit]:
+        """The first `depth` hits in a new order, each with a score, followed by all others.
+
+        Ranks stay as they were. A candidate that cannot be judged is no error.
+        """
+        ...
+
+
+def rerank_by_all(
+    reranker: Reranker, images: Sequence[QueryImage], hits: Sequence[Hit]
+) -> list[Hit]:
+    """`reranker.rerank` for one or more query images; a hit keeps its best score among them."""
+    if len(images) == 1:
+        return reranker.rerank(images[0], hits)
+    best: dict[int, Hit] = {}
+    for image in images:
+        for hit in reranker.rerank(image, hits[: reranker.depth]):
+            previous = best.get(hit.image.id)
+            if previous is None or _sort_key(hit) > _sort_key(previous):
+                best[hit.image.id] = hit
+    head = [best[hit.image.id] for hit in hits[: reranker.depth] if hit.image.id in best]
+    return sorted(head, key=lambda hit: -_sort_key(hit)[0]) + list(hits[reranker.depth :])
+
+
+def _sort_key(hit: Hit) -> tuple[float, bool]:
+    """The score; among equal ones a hit that could be judged is better."""
+    if hit.rerank is None:
+        return hit.similarity, False
+    return hit.rerank.score, not hit.rerank.note

@@ -1,0 +1,90 @@
+"""How long the pairwise measures take, on photographs that come with scikit-image.
+
+SSIM stands beside scikit-image's. Local features are extracted at 480 pixels and matched as a
+re-ranker does it: stored features of one query against those of 50 candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from statistics import median
+
+import numpy as np
+from PIL import Image
+from skimage import data
+from skimage.metrics import structural_similarity
+
+from cbir.config import available_cores
+from cbir.similarity import LocalFeatures, extract, match, ssim, verify
+from scripts.benchmarks.arguments import parser
+from scripts.benchmarks.measuring import seconds_of
+
+CANDIDATES = 50
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser("similarity", __doc__).parse_args(arguments)
+    print(f"{'':44}{'fastest':>10}{'median':>10}   on {available_cores()} cores")
+    time_ssim()
+    for method in ("sift", "orb"):
+        time_keypoints(method)
+
+
+def time_ssim() -> None:
+    a = shrunk(data.camera(), 256, 256)
+    noise = np.random.default_rng(0).normal(0, 15, a.shape)
+    b = np.clip(a + noise, 0, 255).astype(np.uint8)
+    gaussian = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    for window, options in (("uniform", {}), ("gaussian", gaussian)):
+        report(f"SSIM 256 px, {window}: cbir", lambda w=window: ssim(a, b, window=w), 200)
+        report(
+            f"SSIM 256 px, {window}: scikit-image",
+            lambda o=options: structural_similarity(a, b, data_range=255, **o),
+            20,
+        )
+
+
+def time_keypoints(method: str) -> None:
+    name = method.upper()
+    photographs = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket(), data.camera()]
+    query = extract(shrunk(photographs[0], 480, 480), method)
+    candidates = [extract(view, method) for view in views(photographs)]
+    size = sum(len(c.to_bytes()) for c in candidates) / len(candidates)
+    image = shrunk(photographs[0], 480, 480)
+    report(f"{name} extraction, 480 × 480", lambda: extract(image, method), 10)
+    report(f"{name} match and verify, same scene", lambda: inliers(query, candidates[0]), 20)
+    report(f"{name} match and verify, other scene", lambda: inliers(query, candidates[1]), 20)
+    for threads in {1, available_cores()}:
+        with ThreadPoolExecutor(threads) as pool:
+            report(
+                f"{name} match and verify {CANDIDATES}, {threads} at once",
+                lambda p=pool: list(p.map(lambda c: inliers(query, c), candidates)),
+                5,
+            )
+    print(f"{name} stored features{size / 1000:>{53 - len(name) - 16}.0f} kB per image")
+
+
+def views(photographs: list[np.ndarray]) -> list[np.ndarray]:
+    """One candidate in five shows the query's scene, each cut out elsewhere."""
+    rng = np.random.default_rng(0)
+    cut = []
+    for number in range(CANDIDATES):
+        image = photographs[number % len(photographs)]
+        top, left = rng.integers(0, 60, 2)
+        cut.append(shrunk(image[top : top + 360, left : left + 450], 480, 384))
+    return cut
+
+
+def inliers(a: LocalFeatures, b: LocalFeatures) -> int:
+    return verify(a, b, match(a, b)).inliers
+
+
+def shrunk(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def report(what: str, work: Callable[[], object], runs: int) -> None:
+    work()
+    times = [1000 * seconds_of(work) for _ in range(runs)]
+    print(f"{what:<44}{min(times):>7.2f} ms{median(times):>7.2f} ms")

@@ -1,0 +1,1 @@
+"""Example data with known answers, and the demo that indexes it."""

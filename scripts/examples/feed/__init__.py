@@ -1,0 +1,1 @@
+"""A feed of drawn products, with everything that a shop's feed has."""
