@@ -41,6 +41,10 @@ MULTI_CROP: tuple[Region, ...] = tuple(
 """Nine regions of half the image's sides, each of which overlaps its neighbours by half."""
 
 DEFAULT_GALLERY = Path("index_data/default")
+CATALOG_FILE = "catalog.sqlite"
+"""The catalogue in a gallery's folder."""
+GALLERY_FILE = "cbir-gallery.json"
+"""In a gallery's folder whose catalogue lies elsewhere: says where."""
 DEFAULT_BACKBONE = "efficientnet_lite0"
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import URL
 
 from cbir.catalog.catalog import Catalog
-from cbir.catalog.sqlite import CATALOG
+from cbir.catalog.location import create_catalog, is_gallery, open_catalog
 from cbir.catalog.vectors import REGION_ROWS
 from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig, Region, View, Whitening
 from cbir.embedding import (
@@ -52,8 +52,9 @@ FIT_IMAGES = 20_000
 class Gallery:
     """A stored set of images that can be searched. Use `Gallery.create` and `Gallery.open`.
 
-    A gallery is a folder: `catalog.sqlite` holds everything, `vectors/` an index that can be
-    rebuilt from it at any time. Several threads and processes may use one gallery.
+    A gallery is a folder: `catalog.sqlite`, or the catalogue that the folder names, holds
+    everything, `vectors/` an index that can be rebuilt from it at any time. Several threads and
+    processes may use one gallery.
 
     >>> with Gallery.open("index_data/default") as gallery:  # doctest: +SKIP
     ...     print(gallery.count())
@@ -78,6 +79,7 @@ class Gallery:
         flip: bool | None = None,
         index: str = AUTO,
         regions: Sequence[Region] = (),
+        catalog_url: str | URL | None = None,
     ) -> Gallery:
         """A new, empty gallery, of the default backbone unless another is named.
 
@@ -87,11 +89,12 @@ class Gallery:
         made with.
 
         `regions` are parts of each image that are embedded, too, so that a detail finds its whole:
-        `cbir.config.MULTI_CROP`, for example.
+        `cbir.config.MULTI_CROP`, for example. `catalog_url` says where the catalogue is to be
+        (`sqlite:////data/shop.sqlite`); without it, in the gallery's folder.
 
         Raises GalleryExistsError when `path` holds a gallery, GalleryError when it cannot be
-        written or there is no such kind of index, ValueError for regions that are none and for
-        options that a `spec` fixes already, BackboneError or WeightsError for a backbone that
+        written, OptionError for an unknown kind of index, ValueError for regions that are none and
+        for options that a `spec` fixes already, BackboneError or WeightsError for a backbone that
         cannot be had.
         """
         path, layout, index = Path(path), _layout(regions), check_choice(index)
@@ -112,7 +115,7 @@ class Gallery:
         except OSError as error:
             raise GalleryError(f"{path} cannot be made: {error.strerror}") from error
         config = GalleryConfig(spec, weights_from, index, regions=layout)
-        return cls(path, Catalog.create(_url(path), config))
+        return cls(path, create_catalog(path, config, catalog_url))
 
     @classmethod
     def open(
@@ -124,11 +127,11 @@ class Gallery:
         cbir wrote it, SpecMismatchError when `spec` is given and is not the gallery's.
         """
         path = Path(path)
-        if not (path / CATALOG).is_file():
+        if not is_gallery(path):
             raise GalleryNotFoundError(
                 f"no gallery at {path}; 'cbir index FOLDER --gallery {path}' makes one"
             )
-        gallery = cls(path, Catalog.open(_url(path)))
+        gallery = cls(path, open_catalog(path))
         if spec is not None:
             gallery.check_spec(spec, "the spec asked for")
         return gallery
@@ -220,7 +223,7 @@ class Gallery:
     def rebuild_index(self, kind: str | None = None) -> None:
         """Build the indexes anew from the catalogue, as another kind from now on if one is given.
 
-        Raises GalleryError for a kind that is not in `cbir.indexes.registry`.
+        Raises OptionError for a kind that is not in `cbir.indexes.registry`.
         """
         if kind is not None:
             wanted = check_choice(kind)
@@ -336,11 +339,6 @@ class Gallery:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _url(path: Path) -> URL:
-    # Absolute: the process may change its working directory while the gallery is open.
-    return URL.create("sqlite", database=str((path / CATALOG).absolute()))
 
 
 def _layout(regions: Sequence[Region]) -> tuple[Region, ...]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from cbir.arrays import Pixels, Vectors
-from cbir.catalog.sqlite import read_config_fast
+from cbir.catalog.location import read_config_fast
 from cbir.config import EmbeddingSpec
 from cbir.embedding import Embedder, embed_views, embedder_for, run_once
 from cbir.embedding.wrapped import WrappedEmbedder

@@ -103,6 +103,7 @@ def info(
             "regions": _regions(opened),
             "prepared": _prepared(opened),
             "dismissed": _pairs(len(opened.catalog.dismissed())),
+            **_elsewhere(opened),
             "on disk": f"{_bytes(opened.path) / 1e6:,.1f} MB",
             "failed": f"{len(failures):,}" + (" (--failed lists them)" if failures else ""),
         }
@@ -115,6 +116,14 @@ def info(
         if len(sources) > SOURCES_SHOWN:
             console.print(f"{'source':<9} and {len(sources) - SOURCES_SHOWN:,} more")
         _print_fields(opened.catalog.field_summaries())
+
+
+def _elsewhere(gallery: Gallery) -> dict[str, str]:
+    """Where the catalogue lies, if not in the gallery's folder."""
+    from cbir.config import CATALOG_FILE
+
+    own = (gallery.path / CATALOG_FILE).is_file()
+    return {} if own else {"catalogue": gallery.catalog.place}
 
 
 def _without_regions(gallery: Gallery) -> int:

@@ -5,13 +5,12 @@ Kinds are named by module and class, so that nothing of them is imported before 
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cbir.errors import GalleryError
+from cbir.errors import OptionError
+from cbir.registry import did_you_mean, load_part
 
 if TYPE_CHECKING:
     from cbir.indexes.protocol import VectorIndex
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AUTO",
     "INDEXES",
-    "IndexKind",
+    "IndexInfo",
     "IndexPlace",
     "check_choice",
     "choices",
@@ -45,11 +44,12 @@ TRAINED_MIN_COUNT = 1000
 """Vectors that a trained kind needs: fewer are too few to learn from, and scanned as fast."""
 
 
-@dataclass(frozen=True, slots=True)
-class IndexKind:
-    """A kind of vector index: what opens it, and which galleries it suits."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexInfo:
+    """Description of a kind of vector index, which costs no import."""
 
     name: str
+    """Stored in the configuration of galleries: never renamed or given to another kind."""
     help: str
     """A few words for people who choose."""
     structure: str = ""
@@ -77,79 +77,75 @@ class IndexPlace:
     """How many regions of each image it holds, under ids of their own; 0: whole images."""
 
 
-INDEXES: dict[str, IndexKind] = {
-    kind.name: kind
-    for kind in (
-        IndexKind(
-            "flat",
-            "exact, compares every vector",
-            "cbir.indexes.flat:FlatIndex",
+INDEXES: dict[str, IndexInfo] = {
+    info.name: info
+    for info in (
+        IndexInfo(
+            name="flat",
+            help="exact, compares every vector",
+            structure="cbir.indexes.flat:FlatIndex",
             exact=True,
             auto_above=0,
         ),
-        IndexKind(
-            "hnsw",
-            "a graph in memory, fast and large; removing builds it anew",
-            "cbir.indexes.hnsw:HnswIndex",
+        IndexInfo(
+            name="hnsw",
+            help="a graph in memory, fast and large; removing builds it anew",
+            structure="cbir.indexes.hnsw:HnswIndex",
         ),
-        IndexKind(
-            "ivf",
-            "inverted lists in memory",
-            "cbir.indexes.ivf:IvfIndex",
+        IndexInfo(
+            name="ivf",
+            help="inverted lists in memory",
+            structure="cbir.indexes.ivf:IvfIndex",
             min_count=TRAINED_MIN_COUNT,
         ),
-        IndexKind(
-            "pq",
-            "short codes in memory, vectors in a file; for many images",
-            "cbir.indexes.pq:PqIndex",
+        IndexInfo(
+            name="pq",
+            help="short codes in memory, vectors in a file; for many images",
+            structure="cbir.indexes.pq:PqIndex",
             min_count=TRAINED_MIN_COUNT,
             # An exact scan of so many (47,000 vectors of 1280 dimensions) takes 10 ms of one core.
             auto_above=60_000_000,
         ),
     )
 }
+"""By name, in the order in which they are listed."""
 
 
-def register_index(kind: IndexKind) -> None:
-    """Make another kind of index known to this process, under a name that is free.
-
-    Raises ValueError for a name that is taken.
-    """
-    if kind.name == AUTO or INDEXES.get(kind.name, kind) != kind:
-        raise ValueError(f"there is an index kind {kind.name!r} already; choose another name")
-    INDEXES[kind.name] = kind
+def register_index(info: IndexInfo) -> None:
+    """Add a kind of index. Raises ValueError when another one has its name."""
+    if info.name == AUTO or INDEXES.setdefault(info.name, info) != info:
+        raise ValueError(f"there is an index kind {info.name!r} already; choose another name")
 
 
 def choices() -> tuple[str, ...]:
     """Names that may be chosen: `auto` and all kinds."""
-    return (AUTO, *sorted(INDEXES))
+    return (AUTO, *INDEXES)
 
 
-def find_index(name: str) -> IndexKind:
-    """The kind by this name. Raises GalleryError that lists all names."""
-    if name in INDEXES:
-        return INDEXES[name]
-    near = difflib.get_close_matches(str(name).lower(), choices(), n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise GalleryError(f"no index kind {name!r}; {hint}there are {', '.join(choices())}")
+def find_index(name: str) -> IndexInfo:
+    """The description of a kind of index. Raises OptionError for an unknown name."""
+    if name not in INDEXES:
+        hint = did_you_mean(name, choices())
+        raise OptionError(f"no index kind {name!r}; {hint}there are {', '.join(choices())}")
+    return INDEXES[name]
 
 
 def check_choice(name: str) -> str:
-    """The name itself, where it may be chosen. Raises GalleryError."""
+    """The name itself, where it may be chosen. Raises OptionError."""
     return name if name == AUTO else find_index(name).name
 
 
 def resolve_kind(wanted: str, count: int, dim: int, current: str | None = None) -> str:
     """The kind for `count` vectors of `dim` dimensions where `wanted` was chosen.
 
-    A gallery about as large as a limit keeps its `current` kind. Raises GalleryError.
+    A gallery about as large as a limit keeps its `current` kind. Raises OptionError.
     """
     if wanted == AUTO:
         large = {
-            kind.auto_above: kind.name
-            for kind in INDEXES.values()
-            if kind.auto_above is not None
-            and count * dim > kind.auto_above // (2 if kind.name == current else 1)
+            info.auto_above: info.name
+            for info in INDEXES.values()
+            if info.auto_above is not None
+            and count * dim > info.auto_above // (2 if info.name == current else 1)
         }
         wanted = large[max(large)] if large else SMALLEST
     return SMALLEST if count < find_index(wanted).min_count else wanted
@@ -158,23 +154,18 @@ def resolve_kind(wanted: str, count: int, dim: int, current: str | None = None) 
 def opened_by(kind: str) -> str:
     """`module:Class` of the `VectorIndex` of a kind, or of the kinds that `auto` stands for.
 
-    Raises GalleryError.
+    Raises OptionError.
     """
     return LOCAL if kind == AUTO else find_index(kind).index
 
 
 def open_index(kind: str, place: IndexPlace) -> VectorIndex:
-    """An index of a kind, which reads nothing before its first `catch_up`. Raises GalleryError."""
-    index: VectorIndex = _load(opened_by(kind))(place)
+    """An index of a kind, which reads nothing before its first `catch_up`. Raises OptionError."""
+    index: VectorIndex = load_part(opened_by(kind))(place)
     return index
 
 
 def structure_class(kind: str) -> type[SearchStructure]:
-    """The class that a local kind is built and loaded by. Raises GalleryError."""
-    structure: type[SearchStructure] = _load(find_index(kind).structure)
+    """The class that a local kind is built and loaded by. Raises OptionError."""
+    structure: type[SearchStructure] = load_part(find_index(kind).structure)
     return structure
-
-
-def _load(name: str) -> Any:
-    module, _, attribute = name.partition(":")
-    return getattr(import_module(module), attribute)

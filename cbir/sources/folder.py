@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
+from cbir.config import CATALOG_FILE, GALLERY_FILE
 from cbir.errors import SourceError
 from cbir.images import IMAGE_SUFFIXES, SIGNATURE_BYTES, sniff_format
 from cbir.sources.base import SourceImage
@@ -14,8 +15,6 @@ from cbir.sources.paths import path_to_uri, printable, read_head, uri_to_path
 from cbir.types import FailedImage, ImageVersion
 
 __all__ = ["FileSource", "FolderSource", "holds_tars", "is_tar", "looks_like_image"]
-
-_GALLERY_FILE = "catalog.sqlite"
 
 
 class FolderSource:
@@ -61,7 +60,7 @@ class FolderSource:
                     raise SourceError(f"{printable(folder)}: {_cannot_list(error)}") from error
                 yield FailedImage(path_to_uri(folder), _cannot_list(error))
                 continue
-            if any(entry.name == _GALLERY_FILE for entry in entries):
+            if any(entry.name in (CATALOG_FILE, GALLERY_FILE) for entry in entries):
                 if folder == self._path:
                     raise SourceError(f"{printable(folder)} is a gallery, not a folder of images")
                 continue

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
-from cbir.catalog.sqlite import CATALOG
-from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig
+from cbir.catalog.location import is_gallery
+from cbir.config import CATALOG_FILE, DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig
 from cbir.errors import GalleryError, GalleryNotFoundError, SpecMismatchError, TransferError
 from cbir.files import is_unfinished, replacing
 from cbir.gallery import Gallery
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 PLAN = "import.json"
 """In a gallery that is being made: what of. Without it, it is begun anew."""
 
-OWN = frozenset({CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", IMAGES, REGIONS, PLAN})
+OWN = frozenset({CATALOG_FILE, f"{CATALOG_FILE}-wal", f"{CATALOG_FILE}-shm", IMAGES, REGIONS, PLAN})
 """All there is in such a gallery: a folder with anything else is somebody's."""
 
 
@@ -88,7 +88,7 @@ def import_gallery(
             f"{config.spec.dim}; they cannot be compared"
         )
     rows = RowReader(file, reader, roots)
-    created = not (path / CATALOG).is_file()
+    created = not is_gallery(path)
     if created:
         gallery = _begin(path, config, reader.description, _plan(file, config, roots))
     else:

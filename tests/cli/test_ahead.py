@@ -10,8 +10,9 @@ import pytest
 from terminal import cbir
 
 from cbir import Gallery, Retriever, index_images, resolve_spec
-from cbir.catalog.sqlite import CATALOG, read_config_fast
+from cbir.catalog.location import read_config_fast
 from cbir.cli import ahead
+from cbir.config import CATALOG_FILE
 from cbir.embedding.tiny_image import TinyImageEmbedder
 
 
@@ -25,9 +26,9 @@ def test_there_is_nothing_to_peek_at(tmp_path: Path, trouble: str) -> None:
     if trouble != "no folder":
         folder.mkdir()
     if trouble == "damaged":
-        (folder / CATALOG).write_bytes(b"SQLite format 3\0" + bytes(5000))
+        (folder / CATALOG_FILE).write_bytes(b"SQLite format 3\0" + bytes(5000))
     if trouble == "foreign":
-        (folder / CATALOG).write_text("not a database, but long enough to be looked at twice")
+        (folder / CATALOG_FILE).write_text("not a database, but long enough to be looked at twice")
     assert read_config_fast(folder) is None
     assert ahead.open_ahead(folder).embedder(resolve_spec("tiny_image")[0]) is None
     assert not (tmp_path / "no folder").exists()

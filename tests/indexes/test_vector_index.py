@@ -29,7 +29,7 @@ from cbir.indexes.registry import (
     AUTO,
     INDEXES,
     LOCAL,
-    IndexKind,
+    IndexInfo,
     IndexPlace,
     choices,
     open_index,
@@ -44,8 +44,18 @@ MANY = 1500
 """Enough images for an inverted file to be built."""
 
 OUTSIDE = (
-    IndexKind("dict", "a dictionary in files", "outside_index:DictStructure", exact=True),
-    IndexKind("server", "vectors elsewhere", index="outside_index:ServerIndex", exact=True),
+    IndexInfo(
+        name="dict",
+        help="a dictionary in files",
+        structure="outside_index:DictStructure",
+        exact=True,
+    ),
+    IndexInfo(
+        name="server",
+        help="vectors elsewhere",
+        index="outside_index:ServerIndex",
+        exact=True,
+    ),
 )
 LOCAL_KINDS = tuple(kind for kind in choices() if opened_by(kind) == LOCAL)
 WITH_REGIONS = "-with-regions"
@@ -111,7 +121,8 @@ def opener(tmp_path: Path, catalog: Catalog, case: str) -> Opener:
 
 def local(test: Callable[..., None]) -> Callable[..., None]:
     """Run a test over the kinds that are kept in files."""
-    return pytest.mark.parametrize("case", LOCAL_CASES)(test)
+    of_local: Callable[..., None] = pytest.mark.parametrize("case", LOCAL_CASES)(test)
+    return of_local
 
 
 @cache
