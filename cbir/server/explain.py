@@ -12,7 +12,7 @@ from cbir.retrieval import Crop
 from cbir.retrieval.query import encoded
 from cbir.server.problem import Problem
 from cbir.server.schemas.search import MatchesResponse
-from cbir.similarity import LocalFeatures, Method, match, verify
+from cbir.similarity import LocalFeatures, match, verify
 from cbir.similarity.verification import CHANCE_INLIERS, places_of
 
 __all__ = ["explain"]
@@ -21,7 +21,7 @@ Places = npt.NDArray[np.float32]
 
 
 def explain(
-    gallery: Gallery, query: int | bytes, image_id: int, method: Method, *, crop: Crop | None = None
+    gallery: Gallery, query: int | bytes, image_id: int, method: str, *, crop: Crop | None = None
 ) -> MatchesResponse:
     """The verified matches between a query, or a region of it, and an image of the gallery.
 
