@@ -28,7 +28,7 @@ from cbir.gallery import Gallery
 from cbir.images import DecodedImage, decode_views
 from cbir.similarity.perceptual_hash import perceptual_hashes
 from cbir.similarity.tiny import TinyImages
-from cbir.sources import Source, SourceImage, open_source
+from cbir.sources import RepeatedImage, Source, SourceImage, distinct, open_source
 from cbir.sources.reading import content_hash
 from cbir.types import FailedImage, ImageRecord
 
@@ -97,7 +97,8 @@ def find_known(
     failed: list[FailedImage] = []
     total, done = opened.count(), 0
     try:
-        for chunk in _chunks(iter(opened), FILES_AT_ONCE):
+        entries = (e for e in distinct(opened) if not isinstance(e, RepeatedImage))
+        for chunk in _chunks(entries, FILES_AT_ONCE):
             for image, outcome in zip(chunk, judge.judge(chunk), strict=True):
                 if isinstance(outcome, Known):
                     known.append(outcome)

@@ -33,7 +33,7 @@ class Block:
     regions: Ids
     """(N,): which region is so similar, from 1; 0 where it is the whole image."""
 
-    def take(self, places: npt.NDArray[np.generic] | list[int]) -> Block:
+    def take(self, places: npt.NDArray[np.generic] | list[int] | slice) -> Block:
         """The images at some places, or where a mask is true."""
         return Block(self.ids[places], self.similarities[places], self.regions[places])
 
