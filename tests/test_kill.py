@@ -120,7 +120,7 @@ def test_a_prune_run_that_is_killed_goes_on(tmp_path: Path) -> None:
         # Every image that was only moved is the one it was.
         for known in by_key.values():
             assert before.get(known.content_hash, known.id) == known.id
-        assert gallery.vectors().count() == IMAGES
+        assert gallery.image_index().count() == IMAGES
     with Gallery.create(tmp_path / "undisturbed", spec) as gallery:
         index_images(folder, gallery)
     assert _by_key(tmp_path / "killed") == _by_key(tmp_path / "undisturbed")

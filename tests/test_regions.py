@@ -188,7 +188,7 @@ def test_verify_finds_a_region_that_is_not_the_catalogues(
     with Gallery.open(tmp_path / "g") as gallery:
         problems = verify_gallery(gallery).index_problems
         assert problems == ("region 4 of image 1: its vector in the index is not the catalogue's",)
-        gallery.rebuild()
+        gallery.rebuild_index()
         assert verify_gallery(gallery).ok
     with sqlite3.connect(tmp_path / "g" / "catalog.sqlite") as database:
         database.execute("DELETE FROM regions WHERE region = 9")

@@ -163,7 +163,9 @@ class _Judge:
         """Evidence by place, of the files that are near or verified copies."""
         pixels = [file.decoded.pixels for file in files if file.decoded is not None]
         vectors = self._gallery.project(embed_views(self._embedder, pixels))
-        nearest = self._gallery.vectors().search(vectors, min(NEIGHBOURS, len(self._contents.ids)))
+        nearest = self._gallery.image_index().search(
+            vectors, min(NEIGHBOURS, len(self._contents.ids))
+        )
         alike = [
             {i: float(s) for i, s in zip(*pair, strict=True) if i >= 0}
             for pair in zip(nearest.ids.tolist(), nearest.similarities.tolist(), strict=True)

@@ -109,7 +109,7 @@ def index_images(
             sync.process(queue)
             sync.prune(queue, force=force)
         sink.close()
-    gallery.refresh()
+    gallery.update_indexes()
     if sink.refusal:
         raise SourceShrunkError(sink.refusal)
     return sink.report(time.perf_counter() - started)

@@ -66,7 +66,7 @@ def ensure_regions(
             write(queue.exchange(ids))
         for results in queue.drain():
             write(results)
-    gallery.refresh()
+    gallery.update_indexes()
     return failed
 
 

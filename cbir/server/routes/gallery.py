@@ -37,7 +37,7 @@ async def gallery(request: Request) -> Response:
                 images=opened.count(),
                 failed=len(opened.catalog.failures()),
                 generation=opened.catalog.generation(),
-                index=opened.vectors().kind if ready else "scan",
+                index=opened.image_index().kind if ready else "scan",
                 backbone=opened.spec.backbone,
                 dim=opened.spec.dim,
                 fingerprint=opened.spec.fingerprint,
