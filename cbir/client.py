@@ -17,15 +17,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from cbir.errors import (
-    CbirError,
-    FilterError,
-    GalleryError,
-    ImageError,
-    ImageTooLargeError,
-    MissingExtraError,
-    NotFoundError,
-)
+from cbir import errors
+from cbir.errors import CbirError, ImageError, MissingExtraError
 from cbir.metadata import Facet
 from cbir.recommendation.rules import Recommendation
 from cbir.types import Confidence, Hit, ImageRecord, RerankScore, SearchResult
@@ -298,6 +291,8 @@ def _error(response: httpx.Response) -> CbirError:
 
 
 _ERRORS: dict[str, type[CbirError]] = {
-    f"urn:cbir:{kind.__name__}": kind
-    for kind in (NotFoundError, FilterError, ImageError, ImageTooLargeError, GalleryError)
+    f"urn:cbir:{name}": kind
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, CbirError)
 }
+"""The library's errors by the `type` of a problem."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Candidates",
     "Confidence",
+    "DescriptorRow",
     "FailedImage",
     "Hit",
     "ImageRecord",
@@ -63,6 +64,15 @@ class Candidates:
     regions: npt.NDArray[np.int64] | None = None
     """(Q, k): the region that is so similar, from 1 in the order of the gallery's; 0 for the whole
     image. None where only whole images were compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class DescriptorRow:
+    """The stored descriptor of one image, and the content that it was made from."""
+
+    image_id: int
+    content_hash: bytes
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +168,8 @@ class IndexReport:
     removed: int = 0
     moved: int = 0
     """Found at another place of the source; embeddings stay."""
+    repeated: int = 0
+    """Entries of the source that list an image again, with the same metadata."""
     failed: tuple[FailedImage, ...] = ()
     seconds: float = 0.0
 
@@ -176,6 +188,8 @@ class IndexPlan:
     remove: tuple[str, ...] = ()
     fail: tuple[FailedImage, ...] = ()
     unchanged: int = 0
+    repeated: int = 0
+    """Entries of the source that list an image again, with the same metadata."""
     refusal: str = ""
     """Why the run would end without removing anything; empty when it would not."""
     seconds: float = 0.0

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cbir.catalog.rows import Batch, ImageRow
-from cbir.config import EmbeddingSpec, GalleryConfig, IndexKind, Preprocessing
+from cbir.config import EmbeddingSpec, GalleryConfig, Preprocessing
 from cbir.types import Hit, ImageVersion
 
 DIM = 16
@@ -19,14 +19,14 @@ def spec(dim: int = DIM) -> EmbeddingSpec:
     return EmbeddingSpec("tiny_image", "none", "none", dim, Preprocessing(32, 32))
 
 
-def config(kind: IndexKind = "auto", *, dim: int = DIM) -> GalleryConfig:
+def config(kind: str = "auto", *, dim: int = DIM) -> GalleryConfig:
     return GalleryConfig(spec(dim), None, kind)
 
 
 def unit(seed: int, dim: int = DIM) -> npt.NDArray[np.float32]:
     """A unit vector of its own for every seed."""
     vector = np.random.default_rng(seed).normal(size=dim).astype(np.float32)
-    return vector / np.float32(np.linalg.norm(vector))
+    return np.asarray(vector / np.float32(np.linalg.norm(vector)))
 
 
 def row(

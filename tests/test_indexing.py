@@ -1,5 +1,5 @@
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from factories import encode, picture
 from cbir import Gallery, IndexReport, index_images
 from cbir.embedding import Embedder, load_embedder, resolve_spec
 from cbir.errors import SourceError, SpecMismatchError
+from cbir.indexing import Limits, LocalExecutor
 from cbir.types import FailedImage
 
 
@@ -131,7 +132,12 @@ def test_a_failure_is_tried_again_when_the_file_changes(
     bad.write_text("this is text")
     index_images(folder, gallery)
     reads: list[str] = []
-    monkeypatch.setattr("cbir.sources.reading.read_file", lambda path: reads.append(path) or b"")
+
+    def read_nothing(path: str) -> bytes:
+        reads.append(path)
+        return b""
+
+    monkeypatch.setattr("cbir.sources.reading.read_file", read_nothing)
     assert counts(index_images(folder, gallery)) == (0, 0, 6, 1)
     assert reads == []
     assert counts(index_images(folder, gallery, retry_failed=True)) == (0, 0, 6, 1)
@@ -189,11 +195,8 @@ def test_progress_counts_every_image(folder: Path, gallery: Gallery) -> None:
 
 
 def test_an_error_in_a_worker_ends_the_run_and_keeps_what_was_committed(
-    folder: Path, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+    folder: Path, gallery: Gallery
 ) -> None:
-    monkeypatch.setattr("cbir.indexing.crew.CHUNK", 1)
-    monkeypatch.setattr("cbir.indexing.ledger.COMMIT_ROWS", 1)
-
     class Failing(CountingEmbedder):
         def embed(self, images: Sequence[np.ndarray]) -> np.ndarray:
             if self.images == 3:
@@ -202,8 +205,9 @@ def test_an_error_in_a_worker_ends_the_run_and_keeps_what_was_committed(
 
     failing = Failing(load_embedder(gallery.spec))
     failing.parallelism = 1
+    executor = LocalExecutor(embedder=failing, chunk=1)
     with pytest.raises(MemoryError):
-        index_images(folder, gallery, embedder=failing)
+        index_images(folder, gallery, executor=executor, limits=Limits(commit_rows=1))
     assert 0 < gallery.count() <= 3
     done = gallery.count()
     assert counts(index_images(folder, gallery)) == (6 - done, 0, done, 0)
@@ -220,7 +224,7 @@ class ManySource:
     def count(self) -> int:
         return self._count
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[FailedImage]:
         return (FailedImage(f"/many/{i}", "gone") for i in range(self._count))
 
 

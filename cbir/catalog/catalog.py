@@ -15,14 +15,15 @@ from sqlalchemy import URL, delete, insert, inspect, select, update
 
 from cbir.catalog import dismissals, writes
 from cbir.catalog.dismissals import Pair
-from cbir.catalog.engine import connect, reading, writing
+from cbir.catalog.engine import connect, dialect_of, place_of, reading, writing
 from cbir.catalog.migrations import migrate
 from cbir.catalog.reader import CatalogReader
-from cbir.catalog.rows import Batch, DescriptorRow, RegionRow
+from cbir.catalog.rows import Batch, RegionRow
 from cbir.catalog.schema import SCHEMA_VERSION, metadata, projections, sources, state
 from cbir.config import GalleryConfig, Whitening
 from cbir.embedding.whitening import Projection
 from cbir.errors import GalleryExistsError, GalleryNotFoundError
+from cbir.types import DescriptorRow
 
 __all__ = ["Catalog"]
 
@@ -38,7 +39,7 @@ class Catalog(CatalogReader):
         with writing(engine) as connection:
             if inspect(connection).has_table(state.name):
                 raise GalleryExistsError(
-                    f"{engine.url.database} is a gallery's catalogue already; open it instead"
+                    f"{place_of(engine)} is a gallery's catalogue already; open it instead"
                 )
             metadata.create_all(connection)
             first = {
@@ -60,9 +61,13 @@ class Catalog(CatalogReader):
         wrote it.
         """
         engine = connect(url)
+        if dialect_of(engine).is_missing(engine.url):
+            raise GalleryNotFoundError(
+                f"{place_of(engine)} is not a cbir catalogue: nothing is there"
+            )
         with reading(engine) as connection:
             if not inspect(connection).has_table(state.name):
-                raise GalleryNotFoundError(f"{engine.url.database} is not a cbir catalogue")
+                raise GalleryNotFoundError(f"{place_of(engine)} is not a cbir catalogue")
             version = connection.execute(select(state.c.schema_version)).scalar_one()
         if version != SCHEMA_VERSION:
             with writing(engine) as connection:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Text, cast, func, select
 
 from cbir.arrays import Ids
-from cbir.catalog.bulk import parts
+from cbir.catalog.engine import parts
 from cbir.catalog.metadata.values import field_ids
 from cbir.catalog.schema import embeddings, field_values, images, sources
 

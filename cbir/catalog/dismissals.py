@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Select, delete, insert, select, tuple_
 
-from cbir.catalog.bulk import parts
+from cbir.catalog.engine import parts
 from cbir.catalog.schema import dismissals
 
 Pair: TypeAlias = tuple[int, int]

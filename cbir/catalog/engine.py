@@ -1,26 +1,50 @@
-"""SQLAlchemy engines set up so that what is committed stays, and writers take turns."""
+"""Engines and their transactions: what is committed stays, and writers take turns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import JSON, URL, Connection, Engine, Table, create_engine, insert
 from sqlalchemy.exc import DatabaseError, IntegrityError, ProgrammingError
 
-from cbir.errors import GalleryError
+from cbir.catalog.dialects import Dialect, load_dialect, parse_url
+from cbir.errors import GalleryError, GalleryUnavailableError
 
-BUSY_TIMEOUT_S = 30
+__all__ = [
+    "ROWS_PER_STATEMENT",
+    "connect",
+    "dialect_of",
+    "insert_rows",
+    "parts",
+    "place_of",
+    "reading",
+    "writing",
+]
+
+ROWS_PER_STATEMENT = 1000
+"""Values bound to one statement: well below every database's limit, few round trips."""
+
+T = TypeVar("T")
 
 
 def connect(url: str | URL) -> Engine:
-    """An engine for any SQLAlchemy URL; SQLite runs in WAL mode and syncs every commit."""
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _set_up_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+    """An engine for a catalogue's URL. Raises GalleryError for a database that is not known."""
+    engine = create_engine(parse_url(url))
+    dialect_of(engine).set_up(engine)
     return engine
+
+
+def dialect_of(engine: Engine) -> Dialect:
+    """What the engine's database does in its own way."""
+    return load_dialect(engine.url.get_backend_name())
+
+
+def place_of(engine: Engine) -> str:
+    """The engine's database as messages name it."""
+    return dialect_of(engine).place(engine.url)
 
 
 @contextmanager
@@ -41,29 +65,6 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def _set_up_sqlite(dbapi_connection: Any, _record: Any) -> None:
-    # The driver must not open transactions by itself: `_begin_sqlite` says when and how.
-    dbapi_connection.isolation_level = None
-    cursor = dbapi_connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
-    # Before the first table: a page of 16 kB holds several embeddings where one of 4 kB holds one.
-    cursor.execute("PRAGMA page_size = 16384")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA wal_autocheckpoint = 4096")
-    # NORMAL would lose the last commits when the power goes; one sync per batch is cheap.
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    # 4 MB: more saves no time, for the system caches the file, and memory would grow with it.
-    cursor.execute("PRAGMA cache_size = -4096")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A deferred transaction that reads first and then writes fails when another wrote between.
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
 @contextmanager
 def _clear_errors(engine: Engine) -> Iterator[None]:
     """Turn what a user can meet (locked, read-only, full, damaged) into a GalleryError."""
@@ -72,18 +73,32 @@ def _clear_errors(engine: Engine) -> Iterator[None]:
     except (IntegrityError, ProgrammingError):
         raise  # a mistake of ours, not the user's
     except DatabaseError as error:
-        where = engine.url.database or engine.url.render_as_string()
-        reason = str(error.orig)
-        step = next((step for sign, step in _NEXT_STEPS.items() if sign in reason), "")
-        raise GalleryError(f"{where}: {reason}{step}") from error
+        dialect, reason = dialect_of(engine), str(error.orig)
+        kind = GalleryUnavailableError if dialect.is_passing(reason) else GalleryError
+        step = dialect.next_step(reason)
+        raise kind(f"{reason}{step}", gallery=dialect.place(engine.url)) from error
 
 
-_NEXT_STEPS = {
-    "locked": "; another process is writing to it, try again when it has finished",
-    "readonly": "; make the file and its folder writable",
-    "unable to open": "; the folder must exist and be writable",
-    "full": "; free some space and run the command again, nothing committed is lost",
-    "malformed": "; restore it from a backup or run 'cbir index' into a new gallery",
-    "not a database": "; restore it from a backup or run 'cbir index' into a new gallery",
-    "no such table": "; it is not a cbir catalogue",
-}
+def parts(values: Sequence[T], size: int = ROWS_PER_STATEMENT) -> Iterator[Sequence[T]]:
+    """A long list of values in pieces that fit one statement."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows whose values stand in the order of the table's columns, JSON as its text.
+
+    Goes past what SQLAlchemy does to each row, which costs twice as much as SQLite's insert.
+    """
+    if not rows:
+        return
+    names = [column.name for column in table.columns]
+    if connection.dialect.positional:
+        statement = str(insert(table).compile(dialect=connection.dialect, column_keys=names))
+        connection.exec_driver_sql(statement, list(rows))
+        return
+    texts = {column.name for column in table.columns if isinstance(column.type, JSON)}
+    values = [dict(zip(names, row, strict=True)) for row in rows]
+    for value in values:
+        value.update({name: json.loads(value[name]) for name in texts})
+    connection.execute(insert(table), values)

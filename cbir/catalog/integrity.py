@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, select
 
 from cbir.catalog import writes
+from cbir.catalog.dialects import load_dialect
 from cbir.catalog.schema import embeddings, images, regions
 from cbir.config import GalleryConfig
 
@@ -15,7 +16,7 @@ def problems(connection: Connection) -> list[str]:
     """What is wrong with a gallery's catalogue itself; empty when nothing is."""
     config = writes.read_config(connection)
     return [
-        *_damage(connection),
+        *load_dialect(connection.dialect.name).problems(connection),
         *(
             f"image {i} has no embedding of the gallery's dimension"
             for i in _without_embedding(connection, config.spec.dim)
@@ -25,14 +26,6 @@ def problems(connection: Connection) -> list[str]:
             for i in _with_other_regions(connection, config)
         ),
     ]
-
-
-def _damage(connection: Connection) -> list[str]:
-    """What SQLite finds wrong with its file."""
-    if connection.dialect.name != "sqlite":
-        return []
-    found = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
-    return [str(line) for line in found if line != "ok"]
 
 
 def _without_embedding(connection: Connection, dim: int) -> list[int]:

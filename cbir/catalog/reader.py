@@ -15,10 +15,9 @@ import numpy as np
 from sqlalchemy import Engine, func, select
 
 from cbir.arrays import Ids, Vectors
-from cbir.catalog.bulk import ROWS_PER_STATEMENT, parts
 from cbir.catalog.catalog_image import CatalogImage, stored_by_key
 from cbir.catalog.dismissals import Pair, all_dismissed
-from cbir.catalog.engine import reading
+from cbir.catalog.engine import ROWS_PER_STATEMENT, parts, place_of, reading
 from cbir.catalog.integrity import problems
 from cbir.catalog.metadata import filtering
 from cbir.catalog.metadata.facets import facets
@@ -88,6 +87,11 @@ class CatalogReader:
         self._records = RowCache(self._commits, self._read_records, most=KEPT_RECORDS)
         most = KEPT_NUMBERS // spec.dim
         self._embeddings = RowCache(self._commits, self._read_embeddings, most=most)
+
+    @property
+    def place(self) -> str:
+        """Where the catalogue lies, for people: a file, or a URL without its password."""
+        return place_of(self._engine)
 
     @property
     def config(self) -> GalleryConfig:
@@ -204,6 +208,17 @@ class CatalogReader:
     def records(self, ids: Iterable[int]) -> dict[int, ImageRecord]:
         """The images with these ids, by id; those that are gone are absent."""
         return self._records.get(ids)
+
+    def present(self, ids: Sequence[int]) -> set[int]:
+        """The ids among these that images have, without reading their records."""
+        with reading(self._engine) as connection:
+            return {
+                image_id
+                for part in parts(ids)
+                for image_id in connection.execute(
+                    select(images.c.id).where(images.c.id.in_(part))
+                ).scalars()
+            }
 
     def find(self, uri: str) -> ImageRecord | None:
         """The image with this key or, failing that, the first one with this URI."""

@@ -1,4 +1,4 @@
-"""Rows read lately, kept in memory for as long as nobody has committed anything.
+"""A cache of rows that is valid for as long as nobody has committed anything.
 
 A read by SQLAlchemy costs some 0.3 ms of processor time, most of it in Python; SQLite tells in
 5 µs whether the catalogue is still what it was. Whatever process commits, the next read notices.
@@ -6,13 +6,15 @@ A read by SQLAlchemy costs some 0.3 ms of processor time, most of it in Python; 
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from cbir.catalog.engine import dialect_of
 
 __all__ = ["CommitWatcher", "RowCache"]
 
@@ -25,29 +27,36 @@ class CommitWatcher:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._dialect = dialect_of(engine)
+        self._errors = (engine.dialect.loaded_dbapi.Error, SQLAlchemyError)
         self._lock = threading.Lock()
-        self._asked: Any = None
-        """A connection of its own, outside the pool, which only ever asks this."""
+        self._connection: Any = None
+        """Of its own, outside the pool: it only ever asks for the last commit."""
+        self._opened = 0
 
-    def last(self) -> int | None:
-        """A number that the next commit changes; None where that cannot be known."""
-        if self._engine.dialect.name != "sqlite":
-            return None
+    def last(self) -> Hashable | None:
+        """A value that the next commit changes; None where that cannot be known."""
         with self._lock:
             try:
-                if self._asked is None:
-                    self._asked = self._engine.raw_connection()
-                    self._asked.detach()
-                driver = self._asked.dbapi_connection
-                return int(driver.execute("PRAGMA data_version").fetchone()[0])
-            except sqlite3.Error:  # locked, gone, damaged: whoever reads next finds out and says so
+                if self._connection is None:
+                    self._connection = self._engine.raw_connection()
+                    self._connection.detach()
+                    # What two connections say cannot be compared with one another.
+                    self._opened += 1
+                number = self._dialect.last_commit(self._connection.dbapi_connection)
+            except self._errors:  # locked, gone, damaged: the next read says so
+                self._close()
                 return None
+            return self._opened, number
 
     def close(self) -> None:
         with self._lock:
-            if self._asked is not None:
-                self._asked.close()
-            self._asked = None
+            self._close()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
 
 
 class RowCache(Generic[K, V]):
@@ -63,7 +72,7 @@ class RowCache(Generic[K, V]):
         self._read = read
         self._most = most
         self._lock = threading.Lock()
-        self._commit: int | None = None
+        self._commit: Hashable | None = None
         self._values: OrderedDict[K, V] = OrderedDict()
 
     def get(self, keys: Iterable[K]) -> dict[K, V]:

@@ -22,6 +22,9 @@ SCHEMA_VERSION = 4
 
 metadata = MetaData()
 
+# By code points, as everywhere: filters of dates compare texts, and so do pages in order of keys.
+_Text = Text().with_variant(Text(collation="C"), "postgresql")
+
 # SQLite gives a rowid (and with it a compact clustered table) only to an INTEGER key.
 _Id = BigInteger().with_variant(Integer, "sqlite")
 
@@ -40,34 +43,35 @@ sources = Table(
     "sources",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("uri", Text, nullable=False, unique=True),
-    Column("key_column", Text, comment="what its images are known by; null: their place"),
+    Column("uri", _Text, nullable=False, unique=True),
+    Column("key_column", _Text, comment="what its images are known by; null: their place"),
 )
 
 images = Table(
     "images",
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=False),
-    Column("key", Text, nullable=False, unique=True, comment="identity; mostly the URI itself"),
-    Column("uri", Text, comment="where the image is; null: at its key"),
-    Column("name", Text, nullable=False),
+    Column("key", _Text, nullable=False, unique=True, comment="identity; mostly the URI itself"),
+    Column("uri", _Text, comment="where the image is; null: at its key"),
+    Column("name", _Text, nullable=False),
     Column("source_id", Integer, ForeignKey("sources.id"), nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("mtime_ns", BigInteger, comment="ImageVersion.stamp: of a URL, a hash of its validator"),
-    Column("etag", Text, comment="as a server sent it; null: none, or a file"),
+    Column("etag", _Text, comment="as a server sent it; null: none, or a file"),
     Column("content_hash", LargeBinary(16), nullable=False),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
     Column("metadata", JSON, nullable=False),
 )
-Index("images_by_uri", images.c.uri, sqlite_where=images.c.uri.is_not(None))
+_elsewhere = images.c.uri.is_not(None)
+Index("images_by_uri", images.c.uri, sqlite_where=_elsewhere, postgresql_where=_elsewhere)
 
 # The metadata once more, one row per value, so that a filter is a range of an index.
 fields = Table(
     "fields",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False),
+    Column("name", _Text, nullable=False),
     Column("type", String(8), nullable=False, comment="text, number, boolean, date or list"),
     UniqueConstraint("name", "type"),
 )
@@ -79,7 +83,7 @@ field_values = Table(
     Column("field_id", Integer, ForeignKey("fields.id"), primary_key=True, autoincrement=False),
     Column("place", Integer, primary_key=True, comment="in a list, from 0; otherwise 0"),
     Column("number", Double, comment="numbers, and booleans as 0 and 1; also in lists"),
-    Column("text", Text, comment="texts, and dates in ISO 8601; also in lists"),
+    Column("text", _Text, comment="texts, and dates in ISO 8601; also in lists"),
     Index("field_values_by_value", "field_id", "number", "text", "image_id"),
     # Clustered by image: new rows are appended, and no further index need find an image's.
     sqlite_with_rowid=False,
@@ -150,11 +154,11 @@ tombstones = Table(
 failures = Table(
     "failures",
     metadata,
-    Column("key", Text, primary_key=True),
-    Column("uri", Text, comment="null: as the key"),
+    Column("key", _Text, primary_key=True),
+    Column("uri", _Text, comment="null: as the key"),
     Column("source_id", Integer, ForeignKey("sources.id"), nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", _Text, nullable=False),
     Column("size", BigInteger),
     Column("mtime_ns", BigInteger, comment="null: try again at every run"),
-    Column("etag", Text, comment="as in images"),
+    Column("etag", _Text, comment="as in images"),
 )

@@ -1,4 +1,4 @@
-"""What a gallery says of itself, read by sqlite3 alone: before SQLAlchemy has been imported."""
+"""Everything that only SQLite knows: its files, transactions, commits and errors."""
 
 from __future__ import annotations
 
@@ -6,26 +6,113 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from cbir.config import GalleryConfig
+from cbir.errors import GalleryError
 
-__all__ = ["CATALOG", "read_config_fast"]
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Connection, Engine
 
-CATALOG = "catalog.sqlite"
-"""The catalogue's name in a gallery's folder."""
+__all__ = ["SqliteDialect", "read_config_file"]
 
-TIMEOUT_S = 0.1
+BUSY_TIMEOUT_S = 30
+"""How long to wait for another writer, unless the URL says otherwise: `?timeout=5`."""
+
+FAST_TIMEOUT_S = 0.1
+
+NEXT_STEPS = {
+    "locked": "; another process is writing to it, try again when it has finished",
+    "readonly": "; make the file and its folder writable",
+    "unable to open": "; the folder must exist and be writable",
+    "full": "; free some space and run the command again, nothing committed is lost",
+    "malformed": "; restore it from a backup or run 'cbir index' into a new gallery",
+    "not a database": "; restore it from a backup or run 'cbir index' into a new gallery",
+    "no such table": "; it is not a cbir catalogue",
+}
+"""A part of an error's text → the next step."""
+PASSING = ("locked", "full")
+"""Parts of errors that may be over in a moment."""
 
 
-def read_config_fast(gallery: Path) -> GalleryConfig | None:
-    """The configuration in a gallery's folder; None where it cannot be had at once.
+class SqliteDialect:
+    """`Dialect` of SQLite: a file in WAL mode that syncs every commit."""
 
-    For work that may be begun early: whoever opens the gallery hears what is wrong with it.
-    """
-    place = f"{(gallery / CATALOG).absolute().as_uri()}?mode=ro"
+    def resolve(self, url: URL) -> URL:
+        if url.host or url.username or url.password:
+            raise GalleryError("SQLite has no hosts and no users; write sqlite:////folder/file")
+        if not url.database or url.database == ":memory:":
+            raise GalleryError("a catalogue in memory ends with its process; name a file")
+        if url.database.startswith("file:"):
+            return url
+        return url.set(database=str(Path(url.database).absolute()))
+
+    def is_missing(self, url: URL) -> bool:
+        file = url.database or ""
+        return not file.startswith("file:") and not Path(file).is_file()
+
+    def place(self, url: URL) -> str:
+        return url.database or url.render_as_string()
+
+    def set_up(self, engine: Engine) -> None:
+        from sqlalchemy import event
+
+        timeout = float(str(engine.url.query.get("timeout", BUSY_TIMEOUT_S)))
+
+        def connect(connection: Any, _record: Any) -> None:
+            _set_up(connection, timeout)
+
+        event.listen(engine, "connect", connect)
+        event.listen(engine, "begin", _begin)
+
+    def last_commit(self, connection: Any) -> int:
+        return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def next_step(self, reason: str) -> str:
+        return next((step for sign, step in NEXT_STEPS.items() if sign in reason), "")
+
+    def is_passing(self, reason: str) -> bool:
+        return any(sign in reason for sign in PASSING)
+
+    def problems(self, connection: Connection) -> list[str]:
+        lines = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+        return [str(line) for line in lines if line != "ok"]
+
+    def read_config_fast(self, url: str) -> GalleryConfig | None:
+        _, _, file = url.partition("?")[0].partition(":///")
+        return read_config_file(Path(unquote(file)))
+
+
+def read_config_file(file: Path) -> GalleryConfig | None:
+    """The configuration in a catalogue's file; None where it cannot be had at once."""
+    place = f"{file.absolute().as_uri()}?mode=ro"
     try:
-        with closing(sqlite3.connect(place, uri=True, timeout=TIMEOUT_S)) as connection:
+        with closing(sqlite3.connect(place, uri=True, timeout=FAST_TIMEOUT_S)) as connection:
             (config,) = connection.execute("SELECT config FROM state").fetchone()
         return GalleryConfig.from_json(json.loads(config))
     except (sqlite3.Error, ValueError, TypeError, KeyError):
         return None
+
+
+def _set_up(connection: Any, timeout: float) -> None:
+    # The driver must not open transactions by itself: `_begin` says when and how.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {round(timeout * 1000)}")
+    # Before the first table: a page of 16 kB holds several embeddings where one of 4 kB holds one.
+    cursor.execute("PRAGMA page_size = 16384")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA wal_autocheckpoint = 4096")
+    # NORMAL would lose the last commits when the power goes; one sync per batch is cheap.
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    # 4 MB: more saves no time, for the system caches the file, and memory would grow with it.
+    cursor.execute("PRAGMA cache_size = -4096")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    # A deferred transaction that reads first and then writes fails when another wrote between.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

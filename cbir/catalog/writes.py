@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,10 +11,10 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from cbir.arrays import Vectors
-from cbir.catalog.bulk import insert_rows, parts
 from cbir.catalog.dismissals import forget_dismissals_of
+from cbir.catalog.engine import insert_rows, parts
 from cbir.catalog.metadata.values import delete_values, insert_values, replace_values
-from cbir.catalog.rows import DescriptorRow, FailureRow, ImageRow, RegionRow, TouchedRow
+from cbir.catalog.rows import FailureRow, ImageRow, RegionRow, TouchedRow
 from cbir.catalog.schema import (
     descriptors,
     embeddings,
@@ -27,6 +28,7 @@ from cbir.catalog.schema import (
 from cbir.catalog.vectors import encode
 from cbir.config import GalleryConfig
 from cbir.metadata import as_json, plain
+from cbir.types import DescriptorRow
 
 
 def next_generation(connection: Connection, *, new_images: int = 0) -> tuple[int, int]:
@@ -149,9 +151,10 @@ def write_moved(connection: Connection, source: int, rows: Sequence[TouchedRow])
     remove_images(connection, [i for i in holders if i not in moving])
     vacating = [i for i in holders if i in moving]
     if vacating:  # a ↔ b: keys are unique at every moment, so both wait under another one
+        token = uuid.uuid4().hex
         connection.execute(
             update(images).where(images.c.id == bindparam("the_id")),
-            [{"the_id": i, "key": f"\0moving:{i}"} for i in vacating],
+            [{"the_id": i, "key": f"moving:{token}:{i}"} for i in vacating],
         )
     write_touched(connection, source, rows)
 

@@ -8,7 +8,11 @@ from typing import Annotated, Literal, Optional
 import typer
 
 from cbir.config import DEFAULT_GALLERY
+from cbir.descriptors.registry import DESCRIPTORS, find_descriptor
 from cbir.errors import CbirError
+from cbir.indexes.registry import INDEXES, check_choice, choices
+from cbir.registry import one_of
+from cbir.reranking.registry import RERANKERS
 
 EXIT_SOME_FAILED = 3
 
@@ -43,13 +47,36 @@ PoolingOption = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="avg, max, gem, rmac, flatten or cls.", metavar="POOLING"),
 ]
+RerankOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help=f"Order the first candidates anew: {one_of(RERANKERS)}.", metavar="METHOD"),
+]
+DESCRIPTORS_HELP = "Store descriptors of all images now: " + ", ".join(
+    f"{info.name} (for {info.used_by})" for info in DESCRIPTORS.values()
+)
+
+
+def _index_kind(name: str | None) -> str | None:
+    try:
+        return None if name is None else check_choice(name)
+    except CbirError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 IndexKindOption = Annotated[
-    Optional[Literal["auto", "flat", "hnsw", "ivf", "pq"]],  # noqa: UP045  Python 3.10 evaluates it
-    typer.Option("--index", help="Kind of vector index; auto chooses by size."),
+    Optional[str],  # noqa: UP045  Python 3.10 evaluates it
+    typer.Option(
+        "--index",
+        callback=_index_kind,
+        metavar=f"[{'|'.join(choices())}]",
+        help="Kind of vector index; auto chooses by size. "
+        + " ".join(f"{info.name}: {info.help}." for info in INDEXES.values()),
+    ),
 ]
 
 __all__ = [
     "DEFAULT_GALLERY",
+    "DESCRIPTORS_HELP",
     "EXIT_SOME_FAILED",
     "BackboneOption",
     "DeviceOption",
@@ -58,7 +85,17 @@ __all__ = [
     "JsonOption",
     "PoolingOption",
     "PrecisionOption",
+    "RerankOption",
     "RuntimeOption",
     "UsageError",
     "WeightsOption",
+    "check_descriptor",
 ]
+
+
+def check_descriptor(name: str) -> None:
+    """Raises UsageError when there is no such kind of descriptor."""
+    try:
+        find_descriptor(name)
+    except CbirError as error:
+        raise UsageError(str(error)) from error

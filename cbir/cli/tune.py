@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from cbir.cli.options import JsonOption
+from cbir.registry import one_of
+from cbir.reranking.registry import RERANKERS
 
 if TYPE_CHECKING:
     from cbir.evaluation.tuning import Setting, Trial, Tuning
@@ -35,7 +37,8 @@ def tune(
         typer.Option(min=0, help="Leave out what would take longer in all.", metavar="N"),
     ] = None,
     rerank: Annotated[
-        bool, typer.Option("--rerank/--no-rerank", help="Try reranking on what was chosen.")
+        bool,
+        typer.Option("--rerank/--no-rerank", help=f"Try reranking by {one_of(RERANKERS)}, too."),
     ] = True,
     json: JsonOption = False,
 ) -> None:
@@ -45,7 +48,7 @@ def tune(
     setting is chosen where it is better beyond chance.
     """
     from cbir.cli.console import print_json
-    from cbir.evaluation.tuning import BACKBONES, METHODS
+    from cbir.evaluation.tuning import BACKBONES
     from cbir.evaluation.tuning import tune as run
 
     with _progress() as progress:
@@ -54,7 +57,7 @@ def tune(
             label=label,
             backbones=tuple(backbone) if backbone else BACKBONES,
             sample=sample,
-            rerankers=tuple(METHODS) if rerank else (),
+            rerankers=None if rerank else (),
             budget=None if minutes is None else 60 * minutes,
             progress=progress,
         )

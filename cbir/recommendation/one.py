@@ -72,7 +72,7 @@ def _pool(
     gallery: Gallery, own: ImageRecord, rules: Rules, allowed: Ids | None
 ) -> list[_Candidate]:
     """The most similar images that satisfy the rules, as many as are chosen among."""
-    index = gallery.vectors()
+    index = gallery.image_index()
     query = index.project(gallery.embedding(own.id)[None])
     reachable = index.count() if allowed is None else len(allowed)
     ask = rules.depth + SLACK
@@ -95,7 +95,7 @@ def _satisfying(
     records = gallery.catalog.records(ids[ids >= 0].tolist())
     known = gallery.catalog.known([own.key, *(record.key for record in records.values())])
     if own.key not in known:
-        raise NotFoundError(f"image {own.id} has just left {gallery.path}")
+        raise NotFoundError(f"image {own.id} is no longer", gallery=gallery.path)
     products = {_product(own, rules)}
     kept = []
     for image_id, similarity in zip(ids.tolist(), similarities.tolist(), strict=True):

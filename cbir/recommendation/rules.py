@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cbir.errors import OptionError
 from cbir.filters import Filter
 from cbir.types import ImageRecord
 
@@ -62,13 +63,13 @@ class Rules:
 
     def __post_init__(self) -> None:
         if self.k < 1:
-            raise ValueError(f"k is {self.k}; ask for at least one recommendation")
+            raise OptionError(f"k is {self.k}; ask for at least one recommendation")
         if not 0 <= self.diversity <= 1:
-            raise ValueError(f"diversity is {self.diversity}; it lies between 0 and 1")
+            raise OptionError(f"diversity is {self.diversity}; it lies between 0 and 1")
         if self.weight_strength < 0:
-            raise ValueError(f"weight_strength is {self.weight_strength}; it is at least 0")
+            raise OptionError(f"weight_strength is {self.weight_strength}; it is at least 0")
         if self.pool is not None and self.pool < self.k:
-            raise ValueError(f"a pool of {self.pool} is too small for {self.k} recommendations")
+            raise OptionError(f"a pool of {self.pool} is too small for {self.k} recommendations")
 
     @property
     def chooses(self) -> bool:

@@ -63,7 +63,7 @@ def build_app(settings: Settings) -> FastAPI:
     for module in (search, images, recommendations, duplicates, gallery, health):
         app.include_router(module.router, prefix=API)
     app.include_router(page.router)
-    problem.install(app, settings.gallery)
+    problem.install(app)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

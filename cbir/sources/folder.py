@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
+from cbir.config import CATALOG_FILE, GALLERY_FILE
 from cbir.errors import SourceError
 from cbir.images import IMAGE_SUFFIXES, SIGNATURE_BYTES, sniff_format
 from cbir.sources.base import SourceImage
@@ -15,8 +16,6 @@ from cbir.types import FailedImage, ImageVersion
 
 __all__ = ["FileSource", "FolderSource", "holds_tars", "is_tar", "looks_like_image"]
 
-_GALLERY_FILE = "catalog.sqlite"
-
 
 class FolderSource:
     """The images below a folder, in a fixed order: of each folder its files, then its folders.
@@ -24,6 +23,8 @@ class FolderSource:
     An image is what an image's suffix or signature says. Links are followed, and each folder is
     visited once, under its own name before a link's. Hidden names and galleries are left out.
     """
+
+    lists_once = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.uri = path_to_uri(path)
@@ -61,7 +62,7 @@ class FolderSource:
                     raise SourceError(f"{printable(folder)}: {_cannot_list(error)}") from error
                 yield FailedImage(path_to_uri(folder), _cannot_list(error))
                 continue
-            if any(entry.name == _GALLERY_FILE for entry in entries):
+            if any(entry.name in (CATALOG_FILE, GALLERY_FILE) for entry in entries):
                 if folder == self._path:
                     raise SourceError(f"{printable(folder)} is a gallery, not a folder of images")
                 continue
@@ -78,6 +79,8 @@ class FolderSource:
 
 class FileSource:
     """One image file."""
+
+    lists_once = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.uri = path_to_uri(path)

@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score
 from cbir import CbirError, Gallery, Retriever, SearchResult, index_images
 from cbir.errors import ImageError, WeightsError
 from cbir.evaluation import evaluate, from_file, from_labels
-from cbir.retrieval import Query
+from cbir.retrieval import IdQuery, Query
 
 
 def test_alike_pictures_are_found_without_fault(labelled: Gallery) -> None:
@@ -91,8 +91,8 @@ def test_junk_counts_neither_way(shelf: Path, labelled: Gallery) -> None:
     file = shelf / "truth.json"
     file.write_text('{"ship0": {"relevant": ["ship3"], "junk": ["ship1", "ship2"]}}')
     for depth in (None, 1):
-        options = {"ks": (1,), "depth": depth, "timed": 0}
-        found = evaluate(Retriever(labelled), from_file(labelled, file), **options)
+        truth = from_file(labelled, file)
+        found = evaluate(Retriever(labelled), truth, ks=(1,), depth=depth, timed=0)
         assert found.metrics["P@1"].value == 1
         assert found.metrics["mAP"].value == 1
 
@@ -111,7 +111,7 @@ def test_searches_are_timed_one_by_one_with_photographs(labelled: Gallery) -> No
     assert latency is not None
     assert (latency.queries, latency.k) == (4, 3)
     assert 0 < latency.p50_ms <= latency.p90_ms <= latency.p99_ms < 10_000
-    assert [isinstance(query, int) for query in asked] == [True] * 10 + [False] * 5
+    assert [isinstance(query, IdQuery) for query in asked] == [True] * 10 + [False] * 5
     assert sum(query.seconds is not None for query in evaluation.queries) == 4
 
 

@@ -9,7 +9,7 @@ import pytest
 from rows import batch, config, row, unit
 
 from cbir.catalog.catalog import Catalog
-from cbir.catalog.sqlite import CATALOG
+from cbir.config import CATALOG_FILE
 from cbir.gallery import Gallery
 from cbir.reranking import QueryImage
 from cbir.reranking.expansion import QueryExpansion
@@ -28,7 +28,7 @@ def angle(degrees: float, tilt: float = 0.0) -> npt.NDArray[np.float32]:
 @pytest.fixture
 def arc(tmp_path: Path) -> Iterator[Gallery]:
     """Four images on an arc to one side of the query at 0°, and one to the other side."""
-    catalog = Catalog.create(f"sqlite:///{tmp_path / CATALOG}", config())
+    catalog = Catalog.create(f"sqlite:///{tmp_path / CATALOG_FILE}", config())
     places = {"a": 10, "b": 20, "c": 30, "d": 42, "other": -40}
     rows = [row(f"/{name}.jpg", angle(place)) for name, place in places.items()]
     catalog.write("/", batch(*rows))

@@ -17,6 +17,7 @@ from cbir import Gallery, Retriever, index_images
 from cbir.config import Whitening
 from cbir.indexes.background import SIZE, draw
 from cbir.retrieval.confidence import MATCH, MIN_IMAGES, SAME, Scale, scale_of
+from cbir.types import Word
 
 DIM = 64
 GROUPS = 40
@@ -30,7 +31,7 @@ def groups(*, each: int, spread: float, count: int = GROUPS, seed: int = 0) -> n
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(count, 1, DIM)) + 1.0
     vectors = centres + spread * rng.normal(size=(count, each, DIM))
-    return (vectors / np.linalg.norm(vectors, axis=2, keepdims=True)).astype(np.float32)
+    return np.asarray((vectors / np.linalg.norm(vectors, axis=2, keepdims=True)).astype(np.float32))
 
 
 @pytest.fixture
@@ -48,10 +49,10 @@ def make(tmp_path: Path) -> Make:
 def add(gallery: Gallery, vectors: np.ndarray, *, first: int = 0) -> None:
     rows = [row(f"/{number}.png", vector) for number, vector in enumerate(vectors, first)]
     gallery.write("/", batch(*rows))
-    gallery.vectors()
+    gallery.image_index()
 
 
-def words(gallery: Gallery, vectors: np.ndarray) -> list[str]:
+def words(gallery: Gallery, vectors: np.ndarray) -> list[Word]:
     """What is said of the best hit for each of these vectors (Q, D)."""
     best = gallery.search(vectors, 1).similarities[:, 0].tolist()
     said = []
@@ -139,7 +140,7 @@ def test_it_is_measured_again_when_the_gallery_changes(make: Make) -> None:
         first = gallery.background()
         gallery.search(vectors[:1], 1)
         assert gallery.background() is first
-        other.vectors()
+        other.image_index()
         np.testing.assert_array_equal(other.background().vectors, first.vectors)
         other.remove([1, 2])
         gallery.search(vectors[:1], 1)
@@ -160,7 +161,7 @@ def test_the_images_drawn_hardly_change_with_the_gallery(make: Make) -> None:
         before = gallery.background().vectors
         assert before.shape == (SIZE, DIM)
         gallery.remove(range(1, 31))
-        after = draw(gallery.vectors()).vectors
+        after = draw(gallery.image_index()).vectors
     kept = {vector.tobytes() for vector in before} & {vector.tobytes() for vector in after}
     assert len(kept) >= SIZE - 30
 

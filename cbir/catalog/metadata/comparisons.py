@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, and_, or_, true
 
-from cbir.catalog.bulk import parts
+from cbir.catalog.engine import parts
 from cbir.catalog.schema import field_values
 from cbir.errors import FilterError
 from cbir.filters import Compare, Value

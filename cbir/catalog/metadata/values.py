@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Text, cast, delete, func, insert, select
 
-from cbir.catalog.bulk import insert_rows, parts
+from cbir.catalog.engine import insert_rows, parts
 from cbir.catalog.schema import field_values, fields, images
 from cbir.metadata import Fields, FieldSummary, FieldType, plain_value, type_of_class
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,10 +12,11 @@ from cbir.filters import And
 from cbir.images import SIGNATURE_BYTES, sniff_format
 from cbir.server.problem import Problem, documented
 from cbir.server.query import described, options_of
-from cbir.server.routes.answers import as_json
+from cbir.server.routes.responses import json_response
 from cbir.server.schemas.base import MAX_ID, Image
 from cbir.server.schemas.conditions import where_of
-from cbir.server.schemas.gallery import Images, ListQuery, Update
+from cbir.server.schemas.gallery import ImagesResponse, ListQuery, MetadataUpdate
+from cbir.server.schemas.metadata import checked_metadata, parse_metadata
 from cbir.server.service import Service, service_of
 from cbir.server.thumbnails import SIZES
 from cbir.server.uploads import add_upload, forget_upload
@@ -46,7 +46,7 @@ _BYTES: dict[int | str, dict[str, Any]] = {
 
 @router.get(
     "/images",
-    response_model=Images,
+    response_model=ImagesResponse,
     responses=documented(422),
     openapi_extra=described(ListQuery),
 )
@@ -64,7 +64,7 @@ async def list_images(request: Request) -> Response:
             page = ids[asked.offset : asked.offset + asked.limit].tolist()
         records = service.gallery.catalog.records(page)
         shown = [Image.of(records[image_id]) for image_id in page if image_id in records]
-        return as_json(Images.model_construct(total=len(ids), images=shown))
+        return json_response(ImagesResponse.model_construct(total=len(ids), images=shown))
 
     return await service.quick.run(work)
 
@@ -73,7 +73,7 @@ async def list_images(request: Request) -> Response:
 async def image(request: Request, image_id: Id) -> Response:
     """One image."""
     service = service_of(request)
-    return as_json(Image.of(await service.quick.run(lambda: service.gallery.image(image_id))))
+    return json_response(Image.of(await service.quick.run(lambda: service.gallery.image(image_id))))
 
 
 @router.get(
@@ -149,31 +149,28 @@ async def add(
 ) -> Response:
     """Add an image; the same one once more is described anew instead (200)."""
     service = service_of(request)
-    values = _object(metadata)
+    values = parse_metadata(metadata)
     data, shown = await image.read(), name or image.filename or ""
 
     def work() -> Response:
         record, new = add_upload(
             service.gallery, service.embedder, data, name=shown, metadata=values
         )
-        service.gallery.catch_up()
-        return as_json(Image.of(record), status=201 if new else 200)
+        service.gallery.update_indexes()
+        return json_response(Image.of(record), status=201 if new else 200)
 
     return await service.writes.run(work)
 
 
 @router.patch("/images/{image_id}", response_model=Image, responses=documented(404, 422))
-async def update(request: Request, image_id: Id, change: Update) -> Response:
+async def update(request: Request, image_id: Id, change: MetadataUpdate) -> Response:
     """Change an image's metadata. An index run of its source brings the source's back."""
     service = service_of(request)
 
     def work() -> Response:
-        changes = {
-            field: None if value is None else _checked(field, value)
-            for field, value in change.metadata.items()
-        }
+        changes = checked_metadata(change.metadata)
         service.gallery.catalog.describe(image_id, changes)
-        return as_json(Image.of(service.gallery.image(image_id)))
+        return json_response(Image.of(service.gallery.image(image_id)))
 
     return await service.writes.run(work)
 
@@ -187,7 +184,7 @@ async def remove(request: Request, image_id: Id) -> Response:
         record = service.gallery.image(image_id)
         service.gallery.catalog.remove([image_id])
         forget_upload(service.gallery, record)
-        service.gallery.catch_up()
+        service.gallery.update_indexes()
         return Response(status_code=204)
 
     return await service.writes.run(work)
@@ -213,24 +210,3 @@ def _caching(service: Service, tag: str, version: str) -> dict[str, str]:
     fixed = version and tag.startswith(version)
     how = f"{who}, max-age={A_YEAR}, immutable" if fixed else f"{who}, no-cache"
     return {"Cache-Control": how, "ETag": f'"{tag}"'}
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Problem(422, "metadata is no JSON") from error
-    if not isinstance(values, dict):
-        raise Problem(422, "metadata is no JSON object; give {} for none")
-    return {field: _checked(field, value) for field, value in values.items() if value is not None}
-
-
-def _checked(field: str, value: Any) -> Any:
-    """A value that metadata can hold: text, a number, a boolean, or a list of texts and numbers."""
-    single = isinstance(value, (str, int, float))
-    listed = isinstance(value, list) and all(
-        isinstance(item, (str, int, float)) and not isinstance(item, bool) for item in value
-    )
-    if not (single or listed) or len(json.dumps(value)) > 20_000:
-        raise Problem(422, f"metadata {field}: a text, a number, a boolean, or a list of them")
-    return value

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from contextlib import ExitStack
+from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Path, Query, Request, UploadFile
 from pydantic import ValidationError
@@ -15,10 +16,17 @@ from cbir.server.explain import explain
 from cbir.server.fetch import fetch
 from cbir.server.problem import Problem, documented
 from cbir.server.query import described, options_of
-from cbir.server.routes.answers import as_json
+from cbir.server.routes.responses import json_response
 from cbir.server.schemas.base import MAX_ID, ImageId
 from cbir.server.schemas.conditions import where_of
-from cbir.server.schemas.search import Answer, Matches, SearchOptions, SearchRequest, SimilarQuery
+from cbir.server.schemas.names import LocalFeaturesName
+from cbir.server.schemas.search import (
+    MatchesResponse,
+    SearchOptions,
+    SearchRequest,
+    SearchResponse,
+    SimilarQuery,
+)
 from cbir.server.service import Service, service_of
 
 router = APIRouter(tags=["search"])
@@ -30,7 +38,7 @@ Id = Annotated[int, Path(ge=1, le=MAX_ID)]
 
 @router.get(
     "/images/{image_id}/similar",
-    response_model=Answer,
+    response_model=SearchResponse,
     responses=documented(404, 422),
     openapi_extra=described(SimilarQuery),
 )
@@ -41,13 +49,15 @@ async def similar(request: Request, image_id: Id) -> Response:
     return await _answer(service_of(request), [image_id], options, where=where)
 
 
-@router.post("/search", response_model=Answer, responses=documented(404, 413, 415, 422))
+@router.post("/search", response_model=SearchResponse, responses=documented(404, 413, 415, 422))
 async def search(request: Request, wanted: SearchRequest) -> Response:
     """What looks like images of the gallery, or like those at some addresses."""
     return await _search(service_of(request), wanted, [], [])
 
 
-@router.post("/search/upload", response_model=Answer, responses=documented(404, 413, 415, 422))
+@router.post(
+    "/search/upload", response_model=SearchResponse, responses=documented(404, 413, 415, 422)
+)
 async def search_by_upload(
     request: Request,
     image: Annotated[list[UploadFile], File(description="Images to search with.")] = [],  # noqa: B006
@@ -68,27 +78,31 @@ async def search_by_upload(
 
 
 @router.get(
-    "/images/{image_id}/matches", response_model=Matches, responses=documented(404, 415, 422)
+    "/images/{image_id}/matches",
+    response_model=MatchesResponse,
+    responses=documented(404, 415, 422),
 )
 async def matches(
     request: Request,
     image_id: Id,
     query_id: Annotated[ImageId, Query(description="The image that was searched with.")],
-    method: Literal["sift", "orb"] = "sift",
+    method: LocalFeaturesName = "sift",
 ) -> Response:
     """Why an image is a hit: the places that two images of the gallery verifiably share."""
     service = service_of(request)
-    return as_json(
+    return json_response(
         await service.work.run(lambda: explain(service.gallery, query_id, image_id, method))
     )
 
 
-@router.post("/search/matches", response_model=Matches, responses=documented(404, 413, 415, 422))
+@router.post(
+    "/search/matches", response_model=MatchesResponse, responses=documented(404, 413, 415, 422)
+)
 async def matches_of_upload(
     request: Request,
     image: Annotated[UploadFile, File(description="The image that was searched with.")],
     image_id: Annotated[ImageId, Form(description="The hit.")],
-    method: Annotated[Literal["sift", "orb"], Form()] = "sift",
+    method: Annotated[LocalFeaturesName, Form()] = "sift",
     crop: Annotated[
         str, Form(description="x,y,width,height of the region that was searched with.")
     ] = "",
@@ -96,7 +110,7 @@ async def matches_of_upload(
     """The same between an uploaded image and one of the gallery."""
     service, data = service_of(request), await image.read()
     region = _crop_of(crop)
-    return as_json(
+    return json_response(
         await service.work.run(
             lambda: explain(service.gallery, data, image_id, method, crop=region)
         )
@@ -135,23 +149,27 @@ async def _answer(
 ) -> Response:
     def work() -> Response:
         fetched = [fetch(url, limit=service.settings.max_upload) for url in urls]
-        rerank = options.rerank and service.reranker(options.rerank, options.depth)
-        result = service.retriever.search(
-            [*queries, *fetched],
-            k=options.k,
-            offset=options.offset,
-            where=where,
-            unwanted=unwanted,
-            min_similarity=options.min_similarity,
-            matches_only=options.matches_only,
-            group_by=options.group_by,
-            max_per_group=options.max_per_group,
-            exact=options.exact,
-            rerank=rerank or None,
-            **further,
-        )
+        with ExitStack() as stack:
+            reranker = None
+            if options.rerank is not None:
+                shared = service.rerankers.use(options.rerank, options.depth)
+                reranker = stack.enter_context(shared)
+            result = service.retriever.search(
+                [*queries, *fetched],
+                k=options.k,
+                offset=options.offset,
+                where=where,
+                unwanted=unwanted,
+                min_similarity=options.min_similarity,
+                matches_only=options.matches_only,
+                group_by=options.group_by,
+                max_per_group=options.max_per_group,
+                exact=options.exact,
+                rerank=reranker,
+                **further,
+            )
         timings.update(result.timings_ms)
-        return as_json(Answer.of(result))
+        return json_response(SearchResponse.of(result))
 
     timings: dict[str, float] = {}
     stored = all(isinstance(query, int) for query in (*queries, *unwanted))

@@ -1,0 +1,129 @@
+"""Where a gallery's catalogue lies: in the gallery's folder, or wherever the folder says.
+
+A folder is a gallery when it holds either `catalog.sqlite`, the catalogue itself, or
+`cbir-gallery.json`, which names the URL of a catalogue elsewhere: `{"catalog": "sqlite:///..."}`.
+`read_config_fast` needs no SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cbir.catalog.dialects import load_dialect, parse_url
+from cbir.catalog.sqlite import read_config_file
+from cbir.config import CATALOG_FILE, GALLERY_FILE, GalleryConfig
+from cbir.errors import GalleryError, GalleryExistsError, GalleryNotFoundError
+from cbir.files import replacing
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+    from cbir.catalog.catalog import Catalog
+
+__all__ = ["create_catalog", "is_gallery", "open_catalog", "read_config_fast"]
+
+
+def is_gallery(folder: Path) -> bool:
+    """Whether a folder is a gallery's. Its catalogue may still be missing or damaged."""
+    return (folder / CATALOG_FILE).is_file() or (folder / GALLERY_FILE).is_file()
+
+
+def create_catalog(folder: Path, config: GalleryConfig, url: str | URL | None = None) -> Catalog:
+    """A new catalogue in a gallery's folder or at `url`, which the folder then names.
+
+    Raises GalleryExistsError when the folder or the URL has one, GalleryError for a URL that
+    cannot hold one or a folder that cannot be written.
+    """
+    from cbir.catalog.catalog import Catalog
+
+    if url is None:
+        return Catalog.create(_catalog_url(folder), config)
+    try:
+        # First of all: whoever is killed before there is a catalogue can create it again.
+        written = _name_url(folder, parse_url(url))
+    except OSError as error:
+        raise GalleryError(f"{folder} cannot be written: {error.strerror}") from error
+    try:
+        return Catalog.create(url, config)
+    except BaseException:
+        if written:
+            (folder / GALLERY_FILE).unlink(missing_ok=True)
+        raise
+
+
+def open_catalog(folder: Path) -> Catalog:
+    """The catalogue of the gallery in `folder`, wherever it lies.
+
+    Raises GalleryNotFoundError where the folder holds an unfinished one, GalleryError when it
+    names a URL that has none, GalleryVersionError when a newer cbir wrote it.
+    """
+    from cbir.catalog.catalog import Catalog
+
+    try:
+        return Catalog.open(_catalog_url(folder))
+    except GalleryNotFoundError as error:
+        if not (folder / GALLERY_FILE).is_file():
+            raise
+        # Not "no gallery": nobody should create an empty one where a server or disk is away.
+        raise GalleryError(
+            f"gallery {folder}: {error}; bring it back, or correct {folder / GALLERY_FILE}"
+        ) from error
+
+
+def _catalog_url(folder: Path) -> URL:
+    """The URL of a gallery's catalogue, existing or to be created."""
+    from sqlalchemy import URL
+
+    url = _read_url(folder)
+    # Absolute: the process may change its working directory while the gallery is open.
+    own = str((folder / CATALOG_FILE).absolute())
+    return URL.create("sqlite", database=own) if url is None else parse_url(url)
+
+
+def _name_url(folder: Path, url: URL) -> bool:
+    """Have a gallery's folder name its catalogue's URL; False when it does already."""
+    if is_gallery(folder):
+        if _catalog_url(folder) == url:
+            return False
+        raise GalleryExistsError(f"{folder} is a gallery with another catalogue; open it instead")
+    text = url.render_as_string(hide_password=False)
+    if parse_url(text) != url:
+        raise GalleryError("the catalogue's place cannot be written as a URL; use plain letters")
+    with replacing(folder / GALLERY_FILE) as beside:
+        beside.touch(0o600 if url.password else 0o644)  # a password is for its owner alone
+        beside.write_text(json.dumps({"catalog": text}) + "\n", encoding="utf-8")
+    return True
+
+
+def read_config_fast(folder: Path) -> GalleryConfig | None:
+    """A gallery's configuration without importing SQLAlchemy; None where it is not to be had.
+
+    For work that may begin early: whoever opens the gallery learns what is wrong with it.
+    """
+    try:
+        url = _read_url(folder)
+        if url is None:
+            return read_config_file(folder / CATALOG_FILE)
+        return load_dialect(url.partition(":")[0].partition("+")[0]).read_config_fast(url)
+    except GalleryError:
+        return None
+
+
+def _read_url(folder: Path) -> str | None:
+    """The URL that a folder names; None when its catalogue lies in the folder itself."""
+    file = folder / GALLERY_FILE
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeError) as error:
+        raise GalleryError(f"{file} cannot be read: {error}") from error
+    try:
+        url = json.loads(text)["catalog"]
+    except (ValueError, TypeError, KeyError):
+        url = None
+    if not isinstance(url, str):
+        raise GalleryError(f'{file} does not say where the catalogue is; write {{"catalog": URL}}')
+    return url
