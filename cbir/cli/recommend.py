@@ -11,7 +11,7 @@ from cbir.cli.options import DEFAULT_GALLERY, GalleryOption, JsonOption, UsageEr
 
 if TYPE_CHECKING:
     from cbir.gallery import Gallery
-    from cbir.recommendation import Export, Recommendation, Rules
+    from cbir.recommendation import ExportReport, Recommendation, Rules
     from cbir.types import ImageRecord
 
 SAMPLES = 12
@@ -194,7 +194,7 @@ def _print_table(
     out().print(f"{count} for {printable(item.name)} from {gallery.count():,} images", style="dim")
 
 
-def _print_summary(export: Export, rules: Rules, path: Path) -> None:
+def _print_summary(export: ExportReport, rules: Rules, path: Path) -> None:
     from cbir.cli.console import out
 
     if export.restarted:
