@@ -72,7 +72,7 @@ def _pool(
     gallery: Gallery, item: ImageRecord, rules: Rules, allowed: Ids | None
 ) -> list[_Candidate]:
     """The most similar images that satisfy the rules, at most `rules.depth`."""
-    index = gallery.vectors()
+    index = gallery.image_index()
     query = index.project(gallery.embedding(item.id)[None])
     reachable = index.count() if allowed is None else len(allowed)
     count = rules.depth + EXTRA_CANDIDATES

@@ -11,14 +11,17 @@ from cbir.sources.folder import FileSource, FolderSource, holds_tars, looks_like
 from cbir.sources.local_copy import suffix_of
 from cbir.sources.manifest import ManifestSource
 from cbir.sources.paths import is_remote, path_to_uri, printable, uri_to_path
+from cbir.sources.repeats import RepeatedImage, distinct
 from cbir.sources.rows import MANIFEST_SUFFIXES
 
 __all__ = [
     "FileSource",
     "FolderSource",
     "ManifestSource",
+    "RepeatedImage",
     "Source",
     "SourceImage",
+    "distinct",
     "open_source",
     "path_to_uri",
     "uri_to_path",

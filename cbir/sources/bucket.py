@@ -20,6 +20,8 @@ class BucketSource:
     every object its size and entity tag, so that unchanged ones are not asked for.
     """
 
+    lists_once = True
+
     def __init__(self, url: str) -> None:
         self.uri = self.root = url.rstrip("/")
         self._listed: Sequence[tuple[str, ImageVersion]] | None = None

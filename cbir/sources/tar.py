@@ -15,7 +15,7 @@ from cbir.images import IMAGE_SUFFIXES
 from cbir.sources.base import SourceImage
 from cbir.sources.folder import is_tar
 from cbir.sources.jsonl import described
-from cbir.sources.keys import Identities, key_of
+from cbir.sources.keys import key_of
 from cbir.sources.paths import path_to_uri, printable, uri_to_path
 from cbir.sources.tar_index import Member, members, read_slice
 from cbir.types import FailedImage, ImageVersion
@@ -62,10 +62,9 @@ class TarSource:
 
     def _walk(self, *, describe: bool) -> Iterator[SourceImage | FailedImage]:
         shards, missing = self._shards(), 0
-        identities = Identities()
         for shard in shards:
             try:
-                yield from self._images(shard, identities, describe=describe)
+                yield from self._images(shard, describe=describe)
             except ImageError as error:
                 yield FailedImage(path_to_uri(shard), str(error))
             except OSError as error:
@@ -87,9 +86,7 @@ class TarSource:
                 f"{printable(self._path)}: cannot list folder: {error.strerror}"
             ) from error
 
-    def _images(
-        self, shard: str, identities: Identities, *, describe: bool
-    ) -> Iterator[SourceImage | FailedImage]:
+    def _images(self, shard: str, *, describe: bool) -> Iterator[SourceImage | FailedImage]:
         with Path(shard).open("rb", buffering=0) as file:
             mtime_ns = os.fstat(file.fileno()).st_mtime_ns
             for sample, files in groupby(members(shard), _sample):
@@ -104,10 +101,6 @@ class TarSource:
                     uri = path_to_uri(path)
                     key, wrong = key_of(values, self.key) if describe else ("", "")
                     name = printable(os.path.relpath(path, self._root))
-                    if not wrong and (first := identities.met(key or uri, name)) is not None:
-                        known_as = f"{self.key} {key!r}" if key else "same path"
-                        yield FailedImage(uri, f"the {known_as} is that of {first}")
-                        continue
                     if problem or wrong:
                         yield FailedImage(uri, problem or wrong, key)
                         continue

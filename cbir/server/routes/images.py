@@ -156,7 +156,7 @@ async def add(
         record, new = add_upload(
             service.gallery, service.embedder, data, name=shown, metadata=values
         )
-        service.gallery.catch_up()
+        service.gallery.update_indexes()
         return json_response(Image.of(record), status=201 if new else 200)
 
     return await service.writes.run(work)
@@ -184,7 +184,7 @@ async def remove(request: Request, image_id: Id) -> Response:
         record = service.gallery.image(image_id)
         service.gallery.catalog.remove([image_id])
         forget_upload(service.gallery, record)
-        service.gallery.catch_up()
+        service.gallery.update_indexes()
         return Response(status_code=204)
 
     return await service.writes.run(work)
