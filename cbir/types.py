@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Candidates",
     "Confidence",
+    "DescriptorRow",
     "FailedImage",
     "Hit",
     "ImageRecord",
@@ -63,6 +64,15 @@ class Candidates:
     regions: npt.NDArray[np.int64] | None = None
     """(Q, k): the region that is so similar, from 1 in the order of the gallery's; 0 for the whole
     image. None where only whole images were compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class DescriptorRow:
+    """The stored descriptor of one image, and the content that it was made from."""
+
+    image_id: int
+    content_hash: bytes
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def config(kind: IndexKind = "auto", *, dim: int = DIM) -> GalleryConfig:
 def unit(seed: int, dim: int = DIM) -> npt.NDArray[np.float32]:
     """A unit vector of its own for every seed."""
     vector = np.random.default_rng(seed).normal(size=dim).astype(np.float32)
-    return vector / np.float32(np.linalg.norm(vector))
+    return np.asarray(vector / np.float32(np.linalg.norm(vector)))
 
 
 def row(

@@ -4,7 +4,6 @@ import io
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from pathlib import Path
 from unittest.mock import patch
 
 from cbir.cli import main
@@ -17,7 +16,7 @@ class Run:
     err: str
 
 
-def cbir(*arguments: str | Path, stdin: bytes = b"") -> Run:
+def cbir(*arguments: object, stdin: bytes = b"") -> Run:
     """Run one command; `stdin` is what is piped into it."""
     out, err = io.StringIO(), io.StringIO()
     piped = io.TextIOWrapper(io.BytesIO(stdin))

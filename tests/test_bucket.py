@@ -95,7 +95,12 @@ def test_a_second_run_reads_what_has_changed(
     assert counts(index(tmp_path, "--json")) == {"added": 6}
     read: list[str] = []
     real = objects.read
-    monkeypatch.setattr(objects, "read", lambda url: read.append(url) or real(url))
+
+    def noting(url: str) -> Any:
+        read.append(url)
+        return real(url)
+
+    monkeypatch.setattr(objects, "read", noting)
     assert counts(index(tmp_path, "--json")) == {"unchanged": 6}
     assert read == []
     put(bucket, "photos/0/2.png", 20)

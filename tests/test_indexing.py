@@ -1,5 +1,5 @@
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -131,7 +131,12 @@ def test_a_failure_is_tried_again_when_the_file_changes(
     bad.write_text("this is text")
     index_images(folder, gallery)
     reads: list[str] = []
-    monkeypatch.setattr("cbir.sources.reading.read_file", lambda path: reads.append(path) or b"")
+
+    def read_nothing(path: str) -> bytes:
+        reads.append(path)
+        return b""
+
+    monkeypatch.setattr("cbir.sources.reading.read_file", read_nothing)
     assert counts(index_images(folder, gallery)) == (0, 0, 6, 1)
     assert reads == []
     assert counts(index_images(folder, gallery, retry_failed=True)) == (0, 0, 6, 1)
@@ -220,7 +225,7 @@ class ManySource:
     def count(self) -> int:
         return self._count
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[FailedImage]:
         return (FailedImage(f"/many/{i}", "gone") for i in range(self._count))
 
 

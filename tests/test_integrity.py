@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from factories import encode, picture
@@ -41,7 +42,8 @@ def test_content_tells_what_a_time_stamp_hides(folder: Path, gallery: Gallery) -
 
 def test_an_index_that_disagrees_is_found(folder: Path, gallery: Gallery) -> None:
     index_images(folder, gallery)
-    index = gallery.vectors()._index
+    vectors: Any = gallery.vectors()
+    index = vectors._index
     index._ids = np.where(index._ids == 2, 99, index._ids)
     index._forget_order()
     (file,) = (gallery.path / "vectors").glob("rows-*")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from factories import picture
 
@@ -50,7 +51,7 @@ index_images(folder, gallery, prune=bool(prune))
 """
 
 
-def contents(path: Path) -> list[tuple[object, ...]]:
+def contents(path: Path) -> list[tuple[Any, ...]]:
     """Everything a gallery says of its images, the embeddings included."""
     with Gallery.open(path) as gallery:
         assert verify_gallery(gallery).ok

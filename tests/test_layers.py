@@ -14,7 +14,7 @@ ROOT = PACKAGE.parent
 # Lowest first; what stands on one line may not import one another.
 LAYERS = [
     ["errors"],
-    ["types", "arrays", "config", "metadata", "files"],
+    ["types", "arrays", "config", "metadata", "files", "registry"],
     ["filters"],
     ["images"],
     ["sources", "embedding", "similarity"],
@@ -88,7 +88,7 @@ def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
             elif other in stack:
                 low[node] = min(low[node], index[other])
         if low[node] == index[node]:
-            circle = []
+            circle: list[str] = []
             while not circle or circle[-1] != node:
                 circle.append(stack.pop())
             if len(circle) > 1:

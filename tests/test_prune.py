@@ -9,11 +9,10 @@ from factories import encode, folder_for_everyone, picture, unprivileged
 from test_indexing import CountingEmbedder
 
 from cbir import Gallery, IndexReport, index_images, verify_gallery
-from cbir.catalog.rows import DescriptorRow
 from cbir.embedding import load_embedder
 from cbir.errors import SourceShrunkError
 from cbir.sources import SourceImage
-from cbir.types import FailedImage
+from cbir.types import DescriptorRow, FailedImage
 
 
 def counts(report: IndexReport) -> tuple[int, int, int, int, int]:

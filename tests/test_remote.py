@@ -228,7 +228,7 @@ def test_an_interrupted_run_waits_for_no_server(
 
 
 def test_many_are_read_at_once(web: Web, tmp_path: Path, gallery: Gallery) -> None:
-    rows = []
+    rows: list[dict[str, object]] = []
     for number in range(96):
         web.files[f"/{number}.png"] = encode(picture(8, 8, seed=number))
         rows.append({"path": f"{web.url}/{number}.png"})

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from factories import encode, picture
+from PIL import Image
 from terminal import cbir
 
 from cbir import Gallery, Retriever, index_images, load_embedder, resolve_spec
@@ -47,7 +48,7 @@ def test_a_mirrored_image_embeds_alike_with_flip(folder: Path, tmp_path: Path) -
     spec, _ = resolve_spec("tiny_image", flip=True)
     with Gallery.create(tmp_path / "flip", spec) as gallery:
         index_images(folder, gallery)
-        mirrored = picture(seed=2).transpose(0)
+        mirrored = picture(seed=2).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         hit = Retriever(gallery).search(mirrored, k=1).hits[0]
     assert hit.image.name == "even/2.png"
     assert hit.similarity > 0.98  # the centre of an odd remainder lies a pixel off

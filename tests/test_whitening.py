@@ -54,7 +54,7 @@ def vectors(count: int = 200, dim: int = 8) -> np.ndarray:
     """Unit vectors around a common mean, with variances that differ by direction."""
     rng = np.random.default_rng(0)
     raw = rng.normal(size=(count, dim)) * np.linspace(1, 0.1, dim) + 2
-    return (raw / np.linalg.norm(raw, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray((raw / np.linalg.norm(raw, axis=1, keepdims=True)).astype(np.float32))
 
 
 def test_centring_subtracts_the_mean() -> None:

@@ -18,11 +18,12 @@ from cbir.catalog.dismissals import Pair
 from cbir.catalog.engine import connect, dialect_of, place_of, reading, writing
 from cbir.catalog.migrations import migrate
 from cbir.catalog.reader import CatalogReader
-from cbir.catalog.rows import Batch, DescriptorRow, RegionRow
+from cbir.catalog.rows import Batch, RegionRow
 from cbir.catalog.schema import SCHEMA_VERSION, metadata, projections, sources, state
 from cbir.config import GalleryConfig, Whitening
 from cbir.embedding.whitening import Projection
 from cbir.errors import GalleryExistsError, GalleryNotFoundError
+from cbir.types import DescriptorRow
 
 __all__ = ["Catalog"]
 

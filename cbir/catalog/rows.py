@@ -67,15 +67,6 @@ class FailureRow:
 
 
 @dataclass(frozen=True, slots=True)
-class DescriptorRow:
-    """What a reranker keeps of one image, and the content that it was made from."""
-
-    image_id: int
-    content_hash: bytes
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class RegionRow:
     """The embeddings of one image's regions, and the content that they were made from."""
 

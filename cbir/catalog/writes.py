@@ -14,7 +14,7 @@ from cbir.arrays import Vectors
 from cbir.catalog.dismissals import forget_dismissals_of
 from cbir.catalog.engine import insert_rows, parts
 from cbir.catalog.metadata.values import delete_values, insert_values, replace_values
-from cbir.catalog.rows import DescriptorRow, FailureRow, ImageRow, RegionRow, TouchedRow
+from cbir.catalog.rows import FailureRow, ImageRow, RegionRow, TouchedRow
 from cbir.catalog.schema import (
     descriptors,
     embeddings,
@@ -28,6 +28,7 @@ from cbir.catalog.schema import (
 from cbir.catalog.vectors import encode
 from cbir.config import GalleryConfig
 from cbir.metadata import as_json, plain
+from cbir.types import DescriptorRow
 
 
 def next_generation(connection: Connection, *, new_images: int = 0) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from cbir.cli.options import (
     GalleryOption,
     JsonOption,
     PrecisionOption,
+    RerankOption,
     RuntimeOption,
     UsageError,
 )
@@ -60,13 +61,7 @@ def evaluate(
             metavar="N",
         ),
     ] = None,
-    rerank: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            help="Order the first candidates anew: sift, orb, ssim, aqe or kreciprocal.",
-            metavar="METHOD",
-        ),
-    ] = None,
+    rerank: RerankOption = None,
     by_label: Annotated[bool, typer.Option("--by-label", help="List every label, too.")] = False,
     report: Annotated[
         Optional[Path],  # noqa: UP045
@@ -122,11 +117,10 @@ def evaluate(
 def _reranked(retriever: Retriever, method: str, depth: int | None) -> Search:
     """A search whose first candidates are reranked; all others follow in their plain order."""
     from cbir.evaluation.reranked import reranked_search
-    from cbir.reranking import open_reranker
-    from cbir.reranking.registry import DEPTH
+    from cbir.reranking import DEFAULT_DEPTH, open_reranker
 
     return reranked_search(
-        retriever, open_reranker(method, retriever.gallery, depth=depth or DEPTH)
+        retriever, open_reranker(method, retriever.gallery, depth=depth or DEFAULT_DEPTH)
     )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from cbir.cli.options import (
     DEFAULT_GALLERY,
+    DESCRIPTORS_HELP,
     EXIT_SOME_FAILED,
     BackboneOption,
     DeviceOption,
@@ -22,6 +23,7 @@ from cbir.cli.options import (
     RuntimeOption,
     UsageError,
     WeightsOption,
+    check_descriptor,
 )
 
 if TYPE_CHECKING:
@@ -84,8 +86,8 @@ def index(
         ),
     ] = None,
     descriptors: Annotated[
-        Optional[Literal["sift", "orb", "grey", "colour", "phash"]],  # noqa: UP045
-        typer.Option(help="For --rerank, too; grey is for ssim, phash and colour for duplicates."),
+        Optional[str],  # noqa: UP045
+        typer.Option(help=DESCRIPTORS_HELP, metavar="NAME"),
     ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try unreadable images again at once.")
@@ -124,6 +126,8 @@ def index(
     from cbir.indexing import calibrate, index_images
     from cbir.sources import open_source
 
+    if descriptors is not None:
+        check_descriptor(descriptors)
     if force and not prune:
         raise UsageError("--force has a meaning with --prune only; add that, or leave it out")
     images = open_source(source, image_column=image_column, key=key)
@@ -259,14 +263,14 @@ def _add_regions(gallery: Gallery, embedder: Embedder, decoders: int | None) -> 
         return ensure_regions(gallery, embedder=embedder, decoders=decoders, progress=progress)
 
 
-def _describe(gallery: Gallery, method: str) -> None:
-    """Make what a reranker needs of each image ahead of the first search that wants it."""
+def _describe(gallery: Gallery, name: str) -> None:
+    """Make the descriptors that images lack, ahead of the first search that needs them."""
     from cbir.cli.console import progress_line
-    from cbir.reranking import ensure_descriptors
+    from cbir.descriptors import ensure_descriptors
 
-    missing = len(gallery.catalog.without_descriptors(method))
+    missing = len(gallery.catalog.without_descriptors(name))
     with progress_line("describing", missing) as progress:
-        ensure_descriptors(gallery, method, progress=progress)
+        ensure_descriptors(gallery.catalog, name, progress=progress)
 
 
 def _print_report(report: IndexReport, gallery: Gallery, bare: Sequence[FailedImage]) -> None:

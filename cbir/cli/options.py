@@ -8,7 +8,10 @@ from typing import Annotated, Literal, Optional
 import typer
 
 from cbir.config import DEFAULT_GALLERY
+from cbir.descriptors.registry import DESCRIPTORS, find_descriptor
 from cbir.errors import CbirError
+from cbir.registry import one_of
+from cbir.reranking.registry import RERANKERS
 
 EXIT_SOME_FAILED = 3
 
@@ -43,6 +46,13 @@ PoolingOption = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="avg, max, gem, rmac, flatten or cls.", metavar="POOLING"),
 ]
+RerankOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help=f"Order the first candidates anew: {one_of(RERANKERS)}.", metavar="METHOD"),
+]
+DESCRIPTORS_HELP = "Store descriptors of all images now: " + ", ".join(
+    f"{info.name} (for {info.used_by})" for info in DESCRIPTORS.values()
+)
 IndexKindOption = Annotated[
     Optional[Literal["auto", "flat", "hnsw", "ivf", "pq"]],  # noqa: UP045  Python 3.10 evaluates it
     typer.Option("--index", help="Kind of vector index; auto chooses by size."),
@@ -50,6 +60,7 @@ IndexKindOption = Annotated[
 
 __all__ = [
     "DEFAULT_GALLERY",
+    "DESCRIPTORS_HELP",
     "EXIT_SOME_FAILED",
     "BackboneOption",
     "DeviceOption",
@@ -58,7 +69,17 @@ __all__ = [
     "JsonOption",
     "PoolingOption",
     "PrecisionOption",
+    "RerankOption",
     "RuntimeOption",
     "UsageError",
     "WeightsOption",
+    "check_descriptor",
 ]
+
+
+def check_descriptor(name: str) -> None:
+    """Raises UsageError when there is no such kind of descriptor."""
+    try:
+        find_descriptor(name)
+    except CbirError as error:
+        raise UsageError(str(error)) from error

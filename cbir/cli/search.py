@@ -14,6 +14,7 @@ from cbir.cli.options import (
     GalleryOption,
     JsonOption,
     PrecisionOption,
+    RerankOption,
     RuntimeOption,
     UsageError,
 )
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
     from cbir.retrieval import Crop, Query, Retriever
     from cbir.types import Hit, SearchResult
-
-VERIFIED_BY = ("sift", "orb")
-"""Rerankers that count keypoints."""
 
 
 def register(app: typer.Typer) -> None:
@@ -95,13 +93,7 @@ def search(
     exact: Annotated[
         bool, typer.Option("--exact", help="Compare with every image, whatever the index.")
     ] = False,
-    rerank: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            help="Order the first candidates anew: sift, orb, ssim, aqe or kreciprocal.",
-            metavar="METHOD",
-        ),
-    ] = None,
+    rerank: RerankOption = None,
     depth: Annotated[
         int, typer.Option(min=1, help="How many candidates --rerank judges.", metavar="N")
     ] = 50,
@@ -266,9 +258,10 @@ def _print_table(
     result: SearchResult, count: int, rerank: str | None, *, offset: int, matches_only: bool
 ) -> None:
     from cbir.cli.console import out, print_columns, printable, similarity_bar
+    from cbir.reranking import find_reranker
     from cbir.types import NOTHING_CLOSE
 
-    verified = rerank in VERIFIED_BY
+    verified = rerank is not None and find_reranker(rerank).counts_inliers
     if result.hits:
         judged = [] if result.matched is None else ["confidence"]
         if result.matched is False:

@@ -45,7 +45,7 @@ def tune(
     setting is chosen where it is better beyond chance.
     """
     from cbir.cli.console import print_json
-    from cbir.evaluation.tuning import BACKBONES, METHODS
+    from cbir.evaluation.tuning import BACKBONES
     from cbir.evaluation.tuning import tune as run
 
     with _progress() as progress:
@@ -54,7 +54,7 @@ def tune(
             label=label,
             backbones=tuple(backbone) if backbone else BACKBONES,
             sample=sample,
-            rerankers=tuple(METHODS) if rerank else (),
+            rerankers=None if rerank else (),
             budget=None if minutes is None else 60 * minutes,
             progress=progress,
         )

@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from cbir.config import available_cores
+from cbir.descriptors.thumbnails import phash
 from cbir.duplicates.find import NEIGHBOURS, VERIFIED_SIMILARITY
 from cbir.duplicates.hashes import Meeting
 from cbir.duplicates.parts import is_copy
@@ -25,8 +26,8 @@ from cbir.embedding import Embedder, embed_views
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
 from cbir.images import DecodedImage, decode_views
-from cbir.reranking.descriptors import LITTLE
-from cbir.similarity.picture import Littles, fingerprints
+from cbir.similarity.perceptual_hash import perceptual_hashes
+from cbir.similarity.tiny import TinyImages
 from cbir.sources import Source, SourceImage, open_source
 from cbir.sources.reading import content_hash
 from cbir.types import FailedImage, ImageRecord
@@ -70,7 +71,7 @@ class _Read:
     size: int
     exact: int | None
     decoded: DecodedImage | None = None
-    little: Littles | None = None
+    little: TinyImages | None = None
 
 
 def find_known(
@@ -180,7 +181,7 @@ class _Judge:
         """The surest evidence by row, of the same whole pictures."""
         stock = self._stock
         littles = np.stack([file.little for file in files if file.little is not None])
-        prints = fingerprints(littles)
+        prints = perceptual_hashes(littles)
         rows = {image_id: row for row, image_id in enumerate(stock.ids.tolist())}
         by_embedding = [
             (own, rows[i]) for own, similar in enumerate(alike) for i in similar if i in rows
@@ -226,7 +227,7 @@ def _read(
         if exact is not None:
             return _Read(entry, len(data), exact)
         decoded = decode_views(data, embedder.spec.preprocessing, embedder.spec.views)
-        return _Read(entry, len(data), None, decoded, LITTLE.describe(data))
+        return _Read(entry, len(data), None, decoded, phash().describe(data))
     except ImageError as error:
         return FailedImage(entry.uri, str(error), entry.key)
 

@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from cbir.similarity.picture import LOW, Fingerprints
+from cbir.similarity.perceptual_hash import LOW, PerceptualHashes
 
 __all__ = ["Meeting"]
 
@@ -30,7 +30,7 @@ Codes = npt.NDArray[np.uint64]
 class Meeting:
     """The codes of N pictures in ten sorted lists: 160 bytes for each picture."""
 
-    def __init__(self, pictures: Fingerprints) -> None:
+    def __init__(self, pictures: PerceptualHashes) -> None:
         self._count = len(pictures)
         self._lists: list[tuple[list[int], np.uint64, Codes, Rows]] = []
         for order, shared in _orders():
@@ -38,7 +38,7 @@ class Meeting:
             rows = np.argsort(codes, kind="stable")
             self._lists.append((order, np.uint64(CODE_BITS - shared), codes[rows], rows))
 
-    def pairs(self, queries: Fingerprints) -> Rows:
+    def pairs(self, queries: PerceptualHashes) -> Rows:
         """Pairs (P, 2), a query's row and a picture's, that have two blocks of some form in common.
 
         Each pair once, in order.

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from cbir.duplicates.recolouring import recoloured, repatterned
 from cbir.similarity import LocalFeatures, Pixels, match, verify
+from cbir.similarity.correlation import Floats, local_correlation
 from cbir.similarity.opencv import opencv
-from cbir.similarity.picture import Floats, local_correlation
 
 __all__ = ["Aligned", "align", "is_copy"]
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from cbir.similarity.colour_cast import limited_cast
+from cbir.similarity.correlation import VARIANCE_FLOOR, Correlation, Floats
 from cbir.similarity.opencv import opencv
-from cbir.similarity.picture import VARIANCE_FLOOR, Correlation, Floats, limited_cast
 
 __all__ = ["recoloured", "repatterned"]
 

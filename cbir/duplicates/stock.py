@@ -8,10 +8,12 @@ from functools import cached_property
 import numpy as np
 
 from cbir.arrays import Ids, Vectors
+from cbir.descriptors import descriptors_of, ensure_descriptors
+from cbir.descriptors.thumbnails import phash
 from cbir.duplicates.values import Progress
 from cbir.gallery import Gallery
-from cbir.reranking.descriptors import LITTLE, descriptors_of, ensure_descriptors
-from cbir.similarity.picture import LITTLE_BYTES, Fingerprints, Littles, fingerprints
+from cbir.similarity.perceptual_hash import PerceptualHashes, perceptual_hashes
+from cbir.similarity.tiny import TINY_BYTES, TinyImages
 from cbir.types import FailedImage
 
 __all__ = ["Contents", "Stock", "load_contents", "load_littles", "load_vectors"]
@@ -46,8 +48,8 @@ class Stock:
 
     ids: Ids
     """(N,) ascending."""
-    littles: Littles
-    prints: Fingerprints
+    littles: TinyImages
+    prints: PerceptualHashes
     failed: tuple[FailedImage, ...] = ()
 
 
@@ -71,29 +73,30 @@ def load_littles(gallery: Gallery, ids: Ids, tell: Progress) -> Stock:
     Interrupted at any point, the next call goes on from there. Takes 1.6 kB of memory for each
     picture, with its hashes.
     """
-    missing = np.intersect1d(gallery.catalog.without_descriptors(LITTLE.method), ids)
+    descriptor = phash()
+    missing = np.intersect1d(gallery.catalog.without_descriptors(descriptor.name), ids)
     failed = ensure_descriptors(
-        gallery,
-        LITTLE.method,
+        gallery.catalog,
+        descriptor.name,
         missing.tolist(),
         progress=lambda done: tell("describing", done, len(missing)),
     )
-    littles = np.empty((len(ids), LITTLE_BYTES), np.uint8)
+    littles = np.empty((len(ids), TINY_BYTES), np.uint8)
     there = np.zeros(len(ids), bool)
     for start in range(0, len(ids), IMAGES_PER_PAGE):
         page = ids[start : start + IMAGES_PER_PAGE].tolist()
-        stored = gallery.catalog.descriptors(page, LITTLE.method)
-        damaged = [i for i, data in stored.items() if len(data) != LITTLE_BYTES]
-        mended = descriptors_of(gallery, LITTLE, damaged).found if damaged else {}
+        stored = gallery.catalog.descriptors(page, descriptor.name)
+        damaged = [i for i, data in stored.items() if len(data) != TINY_BYTES]
+        mended = descriptors_of(gallery.catalog, descriptor, damaged).found if damaged else {}
         for row, image_id in enumerate(page, start):
             data = stored.get(image_id, b"")
             if image_id in mended:
                 data = mended[image_id].tobytes()
-            if len(data) == LITTLE_BYTES:
+            if len(data) == TINY_BYTES:
                 littles[row] = np.frombuffer(data, np.uint8)
                 there[row] = True
     kept = littles if there.all() else littles[there]
-    return Stock(ids[there], kept, fingerprints(kept), tuple(failed))
+    return Stock(ids[there], kept, perceptual_hashes(kept), tuple(failed))
 
 
 def load_vectors(gallery: Gallery, ids: Ids) -> Vectors:

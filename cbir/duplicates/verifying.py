@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from cbir.config import available_cores
+from cbir.descriptors import descriptors_of
+from cbir.descriptors.local_features import sift
+from cbir.descriptors.thumbnails import colour
 from cbir.duplicates.parts import Aligned, align
 from cbir.gallery import Gallery
-from cbir.reranking.descriptors import COLOUR, SIFT, descriptors_of
 from cbir.similarity import LocalFeatures, Pixels
 
 __all__ = ["Shape", "Verifier", "shape_of"]
@@ -22,7 +24,7 @@ KEPT = 1024
 
 def shape_of(data: bytes) -> Shape:
     """What `align` takes, of an encoded image. Raises ImageError."""
-    return SIFT.describe(data), COLOUR.describe(data)
+    return sift().describe(data), colour().describe(data)
 
 
 class Verifier:
@@ -59,8 +61,8 @@ class Verifier:
         missing = sorted(ids - self._kept.keys() - self.failed.keys())
         if not missing:
             return
-        points = descriptors_of(self._gallery, SIFT, missing)
-        colours = descriptors_of(self._gallery, COLOUR, missing)
+        points = descriptors_of(self._gallery.catalog, sift(), missing)
+        colours = descriptors_of(self._gallery.catalog, colour(), missing)
         self.failed |= points.failed | colours.failed
         for image_id in points.found.keys() & colours.found.keys():
             self._kept[image_id] = points.found[image_id], colours.found[image_id]

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cbir.similarity.picture import Agreement, Fingerprints, Littles, agreement, nearest_form
+from cbir.similarity.perceptual_hash import PerceptualHashes, nearest_orientation
+from cbir.similarity.tiny import TinyAgreement, TinyImages, compare_tiny
 
 __all__ = ["FORM_NAMES", "Whole", "same_pictures"]
 
@@ -32,7 +33,7 @@ FORM_NAMES = (
     *("", "mirrored", "mirrored", "turned by 180°"),
     *("mirrored and turned", "turned by 90°", "turned by 90°", "mirrored and turned"),
 )
-"""By the numbers of `cbir.similarity.picture`."""
+"""By the numbers of `cbir.similarity.tiny`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,15 @@ class Whole:
 
 def same_pictures(
     pairs: npt.NDArray[np.int64],
-    queries: tuple[Littles, Fingerprints],
-    pictures: tuple[Littles, Fingerprints],
+    queries: tuple[TinyImages, PerceptualHashes],
+    pictures: tuple[TinyImages, PerceptualHashes],
 ) -> Iterator[Whole]:
     """Those of the pairs (P, 2) of rows, of `queries` and of `pictures`, that are the same."""
     for start in range(0, len(pairs), PAIRS_AT_ONCE):
         part = pairs[start : start + PAIRS_AT_ONCE]
-        forms, bits = nearest_form(queries[1].bits[:, part[:, 0]], pictures[1].bits[0][part[:, 1]])
+        forms, bits = nearest_orientation(
+            queries[1].bits[:, part[:, 0]], pictures[1].bits[0][part[:, 1]]
+        )
         for i in np.flatnonzero(bits <= OVERLAID_BITS):
             first, second = (int(row) for row in part[i])
             whole = Whole(first, second, int(bits[i]), int(forms[i]))
@@ -61,12 +64,12 @@ def same_pictures(
                 yield whole
 
 
-def _agree(first: Littles, second: Littles, whole: Whole) -> bool:
-    found = agreement(first, second, whole.form)
+def _agree(first: TinyImages, second: TinyImages, whole: Whole) -> bool:
+    found = compare_tiny(first, second, whole.form)
     if whole.bits <= NEAR_BITS and _holds(found, MEAN, MEDIAN, COLOUR):
         return True
     return _holds(found, OVERLAID_MEAN, OVERLAID_MEDIAN, OVERLAID_COLOUR)
 
 
-def _holds(found: Agreement, mean: float, median: float, colour: float) -> bool:
+def _holds(found: TinyAgreement, mean: float, median: float, colour: float) -> bool:
     return found.mean >= mean and found.median >= median and found.colour <= colour

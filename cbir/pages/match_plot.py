@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cbir.descriptors import DESCRIPTORS, Descriptor, open_descriptor
 from cbir.errors import ImageError
 from cbir.images import open_rgb
-from cbir.similarity import Method, draw_matches, extract, match, places_of, verify
+from cbir.reranking import RERANKERS
+from cbir.similarity import LocalFeatures, draw_matches, match, places_of, verify
 from cbir.sources.reading import read_uri
 
 if TYPE_CHECKING:
@@ -27,16 +29,18 @@ def match_plot(queries: Sequence[bytes], hit: Hit) -> bytes | None:
     reranked by keypoints, and its file must still be readable.
     """
     evidence = hit.rerank
-    if evidence is None or not evidence.inliers or evidence.method not in get_args(Method):
+    if evidence is None or not evidence.inliers:
         return None
-    method: Method = "orb" if evidence.method == "orb" else "sift"
+    features = _local_features(evidence.method)
+    if features is None:
+        return None
     try:
         images = [open_rgb(query, max_side=PLOT_SIDE) for query in queries]
         right = open_rgb(read_uri(hit.image.uri), max_side=PLOT_SIDE)
     except ImageError:
         return None
-    b = extract(np.asarray(right, np.uint8), method)
-    pairs = [(image, extract(np.asarray(image, np.uint8), method)) for image in images]
+    b = features.extract(np.asarray(right, np.uint8))
+    pairs = [(image, features.extract(np.asarray(image, np.uint8))) for image in images]
     verified = [(left, a, verify(a, b, match(a, b))) for left, a in pairs]
     left, a, found = max(verified, key=lambda each: each[2].inliers)
     plot = draw_matches(
@@ -49,3 +53,11 @@ def match_plot(queries: Sequence[bytes], hit: Hit) -> bytes | None:
     encoded = BytesIO()
     plot.save(encoded, "JPEG", quality=85)
     return encoded.getvalue()
+
+
+def _local_features(method: str) -> Descriptor[LocalFeatures] | None:
+    """The local features that a reranker compares; None where it compares something else."""
+    name = RERANKERS[method].descriptor if method in RERANKERS else None
+    if name is None or not DESCRIPTORS[name].local_features:
+        return None
+    return open_descriptor(name)

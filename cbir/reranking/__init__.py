@@ -1,15 +1,30 @@
-"""Ordering the first candidates of a search anew, by more than their embeddings.
+"""Reranking: the first candidates of a search in a new order, by more than their embeddings.
 
-    sift, orb       the same object, by keypoints that agree on one geometry
-    ssim            the same picture, by its pixels
-    aqe             the candidates that many good candidates resemble (query expansion)
-    kreciprocal     the candidates that have the query among their own nearest
+    sift, orb       the same object, by geometric verification of local features
+    ssim            the same picture, by structural similarity
+    aqe             images that many good candidates resemble (query expansion)
+    kreciprocal     images that have the query among their own nearest neighbours
 
-The first three look at the images themselves, and keep what they need of each in the catalogue.
+`RERANKERS` describes each of them; `register_reranker` adds another one.
 """
 
-from cbir.reranking.descriptors import ensure_descriptors
-from cbir.reranking.registry import RERANKERS, open_reranker
+from cbir.reranking.registry import (
+    DEFAULT_DEPTH,
+    RERANKERS,
+    RerankerInfo,
+    find_reranker,
+    open_reranker,
+    register_reranker,
+)
 from cbir.reranking.reranker import QueryImage, Reranker
 
-__all__ = ["RERANKERS", "QueryImage", "Reranker", "ensure_descriptors", "open_reranker"]
+__all__ = [
+    "DEFAULT_DEPTH",
+    "RERANKERS",
+    "QueryImage",
+    "Reranker",
+    "RerankerInfo",
+    "find_reranker",
+    "open_reranker",
+    "register_reranker",
+]

@@ -1,4 +1,4 @@
-"""Reranking by query expansion: what the first candidates have in common is asked for, too."""
+"""Reranking by query expansion: the best candidates are added to the query."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from cbir.gallery import Gallery
-from cbir.reranking.order import scored
+from cbir.reranking.candidate_vectors import vectors_of
 from cbir.reranking.reranker import QueryImage
-from cbir.reranking.vectors import vectors_of
+from cbir.reranking.scoring import scored
 from cbir.types import Hit
 
 __all__ = ["ALPHA", "NEIGHBOURS", "QueryExpansion"]
 
 ALPHA = 3.0
+"""Exponent of the candidates' weights."""
+
 NEIGHBOURS = 10
+"""Candidates that are added to the query."""
 
 
 class QueryExpansion:
@@ -24,8 +27,8 @@ class QueryExpansion:
         q' = q + Σ max(0, sᵢ)^α vᵢ    over the n nearest candidates vᵢ of similarity sᵢ
         score of v = cosine(q', v)
 
-    Takes no look at the images. It helps where a query has many right answers, more than n of
-    them, and hurts where it has few: the wrong ones among the first n are then asked for, too.
+    Reads no image. It helps where a query has more than n right answers, and hurts where it has
+    fewer: the wrong ones among the first n then become part of the query.
     """
 
     method = "aqe"
@@ -51,3 +54,6 @@ class QueryExpansion:
         expanded = query.embedding + weights @ near
         expanded /= max(float(np.linalg.norm(expanded)), 1e-12)
         return scored(self.method, head, vectors @ expanded) + list(hits[self.depth :])
+
+    def close(self) -> None:
+        """Nothing to release."""

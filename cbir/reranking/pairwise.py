@@ -1,4 +1,4 @@
-"""Reranking by what the query shares with each candidate, image against image."""
+"""Reranking image against image: the descriptor of the query with that of each candidate."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from cbir.config import available_cores
+from cbir.descriptors import Descriptor, descriptors_of
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
-from cbir.reranking.descriptors import Descriptor, descriptors_of
-from cbir.reranking.order import by_score
 from cbir.reranking.reranker import QueryImage
+from cbir.reranking.scoring import by_score
 from cbir.types import Hit, RerankScore
 
-__all__ = ["Evidence", "PairwiseReranker"]
+__all__ = ["PairEvidence", "PairwiseReranker"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What a comparison says for a pair; never against it."""
+class PairEvidence:
+    """Evidence that two images show the same; there is none against it."""
 
     strength: float
-    """From 0, no more than chance; added to the cosine similarity."""
+    """Added to the cosine similarity; 0 for what chance explains."""
     inliers: int | None = None
 
 
@@ -34,17 +34,17 @@ class PairwiseReranker(Generic[T]):
 
         score = cosine similarity + strength of the evidence
 
-    Evidence is 0 where the two share no more than unrelated images do, so that a candidate is
-    lifted for a reason and never sinks: without any evidence the order stays as it was, and with
-    evidence for several the similarity still counts. A candidate that cannot be read keeps its
-    similarity as score, and a note says why; so do all when the query cannot be read.
+    Evidence is 0 where the two share no more than unrelated images do. So candidates rise by
+    evidence and never sink: without any evidence the order stays as it was, and with evidence for
+    several the similarity still counts. A candidate that cannot be read keeps its similarity as
+    score, and a note says why; so do all when the query cannot be read.
     """
 
     def __init__(
         self,
         gallery: Gallery,
-        kind: Descriptor[T],
-        weigh: Callable[[T, T], Evidence],
+        descriptor: Descriptor[T],
+        compare: Callable[[T, T], PairEvidence],
         *,
         method: str,
         depth: int,
@@ -52,37 +52,43 @@ class PairwiseReranker(Generic[T]):
         self.method = method
         self.depth = depth
         self._gallery = gallery
-        self._kind = kind
-        self._weigh = weigh
-        # Kept, since a thread of its own keeps the memory in which it compares.
+        self._descriptor = descriptor
+        self._compare = compare
+        # One pool for all searches: each thread keeps the memory in which it compares.
         self._pool = ThreadPoolExecutor(available_cores(), "cbir-rerank")
 
     def rerank(self, query: QueryImage, hits: Sequence[Hit]) -> list[Hit]:
         """The first `depth` hits by score, equal ones as they were; behind them the others."""
         head, rest = hits[: self.depth], list(hits[self.depth :])
         try:
-            own = self._describe(query)
+            query_descriptor = self._describe(query)
         except ImageError as error:
-            return [self._unjudged(hit, f"the query {error}") for hit in head] + rest
-        stored = descriptors_of(self._gallery, self._kind, [hit.image.id for hit in head])
+            return [self._unscored(hit, f"the query {error}") for hit in head] + rest
+        stored = descriptors_of(
+            self._gallery.catalog, self._descriptor, [hit.image.id for hit in head]
+        )
 
-        def judge(hit: Hit) -> Hit:
+        def score(hit: Hit) -> Hit:
             if hit.image.id in stored.failed:
-                return self._unjudged(hit, stored.failed[hit.image.id])
-            evidence = self._weigh(own, stored.found[hit.image.id])
-            score = hit.similarity + evidence.strength
-            return replace(hit, rerank=RerankScore(self.method, score, evidence.inliers))
+                return self._unscored(hit, stored.failed[hit.image.id])
+            evidence = self._compare(query_descriptor, stored.found[hit.image.id])
+            total = hit.similarity + evidence.strength
+            return replace(hit, rerank=RerankScore(self.method, total, evidence.inliers))
 
-        return by_score(self._pool.map(judge, head)) + rest
+        return by_score(self._pool.map(score, head)) + rest
+
+    def close(self) -> None:
+        """End the threads; a search in another thread must not use this reranker any more."""
+        self._pool.shutdown()
 
     def _describe(self, query: QueryImage) -> T:
         """The query's descriptor, the stored one if it has one. Raises ImageError."""
         if query.id is None:
-            return self._kind.describe(query.read())
-        described = descriptors_of(self._gallery, self._kind, [query.id])
-        if query.id in described.failed:
-            raise ImageError(described.failed[query.id])
-        return described.found[query.id]
+            return self._descriptor.describe(query.read())
+        stored = descriptors_of(self._gallery.catalog, self._descriptor, [query.id])
+        if query.id in stored.failed:
+            raise ImageError(stored.failed[query.id])
+        return stored.found[query.id]
 
-    def _unjudged(self, hit: Hit, why: str) -> Hit:
-        return replace(hit, rerank=RerankScore(self.method, hit.similarity, note=why))
+    def _unscored(self, hit: Hit, reason: str) -> Hit:
+        return replace(hit, rerank=RerankScore(self.method, hit.similarity, note=reason))

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cbir.gallery import Gallery
-from cbir.reranking.order import scored
+from cbir.reranking.candidate_vectors import vectors_of
 from cbir.reranking.reranker import QueryImage
-from cbir.reranking.vectors import vectors_of
+from cbir.reranking.scoring import scored
 from cbir.types import Hit
 
 __all__ = ["K1", "K2", "LAMBDA", "KReciprocal"]
@@ -28,9 +28,9 @@ class KReciprocal:
         d*(q, v) = (1 - λ) · Jaccard distance of the encoded neighbours + λ · d(q, v)
         score of v = 1 - d*(q, v),   d the squared distance over its largest value, in [0, 1]
 
-    Neighbours are sought among the query and its first `depth` candidates, not the gallery. Takes
-    no look at the images. It helps where a query has many right answers, and hurts where it has
-    fewer than k1: neighbours then are mutual for other reasons.
+    Neighbours are sought among the query and its first `depth` candidates, not in the gallery.
+    Reads no image. It helps where a query has many right answers, and hurts where it has fewer
+    than k1: wrong ones are then among each other's k1 nearest, too.
     """
 
     method = "kreciprocal"
@@ -47,6 +47,9 @@ class KReciprocal:
         scores = 1 - reciprocal_distances(np.vstack([query.embedding, vectors]))
         return scored(self.method, head, scores) + list(hits[self.depth :])
 
+    def close(self) -> None:
+        """Nothing to release."""
+
 
 def reciprocal_distances(
     vectors: Matrix, *, k1: int = K1, k2: int = K2, weight: float = LAMBDA
@@ -56,7 +59,7 @@ def reciprocal_distances(
     np.fill_diagonal(distances, 0.0)
     distances /= np.maximum(distances.max(axis=1, keepdims=True), 1e-12)
     order = np.argsort(distances, axis=1, kind="stable")
-    codes = _codes(distances, order, k1)
+    codes = _neighbour_codes(distances, order, k1)
     # Local query expansion: a code is the mean of those of its k2 nearest, itself among them.
     codes = codes[order[:, :k2]].mean(axis=1)
     common = np.minimum(codes[0], codes[1:]).sum(axis=1)
@@ -64,22 +67,22 @@ def reciprocal_distances(
     return np.asarray((1 - weight) * jaccard + weight * distances[0, 1:], np.float32)
 
 
-def _codes(distances: Matrix, order: npt.NDArray[np.intp], k1: int) -> Matrix:
-    """Row i: exp(-d) of i's reciprocal neighbours, extended by theirs; (N, N), rows of sum 1."""
+def _neighbour_codes(distances: Matrix, order: npt.NDArray[np.intp], k1: int) -> Matrix:
+    """exp(-d) of each vector's reciprocal neighbours, extended by theirs: (N, N), rows of sum 1."""
     wide, narrow = _mutual(order, k1), _mutual(order, round(k1 / 2))
     members = wide.copy()
     for row, extended in zip(wide, members, strict=True):
         for neighbour in np.flatnonzero(row):
-            theirs = narrow[neighbour]
-            if (theirs & row).sum() * 3 > 2 * theirs.sum():
-                extended |= theirs
+            further = narrow[neighbour]
+            if (further & row).sum() * 3 > 2 * further.sum():
+                extended |= further
     weights = np.where(members, np.exp(-distances), 0.0)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
 def _mutual(order: npt.NDArray[np.intp], k: int) -> npt.NDArray[np.bool_]:
-    """Which of N are among each other's k nearest, themselves not counted but included: (N, N)."""
+    """Pairs of N vectors that are among each other's k nearest, and each with itself: (N, N)."""
     near = np.zeros(order.shape, bool)
     np.put_along_axis(near, order[:, : k + 1], True, axis=1)
-    np.fill_diagonal(near, True)  # one that has equals may not come first itself
+    np.fill_diagonal(near, True)  # a vector that has equals may not be its own nearest
     return np.asarray(near & near.T)

@@ -1,39 +1,113 @@
-"""Rerankers by name."""
+"""Every reranker by name. A new one is one file and one entry here."""
 
 from __future__ import annotations
 
-import difflib
-from importlib import import_module
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from cbir.errors import OptionError
-from cbir.gallery import Gallery
-from cbir.reranking.reranker import Reranker
+from cbir.registry import did_you_mean, load_part
 
-__all__ = ["DEPTH", "RERANKERS", "open_reranker"]
+if TYPE_CHECKING:
+    from cbir.gallery import Gallery
+    from cbir.reranking.reranker import Reranker
 
-DEPTH = 50
-"""Candidates judged by default: what two cores verify while a person hardly notices."""
+__all__ = [
+    "DEFAULT_DEPTH",
+    "RERANKERS",
+    "RerankerInfo",
+    "find_reranker",
+    "open_reranker",
+    "register_reranker",
+]
 
-RERANKERS = {
-    "ssim": "cbir.reranking.ssim:ssim_reranker",
-    "sift": "cbir.reranking.keypoints:sift_reranker",
-    "orb": "cbir.reranking.keypoints:orb_reranker",
-    "aqe": "cbir.reranking.expansion:QueryExpansion",
-    "kreciprocal": "cbir.reranking.reciprocal:KReciprocal",
+DEFAULT_DEPTH = 50
+"""Candidates that are reranked by default: two cores verify as many in a tenth of a second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RerankerInfo:
+    """Description of a reranker, which costs no import."""
+
+    name: str
+    factory: str
+    """`module:attribute` of what is called with (gallery, depth=depth) and returns a `Reranker`."""
+    label: str
+    """A few words for a menu: `verified by SIFT (same object)`."""
+    descriptor: str | None = None
+    """Name of the descriptor that it compares; None where embeddings suffice, so that no image
+    is read."""
+    cost: Literal[1, 2] = 1
+    """2 where a candidate takes ten times as long as a thumbnail or an embedding, else 1."""
+    counts_inliers: bool = False
+    """Whether it verifies candidates geometrically and says how many inliers each has."""
+
+
+RERANKERS: dict[str, RerankerInfo] = {
+    info.name: info
+    for info in (
+        RerankerInfo(
+            name="ssim",
+            factory="cbir.reranking.ssim:ssim_reranker",
+            label="SSIM (copies)",
+            descriptor="grey",
+        ),
+        RerankerInfo(
+            name="aqe",
+            factory="cbir.reranking.expansion:QueryExpansion",
+            label="query expansion (many right answers)",
+        ),
+        RerankerInfo(
+            name="kreciprocal",
+            factory="cbir.reranking.reciprocal:KReciprocal",
+            label="reciprocal neighbours (many right answers)",
+        ),
+        RerankerInfo(
+            name="orb",
+            factory="cbir.reranking.local_features:orb_reranker",
+            label="verified by ORB (same object, faster)",
+            descriptor="orb",
+            cost=2,
+            counts_inliers=True,
+        ),
+        RerankerInfo(
+            name="sift",
+            factory="cbir.reranking.local_features:sift_reranker",
+            label="verified by SIFT (same object)",
+            descriptor="sift",
+            cost=2,
+            counts_inliers=True,
+        ),
+    )
 }
+"""By name, the fastest first: the order in which they are listed and tried."""
 
 
-def open_reranker(name: str, gallery: Gallery, *, depth: int = DEPTH) -> Reranker:
-    """The reranker of that name over the first `depth` candidates of a search.
+def find_reranker(name: str) -> RerankerInfo:
+    """The description of a reranker. Raises OptionError for an unknown name."""
+    if name not in RERANKERS:
+        hint = did_you_mean(name, RERANKERS)
+        raise OptionError(f"no reranker {name!r}; {hint}there are {', '.join(RERANKERS)}")
+    return RERANKERS[name]
 
-    Raises OptionError for an unknown name, or when depth < 1.
+
+def open_reranker(name: str, gallery: Gallery, *, depth: int = DEFAULT_DEPTH) -> Reranker:
+    """Open a reranker over the first `depth` candidates of a search; close it when done.
+
+    >>> from contextlib import closing
+    >>> with closing(open_reranker("sift", gallery)) as reranker:  # doctest: +SKIP
+    ...     retriever.search("query.jpg", rerank=reranker)
+
+    It may be used by several threads at once. Raises OptionError for an unknown name, or
+    when depth < 1.
     """
     if depth < 1:
         raise OptionError(f"depth is {depth}; rerank at least one candidate")
-    if name not in RERANKERS:
-        near = difflib.get_close_matches(name, RERANKERS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise OptionError(f"no reranker {name!r}; {hint}there are {', '.join(RERANKERS)}")
-    module, _, attribute = RERANKERS[name].partition(":")
-    reranker: Reranker = getattr(import_module(module), attribute)(gallery, depth=depth)
+    reranker: Reranker = load_part(find_reranker(name).factory)(gallery, depth=depth)
     return reranker
+
+
+def register_reranker(info: RerankerInfo) -> None:
+    """Add a reranker. Raises ValueError when another one has its name."""
+    if RERANKERS.setdefault(info.name, info) != info:
+        raise ValueError(f"there is a reranker {info.name!r} already; choose another name")

@@ -38,6 +38,10 @@ class Reranker(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Release threads and memory; called once, by whoever opened it."""
+        ...
+
 
 def rerank_by_all(
     reranker: Reranker, images: Sequence[QueryImage], hits: Sequence[Hit]

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+from cbir.arrays import Pixels
+from cbir.descriptors.thumbnails import grey
 from cbir.gallery import Gallery
-from cbir.reranking.descriptors import GREY
-from cbir.reranking.pairwise import Evidence, PairwiseReranker
-from cbir.similarity import Pixels, ssim
+from cbir.reranking.pairwise import PairEvidence, PairwiseReranker
+from cbir.similarity import ssim
 
-__all__ = ["ssim_reranker", "weigh"]
+__all__ = ["ssim_evidence", "ssim_reranker"]
 
 UNRELATED_SSIM = 0.55
-"""Just above what two different pictures reach: 0.525 was the most of 98,000 pairs of neighbours
-by embedding with different labels, of CD covers, buildings, groceries and Corel 1k."""
+"""Just above the SSIM of different pictures: 0.525 was the most of 98,000 pairs of neighbours by
+embedding with different labels, of CD covers, buildings, groceries and Corel 1k."""
 
 
 def ssim_reranker(gallery: Gallery, *, depth: int) -> PairwiseReranker[Pixels]:
-    """By the SSIM of whole images, grey, squashed to 96 × 96: 9 kB per image in the catalogue."""
-    return PairwiseReranker(gallery, GREY, weigh, method="ssim", depth=depth)
+    """Reranker by the SSIM of grey thumbnails of 96 × 96: 9 kB per image in the catalogue."""
+    return PairwiseReranker(gallery, grey(), ssim_evidence, method="ssim", depth=depth)
 
 
-def weigh(query: Pixels, candidate: Pixels) -> Evidence:
-    """The evidence of an SSIM of s, from 0 to 1: (s - c) / (1 - c) for s > c, else 0.
+def ssim_evidence(query: Pixels, candidate: Pixels) -> PairEvidence:
+    """Evidence of an SSIM of s, from 0 to 1: (s - c) / (1 - c) for s > c, else 0.
 
-    With c what different pictures reach. It finds copies: recompressed, resized, retouched. The
-    same object seen from elsewhere has an SSIM like any other (CD covers: median 0.13, against
+    c is the most that different pictures reach. It finds copies: recompressed, resized, retouched.
+    The same object seen from elsewhere has an SSIM like any other (CD covers: median 0.13, against
     0.11), so in sets without copies the order stays as it is; any lower c made it worse.
     """
     beyond_chance = ssim(query, candidate) - UNRELATED_SSIM
-    return Evidence(max(0.0, beyond_chance / (1 - UNRELATED_SSIM)))
+    return PairEvidence(max(0.0, beyond_chance / (1 - UNRELATED_SSIM)))

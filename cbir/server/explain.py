@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from cbir.descriptors import Descriptor, descriptors_of, open_descriptor
 from cbir.gallery import Gallery
 from cbir.images import open_rgb
-from cbir.reranking.descriptors import DESCRIPTORS, Descriptor, descriptors_of
 from cbir.retrieval import Crop
 from cbir.retrieval.query import encoded
 from cbir.server.problem import Problem
-from cbir.server.schemas.search import Matches
+from cbir.server.schemas.search import MatchesResponse
 from cbir.similarity import LocalFeatures, Method, match, verify
 from cbir.similarity.verification import CHANCE_INLIERS, places_of
 
@@ -22,13 +22,13 @@ Places = npt.NDArray[np.float32]
 
 def explain(
     gallery: Gallery, query: int | bytes, image_id: int, method: Method, *, crop: Crop | None = None
-) -> Matches:
+) -> MatchesResponse:
     """The verified matches between a query, or a region of it, and an image of the gallery.
 
     Raises NotFoundError where there is no such image, ImageError for a query that is none.
     """
     gallery.image(image_id)
-    kind: Descriptor[LocalFeatures] = DESCRIPTORS[method]
+    kind: Descriptor[LocalFeatures] = open_descriptor(method)
     theirs = _stored(gallery, kind, image_id)
     if isinstance(query, int):
         gallery.image(query)
@@ -39,7 +39,7 @@ def explain(
     places = places_of(own, theirs, found)
     if crop is not None and isinstance(query, bytes):
         places = _in_whole(places, query, crop)
-    return Matches(
+    return MatchesResponse(
         method=method,
         tentative=found.tentative,
         inliers=found.inliers,
@@ -50,7 +50,7 @@ def explain(
 
 
 def _stored(gallery: Gallery, kind: Descriptor[LocalFeatures], image_id: int) -> LocalFeatures:
-    described = descriptors_of(gallery, kind, [image_id])
+    described = descriptors_of(gallery.catalog, kind, [image_id])
     if image_id in described.failed:
         raise Problem(404, f"image {image_id} {described.failed[image_id]}")
     return described.found[image_id]

@@ -14,12 +14,13 @@ from cbir.errors import ImageError, NotFoundError
 from cbir.gallery import Gallery
 from cbir.reranking import Reranker, open_reranker
 from cbir.retrieval import Retriever
-from cbir.server.duplicates import Finder
-from cbir.server.follower import Follower
+from cbir.server.batching_embedder import BatchingEmbedder
+from cbir.server.duplicate_search import DuplicateSearch
+from cbir.server.index_refresher import IndexRefresher
 from cbir.server.metrics import Metrics
 from cbir.server.settings import Settings
 from cbir.server.thumbnails import Thumbnails
-from cbir.server.work import BatchingEmbedder, WorkPool
+from cbir.server.worker_pool import WorkerPool
 from cbir.sources.reading import content_hash, read_uri
 from cbir.types import ImageRecord
 
@@ -48,9 +49,9 @@ class Service:
             precision=settings.precision,
             streams=settings.threads,
         )
-        self.embedder = BatchingEmbedder(inner, batch_seen=self.metrics.batch)
+        self.embedder = BatchingEmbedder(inner, on_batch=self.metrics.batch)
         # From here on nothing is to fail: this one is a thread.
-        self.follower = Follower(self.gallery, every_s=settings.refresh_s)
+        self.refresher = IndexRefresher(self.gallery, every_s=settings.refresh_s)
         self.retriever = Retriever(self.gallery, embedder=self.embedder)
         self.thumbnails = Thumbnails(settings.thumbnail_bytes)
         # A search by id takes a millisecond: it must not stand behind uploads, nor an upload
@@ -58,15 +59,15 @@ class Service:
         threads = settings.threads
         if inner.parallelism == 1 and settings.workers == 0:
             threads = max(threads, 4)  # one call at a time: others decode meanwhile
-        self.quick = WorkPool("quick", threads=QUICK_THREADS, waiting=QUICK_WAITING)
-        self.work = WorkPool("work", threads=threads, waiting=settings.waiting)
-        self.pictures = WorkPool("pictures", threads=threads, waiting=QUICK_WAITING)
+        self.quick = WorkerPool("quick", threads=QUICK_THREADS, waiting=QUICK_WAITING)
+        self.work = WorkerPool("work", threads=threads, waiting=settings.waiting)
+        self.pictures = WorkerPool("pictures", threads=threads, waiting=QUICK_WAITING)
         # Writers take turns anyway, and may wait long for one in another process.
-        self.writes = WorkPool("writes", threads=1, waiting=settings.waiting)
-        self.finder = Finder(self.gallery)
+        self.writes = WorkerPool("writes", threads=1, waiting=settings.waiting)
+        self.duplicate_search = DuplicateSearch(self.gallery)
         self._rerankers: dict[tuple[str, int], Reranker] = {}
         self.retriever.warm_up()
-        self.follower.ready.wait(INDEX_WAIT_S)
+        self.refresher.ready.wait(INDEX_WAIT_S)
         self._watch()
         log.info("%s, %s", self.gallery.path, self.embedder.describe())
 
@@ -74,8 +75,8 @@ class Service:
         """Let what is under way end, then let go of the gallery."""
         for pool in self._pools:
             pool.close()
-        self.finder.close()
-        self.follower.close()
+        self.duplicate_search.close()
+        self.refresher.close()
         self.gallery.close()
 
     def reranker(self, method: str, depth: int) -> Reranker:
@@ -110,7 +111,7 @@ class Service:
         return begin
 
     @property
-    def _pools(self) -> tuple[WorkPool, ...]:
+    def _pools(self) -> tuple[WorkerPool, ...]:
         return self.quick, self.work, self.pictures, self.writes
 
     def _watch(self) -> None:

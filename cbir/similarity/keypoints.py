@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,19 +18,40 @@ from cbir.arrays import Pixels
 from cbir.similarity.arrays import to_grey
 from cbir.similarity.opencv import opencv
 
-__all__ = ["EXTRACTION_SIDE", "KEYPOINT_CAP", "LocalFeatures", "Method", "extract"]
+__all__ = ["EXTRACTION_SIDE", "KEYPOINTS", "KeypointMethod", "LocalFeatures", "Method", "extract"]
 
 Method = Literal["sift", "orb"]
 
 EXTRACTION_SIDE = 480
 """Longer side in pixels to which an image is shrunk, never enlarged, before extraction."""
 
-KEYPOINT_CAP: dict[Method, int] = {"sift": 680, "orb": 500}
-"""The strongest so many are kept: at most 98 kB per image for SIFT and 24 kB for ORB.
 
-Of the pairs of photographs of one building, by day and by night, SIFT recognises 34 % by 256
-keypoints, 43 % by 512 and 46 % by 680; ORB 31 % by 400, 37 % by 500 and 40 % by 680, which take
-twice as long to match."""
+@dataclass(frozen=True, slots=True)
+class KeypointMethod:
+    """Properties of one kind of local features."""
+
+    name: Method
+    code: int
+    """Stands for the method in stored features: never changed or given to another method."""
+    descriptor_bytes: int
+    distance: Literal["euclidean", "hamming"]
+    """How two descriptors are compared."""
+    cap: int
+    """Number of keypoints that are kept, the strongest first."""
+
+
+KEYPOINTS: dict[str, KeypointMethod] = {
+    method.name: method
+    for method in (
+        KeypointMethod("sift", code=0, descriptor_bytes=128, distance="euclidean", cap=680),
+        KeypointMethod("orb", code=1, descriptor_bytes=32, distance="hamming", cap=500),
+    )
+}
+"""By name. At most 98 kB per image for SIFT and 24 kB for ORB.
+
+Of the pairs of photographs of one building, by day and by night, SIFT recognises 34 % with 256
+keypoints, 43 % with 512 and 46 % with 680; ORB 31 % with 400, 37 % with 500 and 40 % with 680,
+which take twice as long to match."""
 
 ORB_THRESHOLD = 10
 """Contrast of a corner; OpenCV's 20 finds fewer in the dark: with 1000 keypoints 28 % of those
@@ -39,10 +60,9 @@ pairs, not 33 %."""
 MIN_SIDE = 32
 """In an image with a shorter side no keypoint is looked for: what surrounds it would not fit."""
 
-_DESCRIPTOR_BYTES: dict[Method, int] = {"sift": 128, "orb": 32}
 _ROOT_SIFT_SCALE = 512  # no component of 140,000 descriptors of photographs exceeded 184 / 512
 
-_HEADER = struct.Struct("<4sBBHHH")  # magic, version, method, width, height, count
+_HEADER = struct.Struct("<4sBBHHH")  # magic, version, method's code, width, height, count
 _MAGIC = b"cblf"
 _VERSION = 1
 
@@ -65,8 +85,8 @@ class LocalFeatures:
 
     def to_bytes(self) -> bytes:
         """A 12 byte header, the keypoints and the descriptors, little-endian; at most 100 kB."""
-        number = get_args(Method).index(self.method)
-        head = _HEADER.pack(_MAGIC, _VERSION, number, self.width, self.height, len(self))
+        code = KEYPOINTS[self.method].code
+        head = _HEADER.pack(_MAGIC, _VERSION, code, self.width, self.height, len(self))
         return head + self.keypoints.astype("<f4").tobytes() + self.descriptors.tobytes()
 
     @classmethod
@@ -74,15 +94,14 @@ class LocalFeatures:
         """What `to_bytes` wrote. Raises ValueError for anything else."""
         if len(data) < _HEADER.size or data[:4] != _MAGIC:
             raise ValueError("these bytes are no local features; extract them from the image")
-        _, version, number, width, height, count = _HEADER.unpack_from(data)
-        methods = get_args(Method)
-        if version != _VERSION or number >= len(methods):
+        _, version, code, width, height, count = _HEADER.unpack_from(data)
+        method = next((each for each in KEYPOINTS.values() if each.code == code), None)
+        if version != _VERSION or method is None:
             raise ValueError(
                 f"local features of version {version} (this cbir reads {_VERSION}); "
                 "extract them from the image again"
             )
-        method: Method = methods[number]
-        length = _DESCRIPTOR_BYTES[method]
+        length = method.descriptor_bytes
         if len(data) != _HEADER.size + count * (16 + length):
             raise ValueError(
                 f"local features of {count} keypoints in {len(data)} bytes are cut off or "
@@ -91,7 +110,11 @@ class LocalFeatures:
         keypoints = np.frombuffer(data, "<f4", 4 * count, _HEADER.size).astype(np.float32)
         descriptors = np.frombuffer(data, np.uint8, offset=_HEADER.size + 16 * count)
         return cls(
-            method, width, height, keypoints.reshape(count, 4), descriptors.reshape(count, length)
+            method.name,
+            width,
+            height,
+            keypoints.reshape(count, 4),
+            descriptors.reshape(count, length),
         )
 
 
@@ -99,18 +122,18 @@ def extract(image: Pixels, method: Method = "sift", *, cap: int | None = None) -
     """The local features of an image, uint8 (H, W, 3) RGB or (H, W) grey.
 
     The image is shrunk so that its longer side is at most 480 pixels, and the `cap` strongest
-    keypoints (`KEYPOINT_CAP` by default) are kept. An image without structure, or with a side
-    below 32 pixels, has none. The same image always gives the same features. Raises ValueError
-    for another shape or type, or an unknown method.
+    keypoints are kept (by default as many as `KEYPOINTS` says). An image without structure, or
+    with a side below 32 pixels, has none. The same image always gives the same features. Raises
+    ValueError for another shape or type, or an unknown method.
     """
-    if method not in _DESCRIPTOR_BYTES:
-        raise ValueError(f"no method {method!r}; choose one of {', '.join(_DESCRIPTOR_BYTES)}")
+    if method not in KEYPOINTS:
+        raise ValueError(f"no method {method!r}; choose one of {', '.join(KEYPOINTS)}")
     grey = _shrunk_grey(image)
     height, width = grey.shape
     keypoints = np.empty((0, 4), np.float32)
-    descriptors = np.empty((0, _DESCRIPTOR_BYTES[method]), np.uint8)
+    descriptors = np.empty((0, KEYPOINTS[method].descriptor_bytes), np.uint8)
     if min(grey.shape) >= MIN_SIDE:
-        cap = KEYPOINT_CAP[method] if cap is None else cap
+        cap = KEYPOINTS[method].cap if cap is None else cap
         found, described = _detector(method, cap).detectAndCompute(grey, None)
         if found:
             # SIFT returns more than asked for where several share the last place.

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import numpy.typing as npt
 
-from cbir.similarity.keypoints import LocalFeatures
+from cbir.similarity.keypoints import KEYPOINTS, LocalFeatures
 from cbir.similarity.opencv import opencv
 
 __all__ = ["RATIO", "Matches", "match"]
@@ -39,7 +39,7 @@ def match(
         return np.empty((0, 2), np.int32)
     nearness = _nearness(a, b)  # this thread's own table: a second call overwrites it
     # 1 - nearness is half the squared distance of unit vectors, or the Hamming distance / 128.
-    power = 2 if a.method == "sift" else 1
+    power = 2 if KEYPOINTS[a.method].distance == "euclidean" else 1
     forward, kept = _nearest(nearness, ratio**power)
     if mutual:
         turned = opencv().transpose(nearness, dst=_table("turned", len(b), len(a)))
@@ -76,7 +76,7 @@ def _table(name: str, rows: int, columns: int) -> npt.NDArray[np.float32]:
 
 def _unit_rows(features: LocalFeatures) -> npt.NDArray[np.float32]:
     """Descriptors as float32 rows of norm 1; the bits of ORB as ± 1/16."""
-    if features.method == "orb":
+    if KEYPOINTS[features.method].distance == "hamming":
         bits = np.unpackbits(features.descriptors, axis=1).astype(np.float32)
         bits -= 0.5
         bits /= 8

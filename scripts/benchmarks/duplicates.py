@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from cbir.catalog.rows import DescriptorRow
+from cbir.descriptors import ensure_descriptors
 from cbir.gallery import Gallery
-from cbir.reranking import ensure_descriptors
-from cbir.similarity.picture import LITTLE_BYTES, SIDE
+from cbir.similarity.tiny import SIDE, TINY_BYTES
+from cbir.types import DescriptorRow
 from scripts.benchmarks.arguments import parser
 from scripts.benchmarks.measuring import run_cbir
 from scripts.benchmarks.recommend import fill
@@ -113,14 +113,14 @@ def large(photographs: Path, folder: Path, count: int) -> dict[str, Any]:
     """Seconds and memory over `count` images made of real embeddings and pictures."""
     index(photographs, folder / "real")
     with Gallery.open(folder / "real") as real:
-        ensure_descriptors(real, "phash")
+        ensure_descriptors(real.catalog, "phash")
         vectors, spec = real.catalog.sample(20_000), real.spec
         ids = [record.id for record, _ in real.catalog.scan()]
         stored = real.catalog.descriptors(ids, "phash").values()
-    littles = np.stack([np.frombuffer(data, np.uint8) for data in stored])
+    tiny = np.stack([np.frombuffer(data, np.uint8) for data in stored])
     with Gallery.create(folder / "large", spec) as gallery:
         fill(gallery.catalog, count, vectors)
-        planted = describe(gallery, count, littles)
+        planted = describe(gallery, count, tiny)
     run = timed(folder / "large", [])
     groups = run["found"]["groups"]
     together = {frozenset(image["id"] for image in members(group)) for group in groups}
@@ -140,7 +140,7 @@ def large(photographs: Path, folder: Path, count: int) -> dict[str, Any]:
 def describe(gallery: Gallery, count: int, real: np.ndarray) -> list[tuple[int, int]]:
     """Store a picture for every image, mixed from two real ones; returns the copies' ids."""
     rng = np.random.default_rng(1)
-    planted = []
+    planted: list[tuple[int, int]] = []
     for start in range(0, count, 5000):
         size = min(5000, count - start)
         share = rng.uniform(0.3, 0.7, (size, 1)).astype(np.float32)
@@ -152,7 +152,7 @@ def describe(gallery: Gallery, count: int, real: np.ndarray) -> list[tuple[int, 
         places, twins = order[: int(PLANTED * size)], order[-int(PLANTED * size) :]
         mixed[places] = mixed[twins]
         planted += zip((start + places + 1).tolist(), (start + twins + 1).tolist(), strict=True)
-        mixed += rng.normal(0, 3, (size, LITTLE_BYTES)).astype(np.float32)
+        mixed += rng.normal(0, 3, (size, TINY_BYTES)).astype(np.float32)
         rows = [
             DescriptorRow(start + i + 1, (start + i).to_bytes(16, "big"), data.tobytes())
             for i, data in enumerate(np.clip(mixed, 0, 255).astype(np.uint8))
@@ -168,7 +168,7 @@ def shifted(greys: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     rows, columns = (along + down) % SIDE, (along + right) % SIDE
     planes = greys.reshape(-1, SIDE, SIDE)
     moved = planes[np.arange(len(greys))[:, None, None], rows[:, :, None], columns[:, None, :]]
-    return moved.reshape(greys.shape)
+    return np.asarray(moved.reshape(greys.shape))
 
 
 def index(source: Path, gallery: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -61,7 +62,8 @@ def run_process(command: Sequence[Any], *, allowed: Collection[int] = (0,)) -> P
     """Runs a command from its start to its end. Exits with its errors where it fails."""
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         started = time.perf_counter()
-        process = subprocess.Popen([*map(str, command)], stdout=output, stderr=errors)
+        words = [str(word) for word in command]
+        process = subprocess.Popen(words, stdout=output, stderr=errors)
         # Of this child alone; getrusage would give the largest of all.
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
@@ -69,7 +71,7 @@ def run_process(command: Sequence[Any], *, allowed: Collection[int] = (0,)) -> P
         output.seek(0)
         errors.seek(0)
         if process.returncode not in allowed:
-            sys.exit(f"{errors.read()}\nexit code {process.returncode} of: {process.args}")
+            sys.exit(f"{errors.read()}\nexit code {process.returncode}: {shlex.join(words)}")
         return ProcessRun(
             output.read(), seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
         )

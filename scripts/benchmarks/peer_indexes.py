@@ -1,10 +1,14 @@
 """The same queries answered by other libraries, in an environment of their own."""
 
+from __future__ import annotations
+
 import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +16,11 @@ EFS, USUAL_EF = (16, 32, 64, 128, 256, 512), 128
 THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-def hnswlib_index(vectors, path):
+Peer = tuple[float, Callable[[int], object], Callable[[np.ndarray], Any]]
+"""Seconds to reopen, what sets the search's breadth, and the search."""
+
+
+def hnswlib_index(vectors: np.ndarray, path: str) -> Peer:
     import hnswlib
 
     index = hnswlib.Index("cosine", vectors.shape[1])
@@ -28,7 +36,7 @@ def hnswlib_index(vectors, path):
     return reopen, index.set_ef, lambda query: index.knn_query(query, 10)[0][0]
 
 
-def usearch_index(vectors, path):
+def usearch_index(vectors: np.ndarray, path: str) -> Peer:
     from usearch.index import Index
 
     index = Index(ndim=vectors.shape[1], metric="cos", dtype="f16")

@@ -4,12 +4,22 @@ Random weights come where torchvision would download its own; nothing else of a 
 Each peer is a generator: it yields once when its network is open, then its search.
 """
 
+from __future__ import annotations
+
 import json
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 START = time.perf_counter()
+
+Steps: TypeAlias = "Iterator[Callable[[Any], object] | None]"
+"""None when the network is open, then the search."""
 
 
 def without_downloads() -> None:
@@ -21,11 +31,11 @@ def without_downloads() -> None:
         torch.manual_seed(0)
         return getattr(models, Path(url).name.split("-")[0])(weights=None).state_dict()
 
-    torch.hub.load_state_dict_from_url = random_weights
+    torch.hub.load_state_dict_from_url = random_weights  # type: ignore[assignment]
     models._api.load_state_dict_from_url = random_weights
 
 
-def nearest(names, rows):
+def nearest(names: Sequence[object], rows: ArrayLike) -> Callable[[Any], list[object]]:
     import numpy as np
 
     matrix = np.asarray(rows, np.float32)
@@ -33,7 +43,7 @@ def nearest(names, rows):
     return lambda vector: [names[i] for i in np.argsort(-(matrix @ vector))[:10]]
 
 
-def imagededup(photos: Path):
+def imagededup(photos: Path) -> Steps:
     from imagededup.methods import CNN
     from imagededup.utils import CustomModel
     from torch import nn
@@ -45,19 +55,19 @@ def imagededup(photos: Path):
     net.fc = nn.Identity()
     custom = CustomModel(model=net, transform=weights.transforms(), name="resnet50")
     cnn = CNN(verbose=False, model_config=custom)
-    yield
+    yield None
     encodings = cnn.encode_images(image_dir=str(photos), num_enc_workers=0)
     search = nearest(list(encodings), list(encodings.values()))
     yield lambda path: search(cnn.encode_image(image_file=str(path))[0])
 
 
-def img2vec_pytorch(photos: Path):
+def img2vec_pytorch(photos: Path) -> Steps:
     import numpy as np
     from img2vec_pytorch import Img2Vec
     from PIL import Image
 
     net = Img2Vec(cuda=False, model="resnet50")
-    yield
+    yield None
     files, rows = sorted(photos.iterdir()), []
     for start in range(0, len(files), 32):
         batch = [Image.open(path).convert("RGB") for path in files[start : start + 32]]
@@ -66,17 +76,17 @@ def img2vec_pytorch(photos: Path):
     yield lambda path: search(net.get_vec(Image.open(path).convert("RGB")))
 
 
-def DeepImageSearch(photos: Path):  # noqa: N802  as the peer is called
+def DeepImageSearch(photos: Path) -> Steps:  # noqa: N802  as the peer is called
     from DeepImageSearch import Search_Setup
 
     files = [str(path) for path in sorted(photos.iterdir())]
     setup = Search_Setup(image_list=files, model_name="resnet50", pretrained=False)
-    yield
+    yield None
     setup.run_index()
     yield lambda path: setup.get_similar_images(image_path=str(path), number_of_images=10)
 
 
-def clip_retrieval(photos: Path):
+def clip_retrieval(photos: Path) -> Steps:
     import numpy as np
     import open_clip
     import torch
@@ -88,13 +98,13 @@ def clip_retrieval(photos: Path):
     open_clip.create_model_and_transforms = lambda name, **_: make(name)
     name = "open_clip:RN50"
     net, prepare, _ = load_clip(name, use_jit=False, device="cpu")
-    yield
+    yield None
     # Its usual batch is 256, with which it warms up for two minutes on a processor.
     clip_inference(str(photos), "out", clip_model=name, enable_text=False, batch_size=32)
     rows = np.concatenate([np.load(p) for p in sorted(Path("out/img_emb").glob("*.npy"))])
     search = nearest(range(len(rows)), rows)
 
-    def answer(path):
+    def answer(path: Path) -> list[object]:
         with torch.no_grad():
             vector = net.encode_image(prepare(Image.open(path))[None])[0].numpy()
         return search(vector)

@@ -64,11 +64,11 @@ def main(arguments: Sequence[str]) -> None:
         for peer in options.peer or PEERS:
             try:
                 python = environment(options.home or folder / "environments", peer)
-                one = measure_peer(python, peer, photos, folder)
+                figures: dict[str, Any] = measure_peer(python, peer, photos, folder)
             except RuntimeError as error:
-                one = {"error": str(error)}
-            found["peers"][peer] = one
-            show(peer, one, ours["default"])
+                figures = {"error": str(error)}
+            found["peers"][peer] = figures
+            show(peer, figures, ours["default"])
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))
 
@@ -103,7 +103,7 @@ def measure_ours(photos: Path, folder: Path, weights: str, precision: str) -> di
 def answered(query: Path, gallery: Path) -> float:
     """Seconds from a process's start until its answer is there; as of a peer, its end is not."""
     started = time.perf_counter()
-    command = [*CBIR, "search", query, "-g", gallery]
+    command = [*CBIR, "search", str(query), "-g", str(gallery)]
     unbuffered = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=unbuffered) as process:
         assert process.stdout is not None
@@ -158,4 +158,4 @@ def run(command: list[Any], **options: Any) -> str:
     if done.returncode not in (0, SOME_UNREADABLE):
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         raise RuntimeError(lines[-1][:160] if lines else f"exit code {done.returncode}")
-    return done.stdout
+    return str(done.stdout)

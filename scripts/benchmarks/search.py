@@ -106,7 +106,7 @@ def peers() -> str:
     home = ROOT / "index_data/benchmark/peers"
     if not (home / "done").exists():
         subprocess.run([sys.executable, "-m", "venv", home], check=True)
-        install = [home / "bin/pip", "install", "--quiet", "numpy", *PEERS.values()]
+        install = [str(home / "bin/pip"), "install", "--quiet", "numpy", *PEERS.values()]
         subprocess.run(install, check=True)
         (home / "done").touch()
     return str(home / "bin/python")

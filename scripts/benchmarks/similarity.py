@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from statistics import median
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -27,25 +29,23 @@ def main(arguments: Sequence[str]) -> None:
     parser("similarity", __doc__).parse_args(arguments)
     print(f"{'':44}{'fastest':>10}{'median':>10}   on {available_cores()} cores")
     time_ssim()
-    for method in ("sift", "orb"):
-        time_keypoints(method)
+    time_keypoints("sift")
+    time_keypoints("orb")
 
 
 def time_ssim() -> None:
     a = shrunk(data.camera(), 256, 256)
     noise = np.random.default_rng(0).normal(0, 15, a.shape)
     b = np.clip(a + noise, 0, 255).astype(np.uint8)
-    gaussian = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-    for window, options in (("uniform", {}), ("gaussian", gaussian)):
-        report(f"SSIM 256 px, {window}: cbir", lambda w=window: ssim(a, b, window=w), 200)
-        report(
-            f"SSIM 256 px, {window}: scikit-image",
-            lambda o=options: structural_similarity(a, b, data_range=255, **o),
-            20,
-        )
+    scikit_image = partial(structural_similarity, a, b, data_range=255)
+    gaussian = partial(scikit_image, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    report("SSIM 256 px, uniform: cbir", lambda: ssim(a, b, window="uniform"), 200)
+    report("SSIM 256 px, uniform: scikit-image", scikit_image, 20)
+    report("SSIM 256 px, gaussian: cbir", lambda: ssim(a, b, window="gaussian"), 200)
+    report("SSIM 256 px, gaussian: scikit-image", gaussian, 20)
 
 
-def time_keypoints(method: str) -> None:
+def time_keypoints(method: Literal["sift", "orb"]) -> None:
     name = method.upper()
     photographs = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket(), data.camera()]
     query = extract(shrunk(photographs[0], 480, 480), method)
@@ -59,7 +59,7 @@ def time_keypoints(method: str) -> None:
         with ThreadPoolExecutor(threads) as pool:
             report(
                 f"{name} match and verify {CANDIDATES}, {threads} at once",
-                lambda p=pool: list(p.map(lambda c: inliers(query, c), candidates)),
+                partial(verify_all, pool, query, candidates),
                 5,
             )
     print(f"{name} stored features{size / 1000:>{53 - len(name) - 16}.0f} kB per image")
@@ -74,6 +74,12 @@ def views(photographs: list[np.ndarray]) -> list[np.ndarray]:
         top, left = rng.integers(0, 60, 2)
         cut.append(shrunk(image[top : top + 360, left : left + 450], 480, 384))
     return cut
+
+
+def verify_all(
+    pool: ThreadPoolExecutor, query: LocalFeatures, candidates: Sequence[LocalFeatures]
+) -> list[int]:
+    return list(pool.map(lambda candidate: inliers(query, candidate), candidates))
 
 
 def inliers(a: LocalFeatures, b: LocalFeatures) -> int:

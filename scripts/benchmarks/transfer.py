@@ -55,7 +55,7 @@ def step(what: str, source: str, target: str) -> str:
         with stopwatch() as indexing:
             refresh(gallery)
 
-    Gallery.refresh = timed  # type: ignore[method-assign]
+    Gallery.refresh = timed  # type: ignore[method-assign, assignment]
     with stopwatch() as whole:
         if what == "export":
             with Gallery.open(source) as gallery:

@@ -9,9 +9,10 @@ from sqlalchemy import text
 
 from cbir.catalog import migrations
 from cbir.catalog.catalog import Catalog
-from cbir.catalog.rows import Batch, DescriptorRow, FailureRow, RegionRow, TouchedRow
+from cbir.catalog.rows import Batch, FailureRow, RegionRow, TouchedRow
+from cbir.catalog.schema import SCHEMA_VERSION
 from cbir.errors import GalleryError, GalleryExistsError, GalleryNotFoundError, GalleryVersionError
-from cbir.types import ImageVersion
+from cbir.types import DescriptorRow, ImageVersion
 
 SOURCE = "/photos"
 
@@ -197,9 +198,9 @@ def test_a_catalogue_of_an_older_version_is_migrated(
     catalog: Catalog, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog.write(SOURCE, batch(row("/a", unit(1))))
-    newer = migrations.SCHEMA_VERSION + 1
+    newer = SCHEMA_VERSION + 1
     step = text("ALTER TABLE images ADD COLUMN note TEXT DEFAULT 'migrated'")
-    steps = {migrations.SCHEMA_VERSION: lambda connection: connection.execute(step)}
+    steps = {SCHEMA_VERSION: lambda connection: connection.execute(step)}
     monkeypatch.setattr(migrations, "MIGRATIONS", steps)
     monkeypatch.setattr(migrations, "SCHEMA_VERSION", newer)
     monkeypatch.setattr("cbir.catalog.catalog.SCHEMA_VERSION", newer)
@@ -216,9 +217,9 @@ def test_a_migration_that_fails_leaves_the_old_version(
     def fails(connection: object) -> None:
         raise RuntimeError("half way")
 
-    monkeypatch.setattr(migrations, "MIGRATIONS", {migrations.SCHEMA_VERSION: fails})
-    monkeypatch.setattr(migrations, "SCHEMA_VERSION", migrations.SCHEMA_VERSION + 1)
-    monkeypatch.setattr("cbir.catalog.catalog.SCHEMA_VERSION", migrations.SCHEMA_VERSION)
+    monkeypatch.setattr(migrations, "MIGRATIONS", {SCHEMA_VERSION: fails})
+    monkeypatch.setattr(migrations, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+    monkeypatch.setattr("cbir.catalog.catalog.SCHEMA_VERSION", SCHEMA_VERSION + 1)
     with pytest.raises(RuntimeError, match="half way"):
         Catalog.open(url)
     monkeypatch.undo()

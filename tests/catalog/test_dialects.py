@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rows import batch, config, row, unit
@@ -186,7 +187,7 @@ def test_what_cannot_hold_a_catalogue_is_refused(url: str) -> None:
 
 def test_the_tables_can_be_made_in_postgresql() -> None:
     """No driver is needed to see that its compiler takes every type and option."""
-    database = postgresql.dialect()
+    database: Any = postgresql.dialect()  # type: ignore[no-untyped-call]
     for table in schema.metadata.sorted_tables:
         assert str(CreateTable(table).compile(dialect=database))
         for index in table.indexes:

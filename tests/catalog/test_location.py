@@ -91,9 +91,10 @@ def test_a_relative_place_is_that_of_the_creating_process(
 
 
 def test_what_is_there_is_not_created_again(elsewhere: Path, place: Path, tmp_path: Path) -> None:
-    for path, url in ((elsewhere, None), (elsewhere, url_of(place)), (tmp_path / "new", place)):
+    url = url_of(place)
+    for path, catalog_url in ((elsewhere, None), (elsewhere, url), (tmp_path / "new", url)):
         with pytest.raises(GalleryExistsError):
-            Gallery.create(path, spec(), catalog_url=url and url_of(place))
+            Gallery.create(path, spec(), catalog_url=catalog_url)
     assert not is_gallery(tmp_path / "new")
     with pytest.raises(GalleryExistsError, match="another catalogue"):
         Gallery.create(elsewhere, spec(), catalog_url=url_of(tmp_path / "third.db"))

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from factories import encode, picture
@@ -35,7 +36,7 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
     return a, b
 
 
-def measured(*arguments: str | Path) -> dict[str, dict[str, object]]:
+def measured(*arguments: str | Path) -> dict[str, dict[str, Any]]:
     run = cbir("compare", *arguments, "--json")
     assert run.code == 0, run.err
     return {row["name"]: row for row in json.loads(run.out)["measures"]}

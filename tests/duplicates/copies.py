@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
@@ -42,7 +43,7 @@ WHOLE = {
 }
 """The same whole picture."""
 
-PARTS = {
+PARTS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "cropped": lambda image: image.crop((60, 40, 340, 250)),
     "framed": lambda image: ImageOps.expand(image, (0, 60), "black"),
     "tilted": lambda image: image.rotate(5, Image.Resampling.BICUBIC, expand=True),

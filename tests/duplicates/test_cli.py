@@ -2,11 +2,11 @@
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from duplicates.copies import PARTS, photograph
+from PIL import Image
 from terminal import cbir
 
 from cbir import Gallery, index_images
@@ -14,7 +14,7 @@ from cbir.duplicates import find_known
 
 
 @pytest.fixture
-def shop(shelf: Path, stocked: Gallery) -> Iterator[Path]:
+def shop(shelf: Path, stocked: Gallery) -> Path:
     """A gallery with a copy of coffee, half its size, and one of the same bytes."""
     photograph("coffee").resize((192, 144)).save(shelf / "half <b>.jpg")
     (shelf / "twin.png").write_bytes((shelf / "rocket.png").read_bytes())
@@ -30,7 +30,9 @@ def incoming(photographs: Path, tmp_path: Path) -> Path:
     (folder / "exact.png").write_bytes((photographs / "rocket.png").read_bytes())
     photograph("coffee").resize((200, 150)).save(folder / "near.jpg")
     PARTS["cropped"](photograph("chelsea")).save(folder / "part.jpg", quality=90)
-    photograph("coffee").transpose(2).crop((200, 100, 380, 280)).save(folder / "other.jpg")
+    photograph("coffee").transpose(Image.Transpose.ROTATE_90).crop((200, 100, 380, 280)).save(
+        folder / "other.jpg"
+    )
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
     return folder
 

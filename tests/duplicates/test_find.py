@@ -9,10 +9,10 @@ from factories import picture
 from PIL import Image
 
 from cbir import Gallery, index_images
-from cbir.catalog.rows import DescriptorRow
+from cbir.descriptors import ensure_descriptors
 from cbir.duplicates import Duplicates, find_duplicates
-from cbir.reranking import ensure_descriptors
-from cbir.similarity.picture import LITTLE_BYTES
+from cbir.similarity.tiny import TINY_BYTES
+from cbir.types import DescriptorRow
 
 
 def names(found: Duplicates) -> list[list[str]]:
@@ -131,14 +131,14 @@ def test_a_file_that_is_gone_is_reported_and_stops_nothing(shelf: Path, stocked:
 def test_damaged_descriptors_are_made_anew(shelf: Path, stocked: Gallery) -> None:
     photograph("coffee").resize((192, 144)).save(shelf / "small.png")
     index_images(shelf, stocked)
-    ensure_descriptors(stocked, "phash")
+    ensure_descriptors(stocked.catalog, "phash")
     known = stocked.catalog.known([record.uri for record, _ in stocked.catalog.scan()])
     rows = [DescriptorRow(k.id, k.content_hash, b"of another time") for k in known.values()]
     stocked.catalog.write_descriptors("phash", rows)
     assert names(find_duplicates(stocked)) == [["coffee.png", "small.png"]]
     ids = [k.id for k in known.values()]
     stored = stocked.catalog.descriptors(ids, "phash").values()
-    assert {len(data) for data in stored} == {LITTLE_BYTES}
+    assert {len(data) for data in stored} == {TINY_BYTES}
 
 
 def test_dismissed_images_are_never_in_one_group(shelf: Path, stocked: Gallery) -> None:

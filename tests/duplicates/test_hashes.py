@@ -5,15 +5,16 @@ import pytest
 
 from cbir.duplicates import hashes
 from cbir.duplicates.hashes import Meeting
-from cbir.similarity.picture import FORMS, Fingerprints
+from cbir.similarity.perceptual_hash import PerceptualHashes
+from cbir.similarity.tiny import ORIENTATIONS
 
 
-def prints(codes: np.ndarray, form: int = 0) -> Fingerprints:
+def prints(codes: np.ndarray, form: int = 0) -> PerceptualHashes:
     """Pictures with these codes in one form, and others of their own in the rest."""
     rng = np.random.default_rng(9)
-    every = rng.integers(0, 2**63, (FORMS, len(codes)), dtype=np.uint64)
+    every = rng.integers(0, 2**63, (ORIENTATIONS, len(codes)), dtype=np.uint64)
     every[form] = codes
-    return Fingerprints(np.zeros((FORMS, len(codes), 32), np.uint8), every)
+    return PerceptualHashes(np.zeros((ORIENTATIONS, len(codes), 32), np.uint8), every)
 
 
 @pytest.mark.parametrize("form", [0, 5])

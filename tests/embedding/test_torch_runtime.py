@@ -74,7 +74,8 @@ def test_a_convolution_used_twice_is_not_folded() -> None:
 
         def forward(self, x: Tensor) -> Tensor:
             y: Tensor = self.conv(x)
-            return self.norm(y) + y
+            z: Tensor = self.norm(y) + y
+            return z
 
     net, x = with_statistics(Shared()), torch.rand(1, 3, 4, 4)
     torch.testing.assert_close(fold_batch_norms(net)(x), net(x))

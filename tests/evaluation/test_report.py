@@ -108,9 +108,9 @@ def test_a_histogram_of_few_pairs_has_wide_bins() -> None:
     many, few = np.full(200, 100), np.zeros(200, dtype=np.int64)
     few[100:180:2] = 3
     (line, _) = similarity_histogram(Similarities(relevant=many, irrelevant=many)).axes[0].lines
-    assert len(line.get_xdata()) == 200
+    assert np.size(line.get_xdata()) == 200
     others, relevant = (
         similarity_histogram(Similarities(relevant=few, irrelevant=many)).axes[0].lines
     )
-    assert len(relevant.get_xdata()) == len(others.get_xdata()) == 25
+    assert np.size(relevant.get_xdata()) == np.size(others.get_xdata()) == 25
     assert np.sum(relevant.get_ydata()) == pytest.approx(100)

@@ -73,7 +73,7 @@ def test_queries_may_be_files_beside_the_ground_truth(shelf: Path, labelled: Gal
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_pickles_say_the_same_as_json(shelf: Path, labelled: Gallery, protocol: int) -> None:
     document = json.loads(write(shelf).read_text())
-    arrays = [
+    arrays: list[dict[str, Any]] = [
         {key: np.array(value, dtype=">i4") for key, value in entry.items()}
         for entry in document["gnd"]
     ]

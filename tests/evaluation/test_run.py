@@ -91,8 +91,8 @@ def test_junk_counts_neither_way(shelf: Path, labelled: Gallery) -> None:
     file = shelf / "truth.json"
     file.write_text('{"ship0": {"relevant": ["ship3"], "junk": ["ship1", "ship2"]}}')
     for depth in (None, 1):
-        options = {"ks": (1,), "depth": depth, "timed": 0}
-        found = evaluate(Retriever(labelled), from_file(labelled, file), **options)
+        truth = from_file(labelled, file)
+        found = evaluate(Retriever(labelled), truth, ks=(1,), depth=depth, timed=0)
         assert found.metrics["P@1"].value == 1
         assert found.metrics["mAP"].value == 1
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from factories import picture
+from PIL import Image
 from terminal import cbir
 
-from cbir.config import Whitening
+from cbir.config import View, Whitening
 from cbir.embedding import load_embedder, resolve_spec
 from cbir.errors import BackboneError, CbirError
 from cbir.evaluation.tuning import Setting, Trial, Tuning, tune
@@ -27,7 +28,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(60):
         image = picture(48, 48, seed=number)
         image.save(folder / f"{number}.png")
-        image.transpose(0).save(folder / f"{number}-mirrored.png")
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / f"{number}-mirrored.png")
         rows += [f"{number}.png,{number}", f"{number}-mirrored.png,{number}"]
     (folder / "labels.csv").write_text("\n".join(rows))
     return folder / "labels.csv"
@@ -175,7 +176,7 @@ def test_poolings_of_the_flattened_map_are_those_of_the_network(pairs: Path) -> 
     spec, origin = resolve_spec(LITE)
     poolings = poolings_of(LITE)
     assert poolings == ("avg", "gem", "rmac", "max")
-    squares = (("crop", False), ("whole", True))
+    squares: list[tuple[View, bool]] = [("crop", False), ("whole", True)]
     seen = see(sample, spec, squares, poolings, weights_from=origin, progress=lambda done: None)
     own, origin = resolve_spec(LITE, pooling="rmac")
     alone = see(sample, own, squares, ["rmac"], weights_from=origin, progress=lambda done: None)

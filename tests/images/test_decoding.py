@@ -90,8 +90,8 @@ def test_every_exif_orientation_gives_the_upright_pixels(
     orientation: int, size: tuple[int, int], format: str
 ) -> None:
     upright = picture(*size)
-    options: dict[str, Any] = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100}}.get(format, {})
-    data = turned(upright, orientation, format, **options)
+    options: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100}}
+    data = turned(upright, orientation, format, **options.get(format, {}))
     expected = decode(encode(upright), SMALL).pixels
 
     decoded = decode(data, SMALL)

@@ -26,7 +26,7 @@ def clustered(count: int, seed: int) -> Vectors:
     rng = np.random.default_rng(seed)
     centres = np.random.default_rng(0).normal(size=(100, DIM))
     vectors = centres[rng.integers(0, 100, count)] + 0.6 * rng.normal(size=(count, DIM))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray((vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32))
 
 
 def fill(catalog: Catalog, vectors: Vectors, *, start: int = 0) -> None:

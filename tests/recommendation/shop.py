@@ -59,13 +59,14 @@ def expected(gallery: Gallery, item: int, rules: Rules) -> list[int]:
     rows = [(record, known.content_hash) for record, known in gallery.catalog.scan()]
     own, own_hash = next(pair for pair in rows if pair[0].id == item)
     vectors = gallery.catalog.embeddings([record.id for record, _ in rows])
-    weights = [r.metadata[rules.weight] for r, _ in rows if rules.weight in r.metadata]
+    field = rules.weight or ""
+    weights: list[float] = [r.metadata[field] for r, _ in rows if field in r.metadata]
 
     def alike(a: int, b: int) -> float:
         return float(vectors[a] @ vectors[b])
 
     def score(image: int) -> float:
-        weight = next(r for r, _ in rows if r.id == image).metadata.get(rules.weight or "")
+        weight: float | None = next(r for r, _ in rows if r.id == image).metadata.get(field)
         if weight is None:
             return alike(item, image)
         below = sum(other < weight for other in weights)

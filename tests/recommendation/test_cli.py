@@ -14,7 +14,7 @@ PRODUCTS = 32
 
 
 def draw_feed(folder: Path) -> None:
-    command = [sys.executable, "-m", "scripts.examples.feed", folder, str(PRODUCTS)]
+    command = [sys.executable, "-m", "scripts.examples.feed", str(folder), str(PRODUCTS)]
     subprocess.run(command, check=True, cwd=ROOT)
 
 

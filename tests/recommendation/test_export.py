@@ -180,7 +180,8 @@ def test_runs_that_are_killed_end_in_the_same_file(tmp_path: Path) -> None:
     out, parts = tmp_path / "r.csv", tmp_path / "r.csv.parts"
     with open_products(tmp_path / "g") as gallery:
         export_recommendations(gallery, tmp_path / "whole.csv", Rules(k=4, diversity=0.3))
-    found, kills = [], 0
+    found: list[int] = []
+    kills = 0
     for attempt in range(30):
         process = subprocess.Popen(
             [sys.executable, "-c", SLOWLY, tmp_path / "g", out],

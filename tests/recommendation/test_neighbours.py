@@ -33,7 +33,7 @@ def clustered(count: int, dim: int = 256) -> np.ndarray:
     rng = np.random.default_rng(5)
     vectors = rng.normal(size=(count, 24)) @ rng.normal(size=(24, dim))
     vectors += 0.3 * rng.normal(size=(count, dim))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray((vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32))
 
 
 def test_the_first_pass_never_underestimates() -> None:

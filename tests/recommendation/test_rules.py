@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -131,7 +132,8 @@ def test_fields_that_mean_nothing_are_errors(tmp_path: Path, option: str) -> Non
     rows = [row(f"{i}.png", unit(i), metadata={"tags": ["a"], "brand": "B"}) for i in range(3)]
     with open_shop(tmp_path / "g", rows) as gallery:
         for field, message in (("brnd", "did you mean 'brand'"), ("tags", "holds lists")):
-            rules = Rules(**{option: (field,)})
+            fields: dict[str, Any] = {option: (field,)}
+            rules = Rules(**fields)
             with pytest.raises(FilterError, match=message):
                 recommend(gallery, 1, rules)
             with pytest.raises(FilterError, match=message):
@@ -179,6 +181,6 @@ def test_whitened_galleries_are_compared_as_they_search(tmp_path: Path) -> None:
         ({"k": 5, "pool": 4}, "a pool of 4 is too small"),
     ],
 )
-def test_senseless_rules_are_refused(options: dict[str, float], message: str) -> None:
+def test_senseless_rules_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Rules(**options)

@@ -17,6 +17,7 @@ from cbir import Gallery, Retriever, index_images
 from cbir.config import Whitening
 from cbir.indexes.background import SIZE, draw
 from cbir.retrieval.confidence import MATCH, MIN_IMAGES, SAME, Scale, scale_of
+from cbir.types import Word
 
 DIM = 64
 GROUPS = 40
@@ -30,7 +31,7 @@ def groups(*, each: int, spread: float, count: int = GROUPS, seed: int = 0) -> n
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(count, 1, DIM)) + 1.0
     vectors = centres + spread * rng.normal(size=(count, each, DIM))
-    return (vectors / np.linalg.norm(vectors, axis=2, keepdims=True)).astype(np.float32)
+    return np.asarray((vectors / np.linalg.norm(vectors, axis=2, keepdims=True)).astype(np.float32))
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def add(gallery: Gallery, vectors: np.ndarray, *, first: int = 0) -> None:
     gallery.vectors()
 
 
-def words(gallery: Gallery, vectors: np.ndarray) -> list[str]:
+def words(gallery: Gallery, vectors: np.ndarray) -> list[Word]:
     """What is said of the best hit for each of these vectors (Q, D)."""
     best = gallery.search(vectors, 1).similarities[:, 0].tolist()
     said = []

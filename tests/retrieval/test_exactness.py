@@ -39,7 +39,8 @@ class Stock:
     def scan(self, query: npt.NDArray[np.float32], admitted: npt.NDArray[np.bool_]) -> list[int]:
         """Ids of the admitted images, the nearest first."""
         similarities = np.where(admitted, self.vectors @ query, -np.inf)
-        return (np.argsort(-similarities, kind="stable")[: admitted.sum()] + 1).tolist()
+        ids = np.argsort(-similarities, kind="stable")[: admitted.sum()] + 1
+        return [int(i) for i in ids]
 
     def pages(self, size: int, count: int, **options: object) -> list[int]:
         """Ids of so many pages, one behind the other."""
@@ -193,6 +194,9 @@ class Backwards:
 
     method = "backwards"
     depth = 30
+
+    def close(self) -> None:
+        pass
 
     def rerank(self, query: QueryImage, hits: Sequence[Hit]) -> list[Hit]:
         head = [

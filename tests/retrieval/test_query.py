@@ -48,7 +48,7 @@ def test_images_given_by_id_are_no_hits(colours: Path, gallery: Gallery) -> None
     ids = {name: gallery.find(str(colours / f"{name}.png")).id for name in ("red", "pink", "blue")}
     retriever = Retriever(gallery)
     for combine in ("mean", "best"):
-        result = retriever.search([ids["red"], ids["pink"]], combine=combine, k=9)  # type: ignore[arg-type]
+        result = retriever.search([ids["red"], ids["pink"]], combine=combine, k=9)
         assert set(names(result)) == {"blue.png", "green.png"}
     result = retriever.search(ids["red"], unwanted=[ids["blue"]])
     assert names(result) == ["pink.png", "green.png"]
@@ -60,7 +60,7 @@ def test_unwanted_images_push_away(colours: Path, gallery: Gallery) -> None:
     query, unwanted = colours / "red.png", colours / "pink.png"
     for combine in ("mean", "best"):
         before = {h.image.name: h.similarity for h in retriever.search(query).hits}
-        result = retriever.search(query, unwanted=[unwanted], combine=combine)  # type: ignore[arg-type]
+        result = retriever.search(query, unwanted=[unwanted], combine=combine)
         after = {h.image.name: h.similarity for h in result.hits}
         assert after["pink.png"] < before["pink.png"]
         assert result.hits[0].image.name == "red.png"
@@ -152,6 +152,9 @@ class Judge:
 
     def __init__(self) -> None:
         self.queries: list[QueryImage] = []
+
+    def close(self) -> None:
+        pass
 
     def rerank(self, query: QueryImage, hits: Sequence[Hit]) -> list[Hit]:
         self.queries.append(query)

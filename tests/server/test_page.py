@@ -34,7 +34,12 @@ def page(browser: Any, http: httpx.Client) -> Iterator[Any]:
     context.set_default_timeout(10_000)
     page = context.new_page()
     errors: list[str] = []
-    page.on("console", lambda said: said.type in ("error", "warning") and errors.append(said.text))
+
+    def note(message: Any) -> None:
+        if message.type in ("error", "warning"):
+            errors.append(message.text)
+
+    page.on("console", note)
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
     context.close()
@@ -121,7 +126,9 @@ def test_a_box_searches_for_a_detail(page: Any, tmp_path: Path) -> None:
     page.mouse.up()
     page.wait_for_url("**crop=*")
     hits(page)
-    crop = [float(part) for part in re.search(r"crop=([\d.%C]+)", page.url)[1].split("%2C")]
+    match = re.search(r"crop=([\d.%C]+)", page.url)
+    assert match
+    crop = [float(part) for part in match[1].split("%2C")]
     assert crop == pytest.approx([0.6, 0.1, 0.3, 0.5], abs=0.02)
     page.click("text=whole image")
     page.wait_for_url(lambda url: "crop" not in url)

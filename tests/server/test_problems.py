@@ -30,7 +30,7 @@ from cbir.server.problem import REQUEST_FAULTS, install
 ALL_ERRORS = [
     kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, CbirError)
 ]
-SEARCH = {"json": {"ids": [4]}}
+SEARCH: dict[str, Any] = {"json": {"ids": [4]}}
 
 
 def response_to(error: Exception) -> httpx.Response:

@@ -21,7 +21,7 @@ from cbir.client import BusyError, Client
 from cbir.embedding.tiny_image import TinyImageEmbedder
 from cbir.indexes.local import LocalIndex
 from cbir.server import Settings, create_app, uploads
-from cbir.server.work import BatchingEmbedder
+from cbir.server.batching_embedder import BatchingEmbedder
 
 BLUE, GREEN, PINK, RED = 1, 2, 3, 4
 RED_LIKE = ["pink", "green", "blue"]
@@ -89,14 +89,14 @@ def test_a_locked_catalogue_is_no_reason_to_stop(
     http = serve()
     other = sqlite3.connect(shop / "catalog.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    change = {"json": {"metadata": {"price": 1}}}
-    locked = http.patch(f"/api/v1/images/{RED}", **change)
+    change = {"metadata": {"price": 1}}
+    locked = http.patch(f"/api/v1/images/{RED}", json=change)
     assert (locked.status_code, "retry-after" in locked.headers) == (503, True)
     assert "database is locked" in locked.json()["detail"]
     assert str(shop) not in locked.text
     assert names(http.get(f"/api/v1/images/{RED}/similar")) == RED_LIKE
     other.close()
-    assert http.patch(f"/api/v1/images/{RED}", **change).status_code == 200
+    assert http.patch(f"/api/v1/images/{RED}", json=change).status_code == 200
 
 
 def test_what_others_index_appears_without_a_restart(
@@ -105,12 +105,15 @@ def test_what_others_index_appears_without_a_restart(
     data = encode(picture(90, 90, seed=5))
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "new.png").write_bytes(data)
-    answers = []
+
+    def found() -> list[str]:
+        return names(client.search(data, k=1))
+
     with Gallery.open(shop) as gallery:
         index_images(tmp_path / "more", gallery)
-        until(lambda: answers.append(client.search(data, k=1)) or names(answers[-1]) == ["new"])
+        until(lambda: found() == ["new"])
         gallery.remove([5])
-    until(lambda: names(client.search(data, k=1)) != ["new"])
+    until(lambda: found() != ["new"])
 
 
 def test_searches_go_on_while_the_index_is_brought_up_to_date(
@@ -179,10 +182,6 @@ class Slow(TinyImageEmbedder):
         self.calls: list[int] = []
         self.gate = threading.Event()
 
-    @property
-    def parallelism(self) -> int:
-        return 1
-
     def embed(self, images: Sequence[Any]) -> Any:
         self.calls.append(len(images))
         assert self.gate.wait(WAIT_S)
@@ -194,7 +193,7 @@ class Slow(TinyImageEmbedder):
 def test_whoever_waits_joins_the_next_call(gallery: Gallery) -> None:
     inner = Slow(gallery.spec)
     seen: list[int] = []
-    embedder = BatchingEmbedder(inner, batch_seen=seen.append)
+    embedder = BatchingEmbedder(inner, on_batch=seen.append)
     images = np.random.default_rng(0).integers(1, 256, (7, 32, 32, 3), np.uint8)
     with ThreadPoolExecutor(7) as pool:
         found = [pool.submit(embedder.embed, [image]) for image in images]

@@ -1,6 +1,7 @@
 """What a search costs, counted: time differs by machine and day, statements do not."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 
 import httpx
@@ -27,18 +28,17 @@ SEARCHES: dict[str, Ask] = {
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Searches of an index and runs of the network, as they come."""
     made: list[str] = []
+
+    def counted(inner: Callable[..., object]) -> Callable[..., object]:
+        @wraps(inner)
+        def call(*arguments: object, **options: object) -> object:
+            made.append(inner.__name__)
+            return inner(*arguments, **options)
+
+        return call
+
     for owner, method in ((LocalIndex, "search"), (TinyImageEmbedder, "embed")):
-
-        def counted(
-            self: object,
-            *arguments: object,
-            _inner: object = getattr(owner, method),
-            **options: object,
-        ) -> object:
-            made.append(_inner.__name__)
-            return _inner(self, *arguments, **options)
-
-        monkeypatch.setattr(owner, method, counted)
+        monkeypatch.setattr(owner, method, counted(getattr(owner, method)))
     return made
 
 

@@ -38,11 +38,10 @@ def turned_and_scaled(image: Pixels, degrees: float, scale: float) -> tuple[Pixe
 def seen_from_the_side(image: Pixels) -> tuple[Pixels, Matrix]:
     """The image as a camera sees it that stands to the left of it."""
     height, width = image.shape[:2]
-    corners = np.float32([(0, 0), (width, 0), (width, height), (0, height)])
-    seen = corners * np.float32((0.8, 1)) + np.float32(
-        [(0, 0), (0, 0.15 * height), (0, -0.2 * height), (0, 0)]
-    )
-    model = cv2.getPerspectiveTransform(corners, seen)
+    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
+    shift = [(0, 0), (0, 0.15 * height), (0, -0.2 * height), (0, 0)]
+    seen = corners * np.array((0.8, 1), np.float32) + np.array(shift, np.float32)
+    model = np.asarray(cv2.getPerspectiveTransform(corners, seen), np.float64)
     return warped(image, model), model
 
 

@@ -2,6 +2,7 @@
 
 import struct
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -11,7 +12,8 @@ from similarity.photographs import photograph
 from cbir.similarity import LocalFeatures, extract
 from cbir.similarity.keypoints import root_sift
 
-METHODS = ["sift", "orb"]
+Method = Literal["sift", "orb"]
+METHODS: list[Method] = ["sift", "orb"]
 
 
 def equal(a: LocalFeatures, b: LocalFeatures) -> bool:
@@ -23,7 +25,7 @@ def equal(a: LocalFeatures, b: LocalFeatures) -> bool:
 
 
 @pytest.mark.parametrize(("method", "width"), [("sift", 128), ("orb", 32)])
-def test_shapes_and_where_keypoints_lie(method: str, width: int) -> None:
+def test_shapes_and_where_keypoints_lie(method: Method, width: int) -> None:
     features = extract(photograph("coffee"), method)  # 600 × 400
     assert (features.width, features.height) == (480, 320)
     assert features.keypoints.shape == (len(features), 4)
@@ -37,7 +39,7 @@ def test_shapes_and_where_keypoints_lie(method: str, width: int) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_strongest_are_kept_and_never_more_than_asked_for(method: str) -> None:
+def test_the_strongest_are_kept_and_never_more_than_asked_for(method: Method) -> None:
     assert len(extract(photograph("astronaut"), method)) <= {"sift": 680, "orb": 500}[method]
     assert len(extract(photograph("astronaut"), method, cap=50)) == 50
     board = np.kron(np.indices((30, 30)).sum(axis=0) % 2, np.ones((16, 16))) * 255
@@ -48,14 +50,14 @@ def test_the_strongest_are_kept_and_never_more_than_asked_for(method: str) -> No
 @pytest.mark.parametrize(
     "shape", [(1, 1), (1, 500, 3), (31, 31), (32, 32, 3), (40, 700), (200, 200, 3)]
 )
-def test_without_structure_or_room_there_are_none(method: str, shape: tuple[int, ...]) -> None:
+def test_without_structure_or_room_there_are_none(method: Method, shape: tuple[int, ...]) -> None:
     features = extract(np.full(shape, 127, np.uint8), method)
     assert len(features) == 0
     assert equal(LocalFeatures.from_bytes(features.to_bytes()), features)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_same_image_gives_the_same_features_on_every_thread(method: str) -> None:
+def test_the_same_image_gives_the_same_features_on_every_thread(method: Method) -> None:
     images = [photograph(name) for name in ("astronaut", "chelsea", "camera")]
     alone = [extract(image, method) for image in images]
     with ThreadPoolExecutor(4) as pool:
@@ -64,7 +66,7 @@ def test_the_same_image_gives_the_same_features_on_every_thread(method: str) -> 
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_stored_features_are_small_and_come_back_as_they_were(method: str) -> None:
+def test_stored_features_are_small_and_come_back_as_they_were(method: Method) -> None:
     for name in ("astronaut", "coffee", "chelsea", "camera"):
         features = extract(photograph(name), method)
         data = features.to_bytes()
@@ -100,7 +102,8 @@ def test_root_sift_by_hand() -> None:
 
 
 def test_distances_are_those_of_the_hellinger_kernel() -> None:
-    _, raw = cv2.SIFT_create(nfeatures=40).detectAndCompute(photograph("camera"), None)
+    _, described = cv2.SIFT.create(nfeatures=40).detectAndCompute(photograph("camera"), None)
+    raw: np.ndarray = np.asarray(described, np.float32)
     shares = raw / raw.sum(axis=1, keepdims=True)
     kernel = np.sqrt(shares) @ np.sqrt(shares).T
     stored = root_sift(raw) / 512.0

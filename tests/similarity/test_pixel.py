@@ -1,5 +1,7 @@
 """MSE and SSIM, against scikit-image and by hand."""
 
+from typing import Any, Literal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,10 +12,12 @@ from skimage.metrics import structural_similarity
 
 from cbir.similarity import mse, ssim, to_common_size
 
-AS_SCIKIT_IMAGE = {
+AS_SCIKIT_IMAGE: dict[str, dict[str, Any]] = {
     "uniform": {"win_size": 7},
     "gaussian": {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False},
 }
+
+Window = Literal["gaussian", "uniform"]
 
 pairs = st.tuples(st.integers(1, 24), st.integers(1, 24)).flatmap(
     lambda shape: st.tuples(arrays(np.uint8, shape), arrays(np.uint8, shape))
@@ -22,7 +26,7 @@ pairs = st.tuples(st.integers(1, 24), st.integers(1, 24)).flatmap(
 
 @pytest.mark.parametrize("window", ["gaussian", "uniform"])
 @pytest.mark.parametrize("name", ["camera", "astronaut", "coffee"])
-def test_ssim_is_that_of_scikit_image(name: str, window: str) -> None:
+def test_ssim_is_that_of_scikit_image(name: str, window: Window) -> None:
     a = photograph(name)  # grey and colour, larger than a tile, and no multiple of one
     for b in (noisy(a, 20), np.roll(a, 2, axis=0), 255 - a, a // 2):
         channels = {"channel_axis": 2} if a.ndim == 3 else {}
@@ -32,7 +36,9 @@ def test_ssim_is_that_of_scikit_image(name: str, window: str) -> None:
 
 @pytest.mark.parametrize("window", ["gaussian", "uniform"])
 @pytest.mark.parametrize("level", [1, 128, 254])
-def test_ssim_is_exact_in_the_dark_and_in_the_light(level: int, window: str) -> None:
+def test_ssim_is_exact_in_the_dark_and_in_the_light(
+    level: int, window: Literal["gaussian", "uniform"]
+) -> None:
     rng = np.random.default_rng(level)
     a, b = (level + rng.integers(-1, 2, (40, 40))).astype(np.uint8), np.full((40, 40), level)
     theirs = structural_similarity(a, b.astype(np.uint8), data_range=255, **AS_SCIKIT_IMAGE[window])
@@ -60,7 +66,7 @@ def test_mse_by_hand() -> None:
     b = np.array([[3, 10], [16, 0]], np.uint8)
     assert mse(a, b) == (9 + 0 + 16 + 65025) / 4
     colour = np.zeros((2, 2, 3), np.uint8)
-    assert mse(colour, colour + np.uint8([0, 0, 6])) == 12.0
+    assert mse(colour, colour + np.array([0, 0, 6], np.uint8)) == 12.0
     assert mse(np.zeros((3, 3), np.uint8), np.full((3, 3), 255, np.uint8)) == 65025.0
 
 

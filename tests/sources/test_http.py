@@ -58,7 +58,7 @@ def test_after_a_few_attempts_it_is_a_failure(web: Web) -> None:
 
 def test_waits_double_and_differ(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(retry.time, "sleep", waits.append)
+    monkeypatch.setattr("cbir.sources.retry.time.sleep", waits.append)
     monkeypatch.setattr(retry, "FIRST_WAIT_S", 1.0)
     for _ in range(2):
         web.delay_s = 0

@@ -12,9 +12,9 @@ from transfer.shop import changed, everything, images, make_gallery
 
 from cbir import Gallery, export_gallery, import_gallery, index_images, parse_where
 from cbir.catalog.catalog_image import CatalogImage
-from cbir.catalog.rows import DescriptorRow
 from cbir.errors import GalleryError, SpecMismatchError
 from cbir.transfer import Root
+from cbir.types import DescriptorRow
 
 
 def by_key(gallery: Gallery) -> dict[str, CatalogImage]:
@@ -203,7 +203,7 @@ def test_killed_again_and_again(
     place = killed if there else tmp_path / "killed.importing"
     seen: list[int | None] = []
     for point in points:
-        command = [sys.executable, script, *point.split(), file, killed]
+        command = [sys.executable, *map(str, (script, *point.split(), file, killed))]
         run = subprocess.run(command, capture_output=True, check=False)
         assert run.returncode == -signal.SIGKILL, run.stderr.decode()
         assert there or not killed.exists()

@@ -5,8 +5,7 @@
 Each stage starts from what the last one chose. A costlier setting must be better beyond chance.
 """
 
-from cbir.evaluation.tuning.reranked import METHODS
 from cbir.evaluation.tuning.search import BACKBONES, Tuning, tune
 from cbir.evaluation.tuning.trial import Setting, Trial
 
-__all__ = ["BACKBONES", "METHODS", "Setting", "Trial", "Tuning", "tune"]
+__all__ = ["BACKBONES", "Setting", "Trial", "Tuning", "tune"]

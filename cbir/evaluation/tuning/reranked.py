@@ -17,14 +17,10 @@ from cbir.evaluation.run import evaluate
 from cbir.evaluation.tuning.sample import Sample
 from cbir.evaluation.tuning.trial import Judged, Measured, Setting
 from cbir.gallery import Gallery
-from cbir.reranking import open_reranker
-from cbir.reranking.registry import DEPTH
+from cbir.reranking import find_reranker, open_reranker
 from cbir.retrieval import Retriever
 
-__all__ = ["METHODS", "rerankings"]
-
-METHODS: dict[str, int] = {"ssim": 1, "aqe": 1, "kreciprocal": 1, "orb": 2, "sift": 2}
-"""What is tried, and whether it costs much: keypoints take ten times as long as the others."""
+__all__ = ["rerankings"]
 
 QUERIES = 200
 """So many are asked, taken evenly from the sample: each has 50 candidates verified."""
@@ -53,7 +49,7 @@ def rerankings(
             truth = _truth(sample, gallery, path)
             for method in (None, *methods):
                 judged = _judged(gallery, truth, method, watch)
-                cost = METHODS.get(method, max(METHODS.values())) if method else 0
+                cost = 0 if method is None else find_reranker(method).cost
                 yield Measured(replace(setting, rerank=method), (cost,), judged)
 
 
@@ -83,7 +79,7 @@ def _judged(
     retriever = Retriever(gallery)
     search = None
     if method is not None:
-        search = reranked_search(retriever, open_reranker(method, gallery, depth=DEPTH))
+        search = reranked_search(retriever, open_reranker(method, gallery))
     progress = watch(f"reranking, {method or 'none'}", len(truth.queries))
     evaluation = evaluate(retriever, truth, ks=(1,), search=search, timed=0, progress=progress)
     return Judged(

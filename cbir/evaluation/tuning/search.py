@@ -15,10 +15,11 @@ from cbir.embedding import resolve_spec
 from cbir.embedding.vectors import unit_rows
 from cbir.embedding.whitening import MIN_IMAGES, fit
 from cbir.errors import BackboneError, CbirError, ImageError
-from cbir.evaluation.tuning.reranked import METHODS, rerankings
+from cbir.evaluation.tuning.reranked import rerankings
 from cbir.evaluation.tuning.sample import Sample, draw
 from cbir.evaluation.tuning.seeing import Clock, OutOfTimeError, Progress, Square, poolings_of, see
 from cbir.evaluation.tuning.trial import Judged, Measured, Setting, Trial, decide
+from cbir.reranking import RERANKERS
 
 __all__ = ["BACKBONES", "Tuning", "tune"]
 
@@ -77,7 +78,7 @@ def tune(
     label: str | None = None,
     backbones: Sequence[str] = BACKBONES,
     sample: int = 500,
-    rerankers: Sequence[str] = tuple(METHODS),
+    rerankers: Sequence[str] | None = None,
     budget: float | None = None,
     progress: Progress | None = None,
 ) -> Tuning:
@@ -85,13 +86,15 @@ def tune(
 
     With `label`, a metadata column, images of one value should find each other: whole groups are
     drawn. Without, each image should be found by a version of itself that is cropped, turned and
-    recoloured. `backbones` are ordered by their cost; without `rerankers` the last stage is left
-    out. What would not end within `budget` seconds is left out; the first network is not.
-    `progress` is told what is going on, how much of it is done, and how much there is.
+    recoloured. `backbones` are ordered by their cost. `rerankers` are all by default; without any
+    the last stage is left out. What would not end within `budget` seconds is left out; the first
+    network is not. `progress` is called with a step's name, how much of it is done, and how much
+    there is.
 
     Raises SourceError for a source that cannot be read, CbirError when too few of its images say
     anything, BackboneError and WeightsError for a network that is asked for by name.
     """
+    rerankers = tuple(RERANKERS) if rerankers is None else rerankers
     clock, told = Clock(budget), progress or _silent
     drawn = draw(source, label, sample)
     readable = drawn.readable(lambda done: told("reading", done, len(drawn)))

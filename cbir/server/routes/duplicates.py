@@ -6,19 +6,19 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from cbir.duplicates import Group
-from cbir.server.duplicates import Working
+from cbir.server.duplicate_search import SearchProgress
 from cbir.server.problem import documented
 from cbir.server.query import described, options_of
-from cbir.server.routes.answers import as_json
+from cbir.server.routes.responses import json_response
 from cbir.server.schemas.base import Image
 from cbir.server.schemas.duplicates import (
-    Dismissal,
-    Dismissed,
+    DismissRequest,
+    DismissResponse,
+    DuplicateEvidence,
     DuplicateGroup,
-    DuplicatesAnswer,
     DuplicatesQuery,
-    EvidenceAnswer,
-    Progress,
+    DuplicatesResponse,
+    ProgressResponse,
 )
 from cbir.server.service import Service, service_of
 
@@ -27,9 +27,9 @@ router = APIRouter(tags=["duplicates"])
 
 @router.get(
     "/duplicates",
-    response_model=DuplicatesAnswer,
+    response_model=DuplicatesResponse,
     responses={
-        202: {"model": Progress, "description": "They are being looked for; ask again"},
+        202: {"model": ProgressResponse, "description": "They are being looked for; ask again"},
         **documented(422),
     },
     openapi_extra=described(DuplicatesQuery),
@@ -39,15 +39,15 @@ async def duplicates(request: Request) -> Response:
     service, asked = service_of(request), options_of(request, DuplicatesQuery)
 
     def work() -> Response:
-        known = service.finder.ask(verify=asked.verify)
-        if isinstance(known, Working):
-            progress = Progress(stage=known.stage, done=known.done, total=known.total)
-            return as_json(progress, status=202)
+        known = service.duplicate_search.ask(verify=asked.verify)
+        if isinstance(known, SearchProgress):
+            progress = ProgressResponse(stage=known.stage, done=known.done, total=known.total)
+            return json_response(progress, status=202)
         found = known.duplicates
         page = found.page(asked.offset, asked.limit)
         groups = [shown for group in page if (shown := _group(service, group)) is not None]
-        return as_json(
-            DuplicatesAnswer.model_construct(
+        return json_response(
+            DuplicatesResponse.model_construct(
                 total=len(found.groups),
                 redundant=found.redundant,
                 bytes_saved=found.bytes_saved,
@@ -60,8 +60,10 @@ async def duplicates(request: Request) -> Response:
     return await service.quick.run(work)
 
 
-@router.post("/duplicates/dismissals", response_model=Dismissed, responses=documented(415, 422))
-async def dismiss(request: Request, dismissal: Dismissal) -> Response:
+@router.post(
+    "/duplicates/dismissals", response_model=DismissResponse, responses=documented(415, 422)
+)
+async def dismiss(request: Request, dismissal: DismissRequest) -> Response:
     """Say that pairs of images are no duplicates, or with `undo` that they may be."""
     service = service_of(request)
     pairs = [(first, second) for first, second in dismissal.pairs]
@@ -69,7 +71,7 @@ async def dismiss(request: Request, dismissal: Dismissal) -> Response:
     def work() -> Response:
         catalog = service.gallery.catalog
         changed = catalog.undismiss(pairs) if dismissal.undo else catalog.dismiss(pairs)
-        return as_json(Dismissed(pairs=changed))
+        return json_response(DismissResponse(pairs=changed))
 
     return await service.writes.run(work)
 
@@ -87,7 +89,7 @@ def _group(service: Service, group: Group) -> DuplicateGroup | None:
         kinds=list(group.kinds),
         bytes_saved=sum(image.size for image in others),
         evidence=[
-            EvidenceAnswer(
+            DuplicateEvidence(
                 first=one.first,
                 second=one.second,
                 kind=one.kind,

@@ -8,23 +8,29 @@ from starlette.responses import Response
 from cbir import __version__
 from cbir.metadata import Facet
 from cbir.server.problem import documented
-from cbir.server.routes.answers import as_json
-from cbir.server.schemas.gallery import Bar, FieldAnswer, Fields, FieldValue, GalleryAnswer
+from cbir.server.routes.responses import json_response
+from cbir.server.schemas.gallery import (
+    FieldFacet,
+    FieldsResponse,
+    FieldValue,
+    GalleryResponse,
+    HistogramBar,
+)
 from cbir.server.service import service_of
 
 router = APIRouter(tags=["gallery"])
 
 
-@router.get("/gallery", response_model=GalleryAnswer, responses=documented())
+@router.get("/gallery", response_model=GalleryResponse, responses=documented())
 async def gallery(request: Request) -> Response:
     """What is served."""
     service = service_of(request)
     opened = service.gallery
 
     def work() -> Response:
-        ready = service.follower.ready.is_set()
-        return as_json(
-            GalleryAnswer(
+        ready = service.refresher.ready.is_set()
+        return json_response(
+            GalleryResponse(
                 name=opened.path.absolute().name,
                 images=opened.count(),
                 failed=len(opened.catalog.failures()),
@@ -44,20 +50,20 @@ async def gallery(request: Request) -> Response:
     return await service.quick.run(work)
 
 
-@router.get("/fields", response_model=Fields, responses=documented())
+@router.get("/fields", response_model=FieldsResponse, responses=documented())
 async def fields(request: Request) -> Response:
     """The fields of the images' metadata with what they hold, counted."""
     service = service_of(request)
 
     def work() -> Response:
         found = service.gallery.catalog.facets()
-        return as_json(Fields.model_construct(fields=[_field(one) for one in found]))
+        return json_response(FieldsResponse.model_construct(fields=[_field(one) for one in found]))
 
     return await service.quick.run(work)
 
 
-def _field(facet: Facet) -> FieldAnswer:
-    return FieldAnswer(
+def _field(facet: Facet) -> FieldFacet:
+    return FieldFacet(
         name=facet.name,
         type=facet.type,
         count=facet.count,
@@ -65,5 +71,5 @@ def _field(facet: Facet) -> FieldAnswer:
         least=facet.least,
         greatest=facet.greatest,
         values=[FieldValue(value=value, count=count) for value, count in facet.values],
-        histogram=[Bar(least=least, count=count) for least, count in facet.histogram],
+        histogram=[HistogramBar(least=least, count=count) for least, count in facet.histogram],
     )

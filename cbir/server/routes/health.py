@@ -8,26 +8,26 @@ from starlette.responses import Response
 from cbir.server.guard import COOKIE, session_of, token_matches
 from cbir.server.metrics import CONTENT_TYPE
 from cbir.server.problem import Problem, documented
-from cbir.server.routes.answers import as_json
-from cbir.server.schemas.gallery import Health, Session
+from cbir.server.routes.responses import json_response
+from cbir.server.schemas.gallery import HealthResponse, SignInRequest
 from cbir.server.service import service_of
 
 router = APIRouter(tags=["server"])
 
 
-@router.get("/health/live", response_model=Health, responses=documented())
+@router.get("/health/live", response_model=HealthResponse, responses=documented())
 async def live() -> Response:
     """The process runs."""
-    return as_json(Health(status="ok"))
+    return json_response(HealthResponse(status="ok"))
 
 
-@router.get("/health/ready", response_model=Health, responses=documented())
+@router.get("/health/ready", response_model=HealthResponse, responses=documented())
 async def ready(request: Request) -> Response:
     """The gallery can be searched, by its index or, while that is being built, without."""
     service = service_of(request)
     count = await service.quick.run(service.gallery.count)
-    building = "" if service.follower.ready.is_set() else "; its index is being built"
-    return as_json(Health(status="ok", detail=f"{count:,} images{building}"))
+    building = "" if service.refresher.ready.is_set() else "; its index is being built"
+    return json_response(HealthResponse(status="ok", detail=f"{count:,} images{building}"))
 
 
 @router.get(
@@ -43,7 +43,7 @@ async def metrics(request: Request) -> Response:
 
 
 @router.post("/session", status_code=204, responses=documented(422))
-async def sign_in(request: Request, session: Session) -> Response:
+async def sign_in(request: Request, session: SignInRequest) -> Response:
     """Let a browser show the token by a cookie, which its pages cannot read."""
     token = service_of(request).settings.token
     response = Response(status_code=204)

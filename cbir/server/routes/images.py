@@ -13,10 +13,10 @@ from cbir.filters import And
 from cbir.images import SIGNATURE_BYTES, sniff_format
 from cbir.server.problem import Problem, documented
 from cbir.server.query import described, options_of
-from cbir.server.routes.answers import as_json
+from cbir.server.routes.responses import json_response
 from cbir.server.schemas.base import MAX_ID, Image
 from cbir.server.schemas.conditions import where_of
-from cbir.server.schemas.gallery import Images, ListQuery, Update
+from cbir.server.schemas.gallery import ImagesResponse, ListQuery, MetadataUpdate
 from cbir.server.service import Service, service_of
 from cbir.server.thumbnails import SIZES
 from cbir.server.uploads import add_upload, forget_upload
@@ -46,7 +46,7 @@ _BYTES: dict[int | str, dict[str, Any]] = {
 
 @router.get(
     "/images",
-    response_model=Images,
+    response_model=ImagesResponse,
     responses=documented(422),
     openapi_extra=described(ListQuery),
 )
@@ -64,7 +64,7 @@ async def list_images(request: Request) -> Response:
             page = ids[asked.offset : asked.offset + asked.limit].tolist()
         records = service.gallery.catalog.records(page)
         shown = [Image.of(records[image_id]) for image_id in page if image_id in records]
-        return as_json(Images.model_construct(total=len(ids), images=shown))
+        return json_response(ImagesResponse.model_construct(total=len(ids), images=shown))
 
     return await service.quick.run(work)
 
@@ -73,7 +73,7 @@ async def list_images(request: Request) -> Response:
 async def image(request: Request, image_id: Id) -> Response:
     """One image."""
     service = service_of(request)
-    return as_json(Image.of(await service.quick.run(lambda: service.gallery.image(image_id))))
+    return json_response(Image.of(await service.quick.run(lambda: service.gallery.image(image_id))))
 
 
 @router.get(
@@ -157,13 +157,13 @@ async def add(
             service.gallery, service.embedder, data, name=shown, metadata=values
         )
         service.gallery.catch_up()
-        return as_json(Image.of(record), status=201 if new else 200)
+        return json_response(Image.of(record), status=201 if new else 200)
 
     return await service.writes.run(work)
 
 
 @router.patch("/images/{image_id}", response_model=Image, responses=documented(404, 422))
-async def update(request: Request, image_id: Id, change: Update) -> Response:
+async def update(request: Request, image_id: Id, change: MetadataUpdate) -> Response:
     """Change an image's metadata. An index run of its source brings the source's back."""
     service = service_of(request)
 
@@ -173,7 +173,7 @@ async def update(request: Request, image_id: Id, change: Update) -> Response:
             for field, value in change.metadata.items()
         }
         service.gallery.catalog.describe(image_id, changes)
-        return as_json(Image.of(service.gallery.image(image_id)))
+        return json_response(Image.of(service.gallery.image(image_id)))
 
     return await service.writes.run(work)
 

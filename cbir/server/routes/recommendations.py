@@ -10,11 +10,11 @@ from starlette.responses import Response
 from cbir.recommendation import recommend
 from cbir.server.problem import documented
 from cbir.server.query import described, options_of
-from cbir.server.routes.answers import as_json
+from cbir.server.routes.responses import json_response
 from cbir.server.schemas.base import MAX_ID, Image
 from cbir.server.schemas.recommendations import (
-    RecommendationAnswer,
-    Recommendations,
+    RecommendationsResponse,
+    RecommendedImage,
     RecommendQuery,
 )
 from cbir.server.service import service_of
@@ -24,7 +24,7 @@ router = APIRouter(tags=["recommendations"])
 
 @router.get(
     "/images/{image_id}/recommendations",
-    response_model=Recommendations,
+    response_model=RecommendationsResponse,
     responses=documented(404, 422),
     openapi_extra=described(RecommendQuery),
 )
@@ -37,9 +37,9 @@ async def recommendations(
     def work() -> Response:
         item = service.gallery.image(image_id)
         found = recommend(service.gallery, image_id, asked.rules())
-        answers = [RecommendationAnswer.of(one) for one in found]
-        return as_json(
-            Recommendations.model_construct(item=Image.of(item), recommendations=answers)
+        answers = [RecommendedImage.of(one) for one in found]
+        return json_response(
+            RecommendationsResponse.model_construct(item=Image.of(item), recommendations=answers)
         )
 
     return await service.quick.run(work)

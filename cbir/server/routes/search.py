@@ -15,10 +15,16 @@ from cbir.server.explain import explain
 from cbir.server.fetch import fetch
 from cbir.server.problem import Problem, documented
 from cbir.server.query import described, options_of
-from cbir.server.routes.answers import as_json
+from cbir.server.routes.responses import json_response
 from cbir.server.schemas.base import MAX_ID, ImageId
 from cbir.server.schemas.conditions import where_of
-from cbir.server.schemas.search import Answer, Matches, SearchOptions, SearchRequest, SimilarQuery
+from cbir.server.schemas.search import (
+    MatchesResponse,
+    SearchOptions,
+    SearchRequest,
+    SearchResponse,
+    SimilarQuery,
+)
 from cbir.server.service import Service, service_of
 
 router = APIRouter(tags=["search"])
@@ -30,7 +36,7 @@ Id = Annotated[int, Path(ge=1, le=MAX_ID)]
 
 @router.get(
     "/images/{image_id}/similar",
-    response_model=Answer,
+    response_model=SearchResponse,
     responses=documented(404, 422),
     openapi_extra=described(SimilarQuery),
 )
@@ -41,13 +47,15 @@ async def similar(request: Request, image_id: Id) -> Response:
     return await _answer(service_of(request), [image_id], options, where=where)
 
 
-@router.post("/search", response_model=Answer, responses=documented(404, 413, 415, 422))
+@router.post("/search", response_model=SearchResponse, responses=documented(404, 413, 415, 422))
 async def search(request: Request, wanted: SearchRequest) -> Response:
     """What looks like images of the gallery, or like those at some addresses."""
     return await _search(service_of(request), wanted, [], [])
 
 
-@router.post("/search/upload", response_model=Answer, responses=documented(404, 413, 415, 422))
+@router.post(
+    "/search/upload", response_model=SearchResponse, responses=documented(404, 413, 415, 422)
+)
 async def search_by_upload(
     request: Request,
     image: Annotated[list[UploadFile], File(description="Images to search with.")] = [],  # noqa: B006
@@ -68,7 +76,9 @@ async def search_by_upload(
 
 
 @router.get(
-    "/images/{image_id}/matches", response_model=Matches, responses=documented(404, 415, 422)
+    "/images/{image_id}/matches",
+    response_model=MatchesResponse,
+    responses=documented(404, 415, 422),
 )
 async def matches(
     request: Request,
@@ -78,12 +88,14 @@ async def matches(
 ) -> Response:
     """Why an image is a hit: the places that two images of the gallery verifiably share."""
     service = service_of(request)
-    return as_json(
+    return json_response(
         await service.work.run(lambda: explain(service.gallery, query_id, image_id, method))
     )
 
 
-@router.post("/search/matches", response_model=Matches, responses=documented(404, 413, 415, 422))
+@router.post(
+    "/search/matches", response_model=MatchesResponse, responses=documented(404, 413, 415, 422)
+)
 async def matches_of_upload(
     request: Request,
     image: Annotated[UploadFile, File(description="The image that was searched with.")],
@@ -96,7 +108,7 @@ async def matches_of_upload(
     """The same between an uploaded image and one of the gallery."""
     service, data = service_of(request), await image.read()
     region = _crop_of(crop)
-    return as_json(
+    return json_response(
         await service.work.run(
             lambda: explain(service.gallery, data, image_id, method, crop=region)
         )
@@ -151,7 +163,7 @@ async def _answer(
             **further,
         )
         timings.update(result.timings_ms)
-        return as_json(Answer.of(result))
+        return json_response(SearchResponse.of(result))
 
     timings: dict[str, float] = {}
     stored = all(isinstance(query, int) for query in (*queries, *unwanted))

@@ -16,13 +16,13 @@ Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=500)]
 Fraction: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class Strict(BaseModel):
+class RequestModel(BaseModel):
     """A request; what it does not know is an error, not silence."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
-class Described(BaseModel):
+class ResponseModel(BaseModel):
     """An answer; its fields are described by their docstrings."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
@@ -41,7 +41,7 @@ class Described(BaseModel):
         return made
 
 
-class Image(Described):
+class Image(ResponseModel):
     id: int
     name: str
     key: str

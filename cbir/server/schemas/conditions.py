@@ -7,30 +7,30 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from cbir.filters import And, Compare, Exists, Filter, Not, Or, parse_where
-from cbir.server.schemas.base import Fraction, Strict, Text
+from cbir.server.schemas.base import Fraction, RequestModel, Text
 
 Scalar: TypeAlias = bool | int | Fraction | Text
 
 
-class CompareNode(Strict):
+class CompareNode(RequestModel):
     field: Text
     op: Literal["=", "!=", "<", "<=", ">", ">=", "in", "has"]
     value: Scalar | Annotated[list[Scalar], Field(max_length=1000)]
 
 
-class ExistsNode(Strict):
+class ExistsNode(RequestModel):
     exists: Text
 
 
-class AndNode(Strict):
+class AndNode(RequestModel):
     all: Annotated[list[Condition], Field(max_length=100)]
 
 
-class OrNode(Strict):
+class OrNode(RequestModel):
     any: Annotated[list[Condition], Field(max_length=100)]
 
 
-class NotNode(Strict):
+class NotNode(RequestModel):
     none: Condition
 
 

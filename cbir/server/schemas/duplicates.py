@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cbir.server.schemas.base import MAX_ID, Described, Image, ImageId, Strict
+from cbir.server.schemas.base import MAX_ID, Image, ImageId, RequestModel, ResponseModel
 
 
-class DuplicatesQuery(Strict):
+class DuplicatesQuery(RequestModel):
     verify: bool = False
     """Compare parts of pictures by keypoints, too: takes longer."""
     limit: Annotated[int, Field(ge=1, le=500)] = 50
@@ -17,13 +17,13 @@ class DuplicatesQuery(Strict):
     offset: Annotated[int, Field(ge=0, le=MAX_ID)] = 0
 
 
-class Progress(Described):
+class ProgressResponse(ResponseModel):
     stage: str
     done: int
     total: int
 
 
-class EvidenceAnswer(Described):
+class DuplicateEvidence(ResponseModel):
     """Why two images are held for copies of one another."""
 
     first: int
@@ -38,17 +38,17 @@ class EvidenceAnswer(Described):
     """How one is the other: `mirrored`, `turned by 90°`; empty: upright."""
 
 
-class DuplicateGroup(Described):
+class DuplicateGroup(ResponseModel):
     keeper: Image
     """The one to keep: of most pixels, then of most bytes."""
     others: list[Image]
     kinds: list[Literal["exact", "near", "verified"]]
     bytes_saved: int
     """What the files of the others take."""
-    evidence: list[EvidenceAnswer]
+    evidence: list[DuplicateEvidence]
 
 
-class DuplicatesAnswer(Described):
+class DuplicatesResponse(ResponseModel):
     total: int
     """Groups in all."""
     redundant: int
@@ -61,7 +61,7 @@ class DuplicatesAnswer(Described):
     groups: list[DuplicateGroup]
 
 
-class Dismissal(Strict):
+class DismissRequest(RequestModel):
     pairs: Annotated[
         list[Annotated[list[ImageId], Field(min_length=2, max_length=2)]],
         Field(min_length=1, max_length=1000),
@@ -69,6 +69,6 @@ class Dismissal(Strict):
     undo: bool = False
 
 
-class Dismissed(Described):
+class DismissResponse(ResponseModel):
     pairs: int
     """How many have changed by it."""

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Json
 
-from cbir.server.schemas.base import MAX_ID, Described, Image, Strict, Text
+from cbir.server.schemas.base import MAX_ID, Image, RequestModel, ResponseModel, Text
 from cbir.server.schemas.conditions import Condition, Conditions
 
 
-class ListQuery(Strict):
+class ListQuery(RequestModel):
     """Which images to list."""
 
     where: Conditions = []
@@ -24,31 +24,31 @@ class ListQuery(Strict):
     """Another seed, another sample."""
 
 
-class Images(Described):
+class ImagesResponse(ResponseModel):
     total: int
     """How many there are, or match."""
     images: list[Image]
 
 
-class Update(Strict):
+class MetadataUpdate(RequestModel):
     """A change of an image's metadata, field by field."""
 
     metadata: Annotated[dict[Text, Any], Field(max_length=200)]
     """New values; null takes a field away, others stay as they are."""
 
 
-class Bar(Described):
+class HistogramBar(ResponseModel):
     least: float | str
     """Where the bar begins; the next one begins where it ends."""
     count: int
 
 
-class FieldValue(Described):
+class FieldValue(ResponseModel):
     value: str | float | bool
     count: int
 
 
-class FieldAnswer(Described):
+class FieldFacet(ResponseModel):
     """What one field of the metadata holds, as far as its values are of one type."""
 
     name: str
@@ -62,15 +62,15 @@ class FieldAnswer(Described):
     """Of numbers and dates."""
     values: list[FieldValue]
     """The most frequent ones, of texts, booleans and lists."""
-    histogram: list[Bar]
+    histogram: list[HistogramBar]
     """Of numbers and dates, bars of one width; empty where all values are the same."""
 
 
-class Fields(Described):
-    fields: list[FieldAnswer]
+class FieldsResponse(ResponseModel):
+    fields: list[FieldFacet]
 
 
-class GalleryAnswer(Described):
+class GalleryResponse(ResponseModel):
     name: str
     images: int
     failed: int
@@ -92,10 +92,10 @@ class GalleryAnswer(Described):
     version: str
 
 
-class Health(Described):
+class HealthResponse(ResponseModel):
     status: Literal["ok"]
     detail: str = ""
 
 
-class Session(Strict):
+class SignInRequest(RequestModel):
     token: Annotated[str, Field(min_length=1, max_length=1000)]

@@ -7,11 +7,11 @@ from typing import Annotated
 from pydantic import Field, Json
 
 from cbir.recommendation import Recommendation, Rules
-from cbir.server.schemas.base import Described, Image, Strict, Text
+from cbir.server.schemas.base import Image, RequestModel, ResponseModel, Text
 from cbir.server.schemas.conditions import Condition, Conditions, where_of
 
 
-class RecommendQuery(Strict):
+class RecommendQuery(RequestModel):
     k: Annotated[int, Field(ge=1, le=200)] = 12
     where: Conditions = []
     filter: Json[Condition] | None = None
@@ -38,7 +38,7 @@ class RecommendQuery(Strict):
         )
 
 
-class RecommendationAnswer(Described):
+class RecommendedImage(ResponseModel):
     rank: int
     similarity: float
     score: float
@@ -46,12 +46,12 @@ class RecommendationAnswer(Described):
     image: Image
 
     @classmethod
-    def of(cls, one: Recommendation) -> RecommendationAnswer:
+    def of(cls, one: Recommendation) -> RecommendedImage:
         return cls(
             rank=one.rank, similarity=one.similarity, score=one.score, image=Image.of(one.image)
         )
 
 
-class Recommendations(Described):
+class RecommendationsResponse(ResponseModel):
     item: Image
-    recommendations: list[RecommendationAnswer]
+    recommendations: list[RecommendedImage]

@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Json
 
-from cbir.server.schemas.base import Described, Fraction, Image, ImageId, Strict, Text
+from cbir.server.schemas.base import Fraction, Image, ImageId, RequestModel, ResponseModel, Text
 from cbir.server.schemas.conditions import Condition, Conditions
 from cbir.types import Hit, SearchResult, Word
 
 MOST_IDS = 64
 
 
-class SearchOptions(Strict):
+class SearchOptions(RequestModel):
     k: Annotated[int, Field(ge=1, le=1000)] = 10
     """How many images to find."""
     offset: Annotated[int, Field(ge=0, le=100_000)] = 0
@@ -57,7 +57,7 @@ class SearchRequest(SearchOptions):
     """Conditions as a tree."""
 
 
-class Rerank(Described):
+class HitRerank(ResponseModel):
     method: str
     score: float
     """What hits are ordered by; higher is better, on a scale of the method's own."""
@@ -67,7 +67,7 @@ class Rerank(Described):
     """Why it could not be judged; or empty."""
 
 
-class ConfidenceAnswer(Described):
+class HitConfidence(ResponseModel):
     """How unusual a similarity is among unrelated images of the gallery."""
 
     p_value: float
@@ -77,33 +77,33 @@ class ConfidenceAnswer(Described):
     word: Word
 
 
-class HitAnswer(Described):
+class HitResponse(ResponseModel):
     rank: int
     """From 1, the best."""
     similarity: float
     """Cosine similarity of the embeddings, in [-1, 1]."""
-    confidence: ConfidenceAnswer | None
+    confidence: HitConfidence | None
     """Null where the gallery has too few images to say."""
-    rerank: Rerank | None
+    rerank: HitRerank | None
     region: Annotated[list[float], Field(min_length=4, max_length=4)] | None
     """The part of the image that is so similar: x, y, width, height as fractions of it; null for
     the whole."""
     image: Image
 
     @classmethod
-    def of(cls, hit: Hit) -> HitAnswer:
+    def of(cls, hit: Hit) -> HitResponse:
         own, sure = hit.rerank, hit.confidence
         return cls.model_construct(
             rank=hit.rank,
             similarity=hit.similarity,
             confidence=None
             if sure is None
-            else ConfidenceAnswer.model_construct(
+            else HitConfidence.model_construct(
                 p_value=sure.p_value, expected=sure.expected, word=sure.word
             ),
             rerank=None
             if own is None
-            else Rerank.model_construct(
+            else HitRerank.model_construct(
                 method=own.method, score=own.score, inliers=own.inliers, note=own.note
             ),
             region=None if hit.region is None else list(hit.region),
@@ -111,9 +111,9 @@ class HitAnswer(Described):
         )
 
 
-class Answer(Described):
+class SearchResponse(ResponseModel):
     query: str
-    hits: list[HitAnswer]
+    hits: list[HitResponse]
     timings_ms: dict[str, float]
     """Milliseconds by stage: `embed`, `search`, `rerank` if asked for, `total`."""
     reranked: int
@@ -122,17 +122,17 @@ class Answer(Described):
     """Whether any image found, here or on a page before, is a match; null where unknown."""
 
     @classmethod
-    def of(cls, result: SearchResult) -> Answer:
+    def of(cls, result: SearchResult) -> SearchResponse:
         return cls.model_construct(
             query=result.query,
-            hits=[HitAnswer.of(hit) for hit in result.hits],
+            hits=[HitResponse.of(hit) for hit in result.hits],
             timings_ms=dict(result.timings_ms),
             reranked=result.reranked,
             matched=result.matched,
         )
 
 
-class Matches(Described):
+class MatchesResponse(ResponseModel):
     """What two images share, seen from two sides."""
 
     method: Literal["sift", "orb"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ FINER = 2
 """Drawn so many times larger and shrunk at the end, which smooths the edges."""
 
 Colour = tuple[int, int, int]
-Field = npt.NDArray[np.float32]
+Field = npt.NDArray[np.floating[Any]]
 Pattern = Callable[[Field, Field], Field]
 """Coordinates (H, W) each → how much of the second colour shows there, in [0, 1]."""
 
@@ -145,11 +146,9 @@ class Canvas:
         x, y = self._in_plane((*corner, corner[0] + mask.width, corner[1] + mask.height))
         if paint is None:
             share = PATTERNS[self.look.pattern](x, y)[..., None]
-            colours = (1 - share) * np.float32(self.look.colour) + share * np.float32(
-                self.look.second
-            )
+            colours = (1 - share) * rgb(self.look.colour) + share * rgb(self.look.second)
         else:
-            colours = np.broadcast_to(np.float32(paint), (*x.shape, 3))
+            colours = np.broadcast_to(rgb(paint), (*x.shape, 3))
         light, shine = SHADES[shade](_across(x), _across(y))
         pixels = np.clip(colours * light[..., None] + 255 * shine[..., None], 0, 255)
         filled = Image.fromarray(pixels.astype(np.uint8))
@@ -169,6 +168,11 @@ class Canvas:
 
 def _moved(points: Points, corner: tuple[int, int]) -> list[tuple[float, float]]:
     return [(x - corner[0], y - corner[1]) for x, y in points]
+
+
+def rgb(colour: Colour) -> Field:
+    """(3,) float32"""
+    return np.array(colour, np.float32)
 
 
 def _across(values: Field) -> Field:
@@ -213,5 +217,5 @@ SHADES: dict[str, Callable[[Field, Field], tuple[Field, Field]]] = {
 def _studio(size: int, wall: Colour, floor: Colour) -> Image.Image:
     down = np.linspace(0, 1, size, dtype=np.float32)[:, None, None]
     blend = 1 / (1 + np.exp(-(down - 0.74) / 0.05))
-    rows = (1 - blend) * np.float32(wall) + blend * np.float32(floor) - 6 * down
+    rows = (1 - blend) * rgb(wall) + blend * rgb(floor) - 6 * down
     return Image.fromarray(np.broadcast_to(rows, (size, size, 3)).astype(np.uint8))

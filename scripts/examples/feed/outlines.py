@@ -24,7 +24,7 @@ def curve(points: Points, *, closed: bool = True) -> Points:
     if not closed:
         ring = [points[0], *points, points[-1]]
     steps = np.linspace(0, 1, 10, endpoint=False)
-    smooth = []
+    smooth: list[tuple[float, float]] = []
     for a, b, c, d in zip(ring, ring[1:], ring[2:], ring[3:], strict=False):
         for t in steps:
             weights = (
@@ -33,13 +33,12 @@ def curve(points: Points, *, closed: bool = True) -> Points:
                 0.5 * t + 2 * t * t - 1.5 * t**3,
                 -0.5 * t * t + 0.5 * t**3,
             )
-            smooth.append(
-                tuple(
-                    float(sum(w * p[i] for w, p in zip(weights, (a, b, c, d), strict=True)))
-                    for i in (0, 1)
-                )
+            x, y = (
+                float(sum(w * p[i] for w, p in zip(weights, (a, b, c, d), strict=True)))
+                for i in (0, 1)
             )
-    return [*smooth, ring[-2]] if not closed else smooth  # type: ignore[list-item]
+            smooth.append((x, y))
+    return smooth if closed else [*smooth, ring[-2]]
 
 
 def box(left: float, top: float, right: float, bottom: float, radius: float = 0.05) -> Points:

@@ -140,7 +140,7 @@ def shirt(canvas: Canvas, design: int) -> None:
     sleeve = ((0.98, -0.1), (0.76, 0.1)) if design != 2 else ((1.0, 0.62), (0.82, 0.68))
     right = [(0.24, -0.72), (0.56, -0.6), *sleeve, (0.5, -0.12), (0.52, 0.8)]
     canvas.part([*right, *((-x, y) for x, y in reversed(right))], shade="cloth")
-    for x in (-1, 1):
+    for x in (-1.0, 1.0):
         (a, b), (c, d) = sleeve
         canvas.line([(x * a, b), (x * c, d)], 0.03, darker(canvas.look.colour, 0.8))
     canvas.line([(-0.5, 0.78), (0.5, 0.78)], 0.02, darker(canvas.look.colour, 0.8))
@@ -150,7 +150,7 @@ def shirt(canvas: Canvas, design: int) -> None:
         canvas.line([(-0.25, -0.73), (0, -0.3), (0.25, -0.73)], 0.045, canvas.look.accent)
     elif design == 3:
         canvas.part(ellipse(0, -0.72, 0.24, 0.1), inside)
-        for x in (-1, 1):
+        for x in (-1.0, 1.0):
             canvas.part(
                 [(x * 0.26, -0.78), (x * 0.3, -0.6), (x * 0.08, -0.5), (0, -0.64)],
                 canvas.look.accent,
@@ -186,7 +186,7 @@ def vase(canvas: Canvas, design: int) -> None:
             )
             canvas.part(leaf, (104, 146, 92), shade="ball")
     if design == 3:
-        for x in (-1, 1):
+        for x in (-1.0, 1.0):
             canvas.line(
                 ellipse(x * 0.36, -0.3, 0.2, 0.24, start=100, end=440), 0.05, canvas.look.accent
             )
@@ -222,7 +222,7 @@ def chair(canvas: Canvas, design: int) -> None:
 def clock(canvas: Canvas, design: int) -> None:
     """Round, square, alarm clock and pendulum."""
     if design == 2:
-        for x in (-1, 1):
+        for x in (-1.0, 1.0):
             canvas.line([(x * 0.4, 0.55), (x * 0.52, 0.85)], 0.09, canvas.look.accent)
             canvas.part(ellipse(x * 0.42, -0.66, 0.26, 0.2), canvas.look.accent, shade="ball")
     if design == 3:

@@ -11,7 +11,7 @@ from cbir.duplicates import Duplicates, find_duplicates
 from cbir.errors import CbirError
 from cbir.gallery import Gallery
 
-__all__ = ["Finder", "Found", "Working"]
+__all__ = ["DuplicateSearch", "Found", "SearchProgress"]
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ Level: TypeAlias = "tuple[int, int]"
 
 
 @dataclass(frozen=True, slots=True)
-class Working:
+class SearchProgress:
     """How far a search for duplicates has come."""
 
     stage: str = "describing"
@@ -40,7 +40,7 @@ class _StopError(Exception):
     """The server ends."""
 
 
-class Finder:
+class DuplicateSearch:
     """Looks for duplicates when somebody asks, once for each state of the gallery."""
 
     def __init__(self, gallery: Gallery) -> None:
@@ -48,11 +48,11 @@ class Finder:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads: dict[bool, threading.Thread] = {}
-        self._progress: dict[bool, Working] = {}
+        self._progress: dict[bool, SearchProgress] = {}
         self._found: dict[bool, tuple[Level, Duplicates]] = {}
         self._failed: dict[bool, CbirError] = {}
 
-    def ask(self, *, verify: bool) -> Found | Working:
+    def ask(self, *, verify: bool) -> Found | SearchProgress:
         """What is known by now; a search begins where the gallery has changed since.
 
         Raises what a search that began before has ended with.
@@ -65,7 +65,7 @@ class Finder:
             current = known is not None and known[0] == level
             thread = self._threads.get(verify)
             if not current and (thread is None or not thread.is_alive()):
-                self._progress[verify] = Working()
+                self._progress[verify] = SearchProgress()
                 self._threads[verify] = threading.Thread(
                     target=self._find, args=(verify, level), name="cbir-duplicates"
                 )
@@ -80,7 +80,7 @@ class Finder:
 
     def _find(self, verify: bool, level: Level) -> None:
         def tell(stage: str, done: int, total: int) -> None:
-            self._progress[verify] = Working(stage, done, total)
+            self._progress[verify] = SearchProgress(stage, done, total)
             if self._stop.is_set():
                 raise _StopError
 

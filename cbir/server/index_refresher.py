@@ -7,12 +7,12 @@ import threading
 
 from cbir.gallery import Gallery
 
-__all__ = ["Follower"]
+__all__ = ["IndexRefresher"]
 
 log = logging.getLogger(__name__)
 
 
-class Follower:
+class IndexRefresher:
     """A thread that keeps a gallery's vector index level with its catalogue.
 
     The index is opened, and built where its file is missing or damaged, by the same thread: until

@@ -1,4 +1,4 @@
-"""Candidates in the order of their new scores."""
+"""Hits in the order of a reranker's scores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["by_score", "scored"]
 
 
 def scored(method: str, hits: Sequence[Hit], scores: Iterable[float]) -> list[Hit]:
-    """Hits with a score for each, in its order."""
+    """Hits with these scores, the highest first."""
     return by_score(
         replace(hit, rerank=RerankScore(method, float(score)))
         for hit, score in zip(hits, scores, strict=True)

@@ -9,22 +9,23 @@ from rows import rounded
 
 from cbir import Gallery, Retriever, index_images
 from cbir.catalog.catalog import Catalog
-from cbir.catalog.rows import DescriptorRow
+from cbir.descriptors import Descriptor, ensure_descriptors
 from cbir.errors import CbirError, GalleryError
-from cbir.images import open_rgb
-from cbir.reranking import ensure_descriptors, open_reranker
+from cbir.reranking import open_reranker
+from cbir.types import DescriptorRow
 
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One entry for every image that is decoded to be described."""
     calls: list[int] = []
+    describe = Descriptor.describe
 
-    def count(data: bytes, *, max_side: int | None = None) -> object:
+    def count(descriptor: Descriptor[object], data: bytes) -> object:
         calls.append(len(data))
-        return open_rgb(data, max_side=max_side)
+        return describe(descriptor, data)
 
-    monkeypatch.setattr("cbir.reranking.descriptors.open_rgb", count)
+    monkeypatch.setattr(Descriptor, "describe", count)
     return calls
 
 
@@ -53,9 +54,9 @@ def test_they_are_made_ahead_and_are_small(
     stocked: Gallery, decoded: list[int], method: str
 ) -> None:
     done: list[int] = []
-    assert ensure_descriptors(stocked, method, ids(stocked)[:2]) == []
+    assert ensure_descriptors(stocked.catalog, method, ids(stocked)[:2]) == []
     assert len(decoded) == 2
-    assert ensure_descriptors(stocked, method, progress=done.append) == []
+    assert ensure_descriptors(stocked.catalog, method, progress=done.append) == []
     assert len(decoded) == 5
     assert done[-1] == 3
     stored = stocked.catalog.descriptors(ids(stocked), method)
@@ -64,26 +65,22 @@ def test_they_are_made_ahead_and_are_small(
     assert stocked.catalog.without_descriptors(method) == []
 
 
-def test_a_run_that_was_interrupted_goes_on(
-    stocked: Gallery, decoded: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cbir.reranking.descriptors.IMAGES_PER_COMMIT", 2)
-
+def test_a_run_that_was_interrupted_goes_on(stocked: Gallery, decoded: list[int]) -> None:
     def interrupt(done: int) -> None:
         if done == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ensure_descriptors(stocked, "orb", progress=interrupt)
+        ensure_descriptors(stocked.catalog, "orb", images_per_commit=2, progress=interrupt)
     assert len(stocked.catalog.without_descriptors("orb")) == 3
     decoded.clear()
-    ensure_descriptors(stocked, "orb")
+    ensure_descriptors(stocked.catalog, "orb")
     assert len(decoded) == 3
 
 
 def test_what_cannot_be_read_is_reported(stocked: Gallery, shelf: Path) -> None:
     (shelf / "rocket.png").unlink()
-    (failed,) = ensure_descriptors(stocked, "grey")
+    (failed,) = ensure_descriptors(stocked.catalog, "grey")
     assert failed.uri == str(shelf / "rocket.png")
     assert failed.reason == "cannot be read: No such file or directory"
     assert len(stocked.catalog.without_descriptors("grey")) == 1
@@ -91,7 +88,7 @@ def test_what_cannot_be_read_is_reported(stocked: Gallery, shelf: Path) -> None:
 
 def test_they_go_with_the_image_and_with_its_content(stocked: Gallery, shelf: Path) -> None:
     for method in ("grey", "orb"):
-        ensure_descriptors(stocked, method)
+        ensure_descriptors(stocked.catalog, method)
     rocket = stocked.find(str(shelf / "rocket.png")).id
     coffee = stocked.find(str(shelf / "coffee.png")).id
     before = stocked.catalog.descriptors([coffee], "grey")
@@ -102,7 +99,7 @@ def test_they_go_with_the_image_and_with_its_content(stocked: Gallery, shelf: Pa
     stocked.remove([rocket])
     assert stocked.catalog.descriptors([rocket], "grey") == {}
     assert len(stocked.catalog.descriptors(ids(stocked), "grey")) == 3
-    ensure_descriptors(stocked, "grey")
+    ensure_descriptors(stocked.catalog, "grey")
     assert stocked.catalog.descriptors([coffee], "grey") != before
 
 
@@ -112,7 +109,7 @@ def test_they_stay_when_only_a_name_or_metadata_changes(
     feed = shelf / "feed.csv"
     feed.write_text("path,price\nrocket.png,1\n")
     index_images(feed, gallery)
-    ensure_descriptors(gallery, "grey")
+    ensure_descriptors(gallery.catalog, "grey")
     feed.write_text("path,price\nrocket.png,2\n")
     assert index_images(feed, gallery).updated == 1
     assert gallery.catalog.without_descriptors("grey") == []
@@ -137,7 +134,7 @@ def test_those_of_vanished_or_changed_images_are_not_written(
 
 def test_damaged_ones_are_made_anew(views: Path, retriever: Retriever, decoded: list[int]) -> None:
     gallery = retriever.gallery
-    ensure_descriptors(gallery, "sift")
+    ensure_descriptors(gallery.catalog, "sift")
     known = gallery.catalog.known([record.uri for record, _ in gallery.catalog.scan()])
     damaged = [DescriptorRow(k.id, k.content_hash, b"cblf of another time") for k in known.values()]
     gallery.catalog.write_descriptors("sift", damaged)
@@ -161,5 +158,5 @@ def test_a_gallery_that_cannot_be_written_to_is_searched_all_the_same(
 
 def test_an_unknown_method_is_an_error(gallery: Gallery) -> None:
     with pytest.raises(CbirError, match="no descriptors 'surf'; there are sift, orb, grey"):
-        ensure_descriptors(gallery, "surf")
+        ensure_descriptors(gallery.catalog, "surf")
     assert Retriever(gallery).search(encode(picture())).hits == ()
