@@ -78,6 +78,11 @@ class Snapshot:
         return GalleryConfig.from_json(self._state.config)
 
     @property
+    def index_kind(self) -> str:
+        """The kind of vector index in the configuration, which need not be parsed for it."""
+        return str(self._state.config["index"])
+
+    @property
     def next_image_id(self) -> int:
         """The first id that no image has had."""
         return int(self._state.next_image_id)

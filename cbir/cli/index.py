@@ -276,6 +276,7 @@ def _describe(gallery: Gallery, name: str) -> None:
 def _print_report(report: IndexReport, gallery: Gallery, bare: Sequence[FailedImage]) -> None:
     from cbir.cli.console import out, print_failures
     from cbir.cli.gallery import summary
+    from cbir.cli.plan import repeated_line
 
     console = out()
     print_failures(report.failed)
@@ -291,6 +292,8 @@ def _print_report(report: IndexReport, gallery: Gallery, bare: Sequence[FailedIm
     if report.failed:
         which = "" if gallery.path == DEFAULT_GALLERY else f" -g {gallery.path}"
         counts.append(f"failed {len(report.failed):,} (cbir info --failed{which} lists them)")
+    if report.repeated:
+        console.print(repeated_line(report.repeated), style="dim")
     console.print("   ".join(counts) + f"   in {report.seconds:,.1f} s")
     console.print(summary(gallery))
     if gallery.count():

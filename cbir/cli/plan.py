@@ -63,6 +63,11 @@ def _lacking_regions(gallery: Gallery | None, *, multi_crop: bool) -> int:
     return len(gallery.catalog.without_regions())
 
 
+def repeated_line(count: int) -> str:
+    """`298 rows repeat an image`."""
+    return "1 row repeats an image" if count == 1 else f"{count:,} rows repeat an image"
+
+
 def _lines(plan: IndexPlan) -> Iterator[tuple[str, str | None]]:
     from cbir.cli.console import printable
 
@@ -85,5 +90,7 @@ def _lines(plan: IndexPlan) -> Iterator[tuple[str, str | None]]:
         yield f"would {what:<6}  {count:>{width}}  {first}{more}", style
     if plan.refusal:
         yield f"would end with an error: {printable(plan.refusal)}", "red"
+    if plan.repeated:
+        yield repeated_line(plan.repeated), "dim"
     yield f"unchanged {plan.unchanged:,}   in {plan.seconds:,.1f} s", None
     yield "nothing was written; the same without --dry-run does it", "dim"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from cbir.cli.options import JsonOption
+from cbir.registry import one_of
+from cbir.reranking.registry import RERANKERS
 
 if TYPE_CHECKING:
     from cbir.evaluation.tuning import Setting, Trial, Tuning
@@ -35,7 +37,8 @@ def tune(
         typer.Option(min=0, help="Leave out what would take longer in all.", metavar="N"),
     ] = None,
     rerank: Annotated[
-        bool, typer.Option("--rerank/--no-rerank", help="Try reranking on what was chosen.")
+        bool,
+        typer.Option("--rerank/--no-rerank", help=f"Try reranking by {one_of(RERANKERS)}, too."),
     ] = True,
     json: JsonOption = False,
 ) -> None:

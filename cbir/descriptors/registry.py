@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cbir.errors import CbirError, OptionError
+from cbir.errors import MissingExtraError, OptionError
 from cbir.registry import did_you_mean, load_part
 
 if TYPE_CHECKING:
@@ -87,14 +87,19 @@ def find_descriptor(name: str) -> DescriptorInfo:
 
 
 def open_descriptor(name: str) -> Descriptor[Any]:
-    """The descriptor of that name. Raises OptionError or, where it cannot be imported, CbirError."""
+    """The descriptor of that name.
+
+    Raises OptionError for an unknown name, MissingExtraError where it cannot be imported.
+    """
     info = find_descriptor(name)
     try:
         descriptor: Descriptor[Any] = load_part(info.factory)()
     except ImportError as error:
         if not info.needs:
             raise
-        raise CbirError(f"descriptors {name!r} cannot be made: {error}; {info.needs}") from error
+        raise MissingExtraError(
+            f"descriptors {name!r} cannot be made: {error}; {info.needs}"
+        ) from error
     return descriptor
 
 

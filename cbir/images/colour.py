@@ -21,6 +21,8 @@ def resamplable(image: Image.Image) -> Image.Image:
         return _to_8_bit(image)
     if image.mode in ("LA", "RGBA"):
         return image
+    if image.mode == "La":  # Pillow has no way from here to RGBA
+        return image.convert("LA")
     if image.has_transparency_data:
         return image.convert("RGBA")
     if image.mode in ("L", "RGB", "CMYK"):

@@ -72,7 +72,7 @@ def _pool(
     gallery: Gallery, own: ImageRecord, rules: Rules, allowed: Ids | None
 ) -> list[_Candidate]:
     """The most similar images that satisfy the rules, as many as are chosen among."""
-    index = gallery.vectors()
+    index = gallery.image_index()
     query = index.project(gallery.embedding(own.id)[None])
     reachable = index.count() if allowed is None else len(allowed)
     ask = rules.depth + SLACK

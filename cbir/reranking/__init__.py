@@ -17,6 +17,7 @@ from cbir.reranking.registry import (
     register_reranker,
 )
 from cbir.reranking.reranker import QueryImage, Reranker
+from cbir.reranking.shared import SharedRerankers
 
 __all__ = [
     "DEFAULT_DEPTH",
@@ -24,6 +25,7 @@ __all__ = [
     "QueryImage",
     "Reranker",
     "RerankerInfo",
+    "SharedRerankers",
     "find_reranker",
     "open_reranker",
     "register_reranker",

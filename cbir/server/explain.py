@@ -8,11 +8,11 @@ import numpy.typing as npt
 from cbir.descriptors import Descriptor, descriptors_of, open_descriptor
 from cbir.gallery import Gallery
 from cbir.images import open_rgb
-from cbir.retrieval import Crop
-from cbir.retrieval.query import encoded
+from cbir.retrieval import Crop, as_query
+from cbir.retrieval.opened_query import OpenedQuery
 from cbir.server.problem import Problem
 from cbir.server.schemas.search import MatchesResponse
-from cbir.similarity import LocalFeatures, Method, match, verify
+from cbir.similarity import LocalFeatures, match, verify
 from cbir.similarity.verification import CHANCE_INLIERS, places_of
 
 __all__ = ["explain"]
@@ -21,7 +21,7 @@ Places = npt.NDArray[np.float32]
 
 
 def explain(
-    gallery: Gallery, query: int | bytes, image_id: int, method: Method, *, crop: Crop | None = None
+    gallery: Gallery, query: int | bytes, image_id: int, method: str, *, crop: Crop | None = None
 ) -> MatchesResponse:
     """The verified matches between a query, or a region of it, and an image of the gallery.
 
@@ -34,7 +34,7 @@ def explain(
         gallery.image(query)
         own = _stored(gallery, kind, query)
     else:
-        own = kind.describe(encoded(query, gallery, crop=crop))
+        own = kind.describe(OpenedQuery(as_query(query), gallery, crop=crop).read())
     found = verify(own, theirs, match(own, theirs))
     places = places_of(own, theirs, found)
     if crop is not None and isinstance(query, bytes):

@@ -14,6 +14,7 @@ import socket
 import ssl
 import threading
 import time
+from socket import getaddrinfo
 from urllib.parse import urljoin, urlsplit
 
 from cbir.server.problem import Problem
@@ -101,7 +102,7 @@ def _connect(url: str, deadline: float) -> tuple[_Connection, str]:
 def _resolve(host: str, port: int) -> str:
     """The address to connect to. Raises Problem when any of the host's is not public."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise Problem(422, f"there is no host {host!r}") from error
     addresses = [str(entry[4][0]) for entry in found]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 import logging
 import socket
 import time
 from hashlib import sha256
+from hmac import HMAC, compare_digest
 from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -44,12 +44,12 @@ SIMPLE_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "tex
 
 def token_matches(given: str, token: str) -> bool:
     """In constant time."""
-    return hmac.compare_digest(given.encode(), token.encode())
+    return compare_digest(given.encode(), token.encode())
 
 
 def session_of(token: str) -> str:
     """What a browser keeps in the token's place."""
-    return hmac.new(token.encode(), b"cbir session", sha256).hexdigest()
+    return HMAC(token.encode(), b"cbir session", sha256).hexdigest()
 
 
 class Guard:

@@ -13,14 +13,14 @@ log = logging.getLogger(__name__)
 
 
 class IndexRefresher:
-    """A thread that keeps a gallery's vector index level with its catalogue.
+    """A thread that keeps a gallery's vector index up to date with its catalogue.
 
     The index is opened, and built where its file is missing or damaged, by the same thread: until
     that is done the gallery answers by reading all embeddings.
     """
 
     def __init__(self, gallery: Gallery, *, every_s: float) -> None:
-        gallery.follows = True
+        gallery.search_without_waiting()
         self._gallery = gallery
         self._every_s = every_s
         self._stop = threading.Event()
@@ -37,7 +37,7 @@ class IndexRefresher:
         said = ""
         while not self._stop.is_set():
             try:
-                self._gallery.catch_up()
+                self._gallery.update_indexes()
                 self.ready.set()
                 said = ""
             except Exception as error:  # the catalogue may be locked or gone for a while

@@ -12,7 +12,7 @@ from fastapi import Request
 
 from cbir.errors import ImageError, NotFoundError
 from cbir.gallery import Gallery
-from cbir.reranking import Reranker, open_reranker
+from cbir.reranking import SharedRerankers
 from cbir.retrieval import Retriever
 from cbir.server.batching_embedder import BatchingEmbedder
 from cbir.server.duplicate_search import DuplicateSearch
@@ -30,8 +30,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-INDEX_WAIT_S = 5.0
-"""How long a start waits for the index; after that, searches read all embeddings for a while."""
 QUICK_THREADS = 2
 QUICK_WAITING = 512
 
@@ -65,9 +63,9 @@ class Service:
         # Writers take turns anyway, and may wait long for one in another process.
         self.writes = WorkerPool("writes", threads=1, waiting=settings.waiting)
         self.duplicate_search = DuplicateSearch(self.gallery)
-        self._rerankers: dict[tuple[str, int], Reranker] = {}
+        self.rerankers = SharedRerankers(self.gallery)
         self.retriever.warm_up()
-        self.refresher.ready.wait(INDEX_WAIT_S)
+        self.refresher.ready.wait(settings.index_wait_s)
         self._watch()
         log.info("%s, %s", self.gallery.path, self.embedder.describe())
 
@@ -78,15 +76,6 @@ class Service:
         self.duplicate_search.close()
         self.refresher.close()
         self.gallery.close()
-
-    def reranker(self, method: str, depth: int) -> Reranker:
-        """One for each method and depth, kept: it has threads of its own."""
-        key = method, depth
-        if key not in self._rerankers:
-            if len(self._rerankers) >= 16:
-                self._rerankers.clear()
-            self._rerankers[key] = open_reranker(method, self.gallery, depth=depth)
-        return self._rerankers[key]
 
     def content_of(self, image_id: int) -> tuple[ImageRecord, bytes, bool]:
         """An image, its file, and whether that still is what was indexed.

@@ -35,6 +35,9 @@ class Settings:
     """Threads that decode, embed and rerank; 0: one per core."""
     refresh_s: float = 0.5
     """How often what other processes have committed is looked for, in seconds."""
+    index_wait_s: float = 5.0
+    """How long the start waits for the index, in seconds. Until it is ready, searches scan the
+    catalogue instead."""
     thumbnail_bytes: int = 64_000_000
     """Thumbnails kept in memory."""
     device: str = "auto"

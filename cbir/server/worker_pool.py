@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class WorkerPool:
-    """Threads that run requests in order of arrival; while too many wait, further ones are refused."""
+    """Threads that run requests in order of arrival, and refuse more once too many are waiting."""
 
     def __init__(self, name: str, *, threads: int, waiting: int) -> None:
         self.name = name

@@ -24,6 +24,8 @@ class FolderSource:
     visited once, under its own name before a link's. Hidden names and galleries are left out.
     """
 
+    lists_once = True
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.uri = path_to_uri(path)
         self.root = self.uri
@@ -77,6 +79,8 @@ class FolderSource:
 
 class FileSource:
     """One image file."""
+
+    lists_once = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.uri = path_to_uri(path)

@@ -66,4 +66,6 @@ def test_an_image_that_has_left_is_in_no_group(
     found(client)
     client.remove(copies[0])
     client.remove(copies[1])
-    assert not any(copies[2] in group for group in groups(client.duplicates() or {"groups": []}))
+    answer = client.duplicates()  # the last result, until there is a newer one
+    assert answer is not None
+    assert not any(copies[2] in group for group in groups(answer))

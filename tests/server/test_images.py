@@ -118,8 +118,38 @@ def test_metadata_changes_field_by_field(client: Client) -> None:
     assert client.images(where=["price=10"]) == []
 
 
-@pytest.mark.parametrize("value", [{"a": 1}, [[1]], [True]])
+@pytest.mark.parametrize("value", [{"a": 1}, [[1]], [True], "x" * 20_001])
 def test_metadata_that_cannot_be_kept(client: Client, value: Any) -> None:
+    with pytest.raises(CbirError, match="metadata price"):
+        client.add(encode(picture()), metadata={"price": value})
     with pytest.raises(CbirError, match="metadata price"):
         client.update(RED, {"price": value})
     assert client.image(RED).metadata["price"] == 10
+    assert client.gallery()["images"] == 4
+
+
+@pytest.mark.parametrize(
+    "metadata", [r'{"kind": "\ud800"}', r'{"kind": ["\udfff"]}', r'{"\ud800": 1}']
+)
+def test_metadata_is_valid_unicode(http: httpx.Client, client: Client, metadata: str) -> None:
+    """JSON can spell half of a surrogate pair: no text that can be stored and shown again."""
+    headers = WRITES | {"Content-Type": "application/json"}
+    body = f'{{"metadata": {metadata}}}'
+    changed = http.patch(f"/api/v1/images/{RED}", content=body, headers=headers)
+    added = http.post(
+        "/api/v1/images",
+        files={"image": encode(picture())},
+        data={"metadata": metadata},
+        headers=WRITES,
+    )
+    assert (changed.status_code, added.status_code) == (422, 422)
+    assert client.image(RED).metadata["kind"] == "warm"
+    assert client.gallery()["images"] == 4
+
+
+def test_an_image_can_be_shown_whatever_its_metadata_holds(client: Client, shop: Path) -> None:
+    with Gallery.open(shop) as gallery:
+        gallery.catalog.describe(RED, {"kind": "not Unicode: \udcff"})
+    assert client.image(RED).metadata["kind"] == "not Unicode: \udcff"
+    assert client.search(PINK, k=1).hits[0].image.metadata["kind"] == "not Unicode: \udcff"
+    assert "kind" in {field.name for field in client.fields()}

@@ -133,9 +133,8 @@ def test_a_damaged_index_is_built_anew_while_an_exact_search_answers(
 ) -> None:
     (file,) = (shop / "vectors").glob("ids-*")
     file.write_bytes(damage)
-    monkeypatch.setattr("cbir.server.service.INDEX_WAIT_S", 0.01)
     gate = Gate(monkeypatch, LocalIndex, "_build")
-    http = serve()
+    http = serve(index_wait_s=0.01)
     client = Client(str(http.base_url), http=http)
     assert gate.reached.acquire(timeout=WAIT_S)
     assert client.gallery()["index"] == "scan"

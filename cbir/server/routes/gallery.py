@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from cbir import __version__
 from cbir.metadata import Facet
+from cbir.reranking import RERANKERS
 from cbir.server.problem import documented
 from cbir.server.routes.responses import json_response
 from cbir.server.schemas.gallery import (
@@ -15,6 +16,7 @@ from cbir.server.schemas.gallery import (
     FieldValue,
     GalleryResponse,
     HistogramBar,
+    RerankerChoice,
 )
 from cbir.server.service import service_of
 
@@ -35,13 +37,16 @@ async def gallery(request: Request) -> Response:
                 images=opened.count(),
                 failed=len(opened.catalog.failures()),
                 generation=opened.catalog.generation(),
-                index=opened.vectors().kind if ready else "scan",
+                index=opened.image_index().kind if ready else "scan",
                 backbone=opened.spec.backbone,
                 dim=opened.spec.dim,
                 fingerprint=opened.spec.fingerprint,
                 whitened=opened.config.whitening is not None,
                 runtime=service.embedder.describe(),
                 fetches=service.settings.allow_fetch,
+                rerankers=[
+                    RerankerChoice(name=info.name, label=info.label) for info in RERANKERS.values()
+                ],
                 max_upload=service.settings.max_upload,
                 version=__version__,
             )

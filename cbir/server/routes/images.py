@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from cbir.server.routes.responses import json_response
 from cbir.server.schemas.base import MAX_ID, Image
 from cbir.server.schemas.conditions import where_of
 from cbir.server.schemas.gallery import ImagesResponse, ListQuery, MetadataUpdate
+from cbir.server.schemas.metadata import checked_metadata, parse_metadata
 from cbir.server.service import Service, service_of
 from cbir.server.thumbnails import SIZES
 from cbir.server.uploads import add_upload, forget_upload
@@ -149,14 +149,14 @@ async def add(
 ) -> Response:
     """Add an image; the same one once more is described anew instead (200)."""
     service = service_of(request)
-    values = _object(metadata)
+    values = parse_metadata(metadata)
     data, shown = await image.read(), name or image.filename or ""
 
     def work() -> Response:
         record, new = add_upload(
             service.gallery, service.embedder, data, name=shown, metadata=values
         )
-        service.gallery.catch_up()
+        service.gallery.update_indexes()
         return json_response(Image.of(record), status=201 if new else 200)
 
     return await service.writes.run(work)
@@ -168,10 +168,7 @@ async def update(request: Request, image_id: Id, change: MetadataUpdate) -> Resp
     service = service_of(request)
 
     def work() -> Response:
-        changes = {
-            field: None if value is None else _checked(field, value)
-            for field, value in change.metadata.items()
-        }
+        changes = checked_metadata(change.metadata)
         service.gallery.catalog.describe(image_id, changes)
         return json_response(Image.of(service.gallery.image(image_id)))
 
@@ -187,7 +184,7 @@ async def remove(request: Request, image_id: Id) -> Response:
         record = service.gallery.image(image_id)
         service.gallery.catalog.remove([image_id])
         forget_upload(service.gallery, record)
-        service.gallery.catch_up()
+        service.gallery.update_indexes()
         return Response(status_code=204)
 
     return await service.writes.run(work)
@@ -213,24 +210,3 @@ def _caching(service: Service, tag: str, version: str) -> dict[str, str]:
     fixed = version and tag.startswith(version)
     how = f"{who}, max-age={A_YEAR}, immutable" if fixed else f"{who}, no-cache"
     return {"Cache-Control": how, "ETag": f'"{tag}"'}
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Problem(422, "metadata is no JSON") from error
-    if not isinstance(values, dict):
-        raise Problem(422, "metadata is no JSON object; give {} for none")
-    return {field: _checked(field, value) for field, value in values.items() if value is not None}
-
-
-def _checked(field: str, value: Any) -> Any:
-    """A value that metadata can hold: text, a number, a boolean, or a list of texts and numbers."""
-    single = isinstance(value, (str, int, float))
-    listed = isinstance(value, list) and all(
-        isinstance(item, (str, int, float)) and not isinstance(item, bool) for item in value
-    )
-    if not (single or listed) or len(json.dumps(value)) > 20_000:
-        raise Problem(422, f"metadata {field}: a text, a number, a boolean, or a list of them")
-    return value

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from contextlib import ExitStack
+from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Path, Query, Request, UploadFile
 from pydantic import ValidationError
@@ -18,6 +19,7 @@ from cbir.server.query import described, options_of
 from cbir.server.routes.responses import json_response
 from cbir.server.schemas.base import MAX_ID, ImageId
 from cbir.server.schemas.conditions import where_of
+from cbir.server.schemas.names import LocalFeaturesName
 from cbir.server.schemas.search import (
     MatchesResponse,
     SearchOptions,
@@ -84,7 +86,7 @@ async def matches(
     request: Request,
     image_id: Id,
     query_id: Annotated[ImageId, Query(description="The image that was searched with.")],
-    method: Literal["sift", "orb"] = "sift",
+    method: LocalFeaturesName = "sift",
 ) -> Response:
     """Why an image is a hit: the places that two images of the gallery verifiably share."""
     service = service_of(request)
@@ -100,7 +102,7 @@ async def matches_of_upload(
     request: Request,
     image: Annotated[UploadFile, File(description="The image that was searched with.")],
     image_id: Annotated[ImageId, Form(description="The hit.")],
-    method: Annotated[Literal["sift", "orb"], Form()] = "sift",
+    method: Annotated[LocalFeaturesName, Form()] = "sift",
     crop: Annotated[
         str, Form(description="x,y,width,height of the region that was searched with.")
     ] = "",
@@ -147,21 +149,25 @@ async def _answer(
 ) -> Response:
     def work() -> Response:
         fetched = [fetch(url, limit=service.settings.max_upload) for url in urls]
-        rerank = options.rerank and service.reranker(options.rerank, options.depth)
-        result = service.retriever.search(
-            [*queries, *fetched],
-            k=options.k,
-            offset=options.offset,
-            where=where,
-            unwanted=unwanted,
-            min_similarity=options.min_similarity,
-            matches_only=options.matches_only,
-            group_by=options.group_by,
-            max_per_group=options.max_per_group,
-            exact=options.exact,
-            rerank=rerank or None,
-            **further,
-        )
+        with ExitStack() as stack:
+            reranker = None
+            if options.rerank is not None:
+                shared = service.rerankers.use(options.rerank, options.depth)
+                reranker = stack.enter_context(shared)
+            result = service.retriever.search(
+                [*queries, *fetched],
+                k=options.k,
+                offset=options.offset,
+                where=where,
+                unwanted=unwanted,
+                min_similarity=options.min_similarity,
+                matches_only=options.matches_only,
+                group_by=options.group_by,
+                max_per_group=options.max_per_group,
+                exact=options.exact,
+                rerank=reranker,
+                **further,
+            )
         timings.update(result.timings_ms)
         return json_response(SearchResponse.of(result))
 

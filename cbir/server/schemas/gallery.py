@@ -70,6 +70,12 @@ class FieldsResponse(ResponseModel):
     fields: list[FieldFacet]
 
 
+class RerankerChoice(ResponseModel):
+    name: str
+    label: str
+    """A few words for a menu."""
+
+
 class GalleryResponse(ResponseModel):
     name: str
     images: int
@@ -87,6 +93,8 @@ class GalleryResponse(ResponseModel):
     runtime: str
     fetches: bool
     """Whether a query may be a URL."""
+    rerankers: list[RerankerChoice]
+    """What `rerank` of a search may be."""
     max_upload: int
     """Bytes."""
     version: str

@@ -8,6 +8,7 @@ from pydantic import Field, Json
 
 from cbir.server.schemas.base import Fraction, Image, ImageId, RequestModel, ResponseModel, Text
 from cbir.server.schemas.conditions import Condition, Conditions
+from cbir.server.schemas.names import LocalFeaturesName, RerankerName
 from cbir.types import Hit, SearchResult, Word
 
 MOST_IDS = 64
@@ -27,7 +28,7 @@ class SearchOptions(RequestModel):
     max_per_group: Annotated[int, Field(ge=1, le=1000)] = 1
     exact: bool = False
     """Compare with every image, also where the index is approximate."""
-    rerank: Literal["sift", "orb", "ssim", "aqe", "kreciprocal"] | None = None
+    rerank: RerankerName | None = None
     depth: Annotated[int, Field(ge=1, le=200)] = 50
     """How many candidates `rerank` judges."""
 
@@ -135,7 +136,7 @@ class SearchResponse(ResponseModel):
 class MatchesResponse(ResponseModel):
     """What two images share, seen from two sides."""
 
-    method: Literal["sift", "orb"]
+    method: LocalFeaturesName
     tentative: int
     """Matches before verification."""
     inliers: int

@@ -18,6 +18,7 @@ const USUAL_ASPECTS = [1.5, 1, 0.75, 1.33, 1.5, 0.67, 1.33, 1, 1.5, 0.75, 1.33, 
 
 let state = parse(location.search);
 let fields = [];
+let rerankers = [];
 /** What the grid shows: of which query, and its hits so far. */
 let answered = { query: null, hits: [] };
 let searches = new AbortController();
@@ -120,7 +121,7 @@ async function showAnswer() {
     // Known aspect ratios, where the last answer has them, make the nearest guess.
     const aspects = [...grid.children].map((item) => item.dataset.aspect);
     grid.replaceChildren(...placeholders(aspects.length ? aspects : USUAL_ASPECTS));
-    drawQuery(byId("query"), state, fields, go);
+    drawQuery(byId("query"), state, { fields, rerankers }, go);
     drawFilters(byId("filters"), state, fields, go);
   }
   const before = goOn ? answered.hits : [];
@@ -176,6 +177,7 @@ async function start() {
   await guarded(async () => {
     const [gallery, found] = await Promise.all([api.gallery(), api.fields()]);
     fields = found;
+    rerankers = gallery.rerankers;
     byId("size").textContent = `${number(gallery.images)} image${gallery.images === 1 ? "" : "s"}`;
     document.title = `cbir · ${gallery.name}`;
     answered = { query: null, hits: [] };

@@ -6,25 +6,17 @@ import * as dropped from "./dropped.js";
 import { el } from "./dom.js";
 import { picture } from "./picture.js";
 
-const RERANKERS = [
-  ["", "similarity alone"],
-  ["sift", "verified by SIFT (same object)"],
-  ["orb", "verified by ORB (same object, faster)"],
-  ["ssim", "SSIM (copies)"],
-  ["aqe", "query expansion (many right answers)"],
-  ["kreciprocal", "reciprocal neighbours (many right answers)"],
-];
 const SIDE = 280;
 
 /** Draw the card for a state. `go` is called with the changes that somebody wants to it. */
-export async function drawQuery(card, state, fields, go) {
+export async function drawQuery(card, state, { fields, rerankers }, go) {
   const [main, ...others] = await Promise.all(state.wanted.map(shownImage));
   const unwanted = await Promise.all(state.unwanted.map(shownImage));
   card.replaceChildren(
     ...(main ? [mainImage(main, state, go)] : []),
     ...strip("and like", others, (one) => without(state, "wanted", one), go),
     ...strip("not like", unwanted, (one) => without(state, "unwanted", one), go),
-    knobs(state, fields, go),
+    knobs(state, { fields, rerankers }, go),
   );
 }
 
@@ -97,7 +89,7 @@ function strip(title, images, change, go) {
   return [el("div", { class: "strip" }, el("p", { class: "quiet" }, title), el("ul", {}, items))];
 }
 
-function knobs(state, fields, go) {
+function knobs(state, { fields, rerankers }, go) {
   const choice = (label, value, options, name) =>
     el(
       "label",
@@ -109,6 +101,7 @@ function knobs(state, fields, go) {
         options.map(([key, text]) => el("option", { value: key, selected: key === value }, text)),
       ),
     );
+  const orders = [["", "similarity alone"]].concat(rerankers.map((one) => [one.name, one.label]));
   const groups = [["", "all images"]].concat(
     fields.filter((one) => one.type !== "list").map((one) => [one.name, `one image per ${one.name}`]),
   );
@@ -116,7 +109,7 @@ function knobs(state, fields, go) {
     "details",
     { class: "knobs", open: Boolean(state.rerank || state.group) },
     el("summary", {}, "Options"),
-    choice("Order by", state.rerank, RERANKERS, "rerank"),
+    choice("Order by", state.rerank, orders, "rerank"),
     fields.length ? choice("Show", state.group, groups, "group") : null,
   );
 }

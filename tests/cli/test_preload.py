@@ -5,14 +5,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from factories import picture
+from PIL.JpegImagePlugin import JpegImageFile
 from terminal import cbir
 
 from cbir import Gallery, Retriever, index_images, resolve_spec
 from cbir.catalog.location import read_config_fast
-from cbir.cli import ahead
-from cbir.config import CATALOG_FILE
+from cbir.cli import preload
+from cbir.config import CATALOG_FILE, MULTI_CROP
 from cbir.embedding.tiny_image import TinyImageEmbedder
 
 
@@ -30,17 +31,18 @@ def test_there_is_nothing_to_peek_at(tmp_path: Path, trouble: str) -> None:
     if trouble == "foreign":
         (folder / CATALOG_FILE).write_text("not a database, but long enough to be looked at twice")
     assert read_config_fast(folder) is None
-    assert ahead.open_ahead(folder).embedder(resolve_spec("tiny_image")[0]) is None
+    assert preload.start_preload(folder).result(resolve_spec("tiny_image")[0]) is None
     assert not (tmp_path / "no folder").exists()
 
 
 def test_an_embedder_of_another_space_is_not_taken(gallery: Gallery) -> None:
     other, _ = resolve_spec()
-    opened = ahead.open_ahead(gallery.path)
-    assert opened.embedder(other) is None
-    embedder = opened.embedder(gallery.spec)
-    assert embedder is not None
-    assert embedder.spec == gallery.spec
+    opened = preload.start_preload(gallery.path)
+    assert opened.result(other) is None
+    preloaded = opened.result(gallery.spec)
+    assert preloaded is not None
+    assert preloaded.embedder.spec == gallery.spec
+    assert preloaded.embedding is None
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -61,12 +63,12 @@ def test_a_search_opens_its_network_once(
 
         return load
 
-    monkeypatch.setattr(ahead, "embedder_for", counting("ahead", fails))
+    monkeypatch.setattr(preload, "embedder_for", counting("preload", fails))
     monkeypatch.setattr("cbir.gallery.embedder_for", counting("gallery", False))
     run = cbir("search", folder / "even" / "2.png", "-g", gallery.path, "-k", "1")
     assert run.code == 0, run.err
     assert "2.png" in run.out
-    assert opened == (["ahead", "gallery"] if fails else ["ahead"])
+    assert opened == (["preload", "gallery"] if fails else ["preload"])
     opened.clear()
     assert cbir("search", "id:1", "-g", gallery.path).code == 0
     assert opened == []
@@ -131,14 +133,36 @@ def test_an_image_that_cannot_be_read_is_told_as_ever(folder: Path, gallery: Gal
         assert reason in run.err
 
 
-def test_only_the_first_images_are_remembered() -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["{photo}"],
+        ["{photo}", "--crop", "100,50,300,200"],
+        ["{photo}", "--combine", "best"],
+        ["{photo}", "--multi-crop"],
+        ["{photo}", "--not", "id:1"],
+        ["-"],
+    ],
+)
+def test_a_query_is_decoded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    """Also a file of several megabytes."""
+    photo = tmp_path / "photo.jpg"
+    picture(1600, 1200).save(photo, quality=100, subsampling=0)
     spec, _ = resolve_spec("tiny_image")
-    inner = TinyImageEmbedder(spec)
-    embedder = ahead.RememberingEmbedder(inner)
-    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
-    for chosen in ([0], [1], [0, 1], [], [0], [2]):
-        found = embedder.embed([images[i] for i in chosen])
-        np.testing.assert_array_equal(found, inner.embed([images[i] for i in chosen]))
-        found[:] = 0  # a caller may do with it what he likes
-    assert (embedder.device, embedder.parallelism) == ("cpu", 1)
-    assert embedder.describe() == inner.describe()
+    with Gallery.create(tmp_path / "g", spec, regions=MULTI_CROP) as gallery:
+        index_images(photo, gallery)
+    decoded: list[str] = []
+    prepare = JpegImageFile.load_prepare
+
+    def counting(image: JpegImageFile) -> None:
+        decoded.append(str(image.size))
+        prepare(image)
+
+    monkeypatch.setattr(JpegImageFile, "load_prepare", counting)
+    given = [argument.format(photo=photo) for argument in arguments]
+    run = cbir("search", *given, "-g", tmp_path / "g", "--json", stdin=photo.read_bytes())
+    assert run.code == 0, run.err
+    assert len(decoded) == 1
+    assert json.loads(run.out)["timings_ms"]["embed"] > 0
