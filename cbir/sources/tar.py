@@ -1,4 +1,4 @@
-"""Tar shards in the layout of webdataset: consecutive files of one basename are one sample."""
+"""Tar shards in the webdataset layout: consecutive files of one basename are one sample."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 
 from cbir.errors import ImageError, SourceError
 from cbir.images import IMAGE_SUFFIXES
-from cbir.sources.base import SourceImage
+from cbir.sources.base import SourceImage, SourceOptions
 from cbir.sources.folder import is_tar
 from cbir.sources.jsonl import described
 from cbir.sources.keys import key_of
-from cbir.sources.paths import path_to_uri, printable, uri_to_path
+from cbir.sources.paths import is_remote, path_to_uri, printable, uri_to_path
 from cbir.sources.tar_index import Member, members, read_slice
 from cbir.types import FailedImage, ImageVersion
 
-__all__ = ["TarSource", "expand_braces"]
+__all__ = ["TarSource", "expand_braces", "open_tars"]
 
 SAMPLE_KEY = "__key__"
-"""What webdataset calls the path that the files of a sample have in common."""
+"""Webdataset's name for the path that the files of a sample have in common."""
 
 LARGEST_DESCRIPTION = 1_000_000
 """Bytes of a .json or .txt beside an image."""
@@ -32,6 +32,13 @@ MOST_SHARDS = 100_000
 
 _SAMPLE = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)")
 _BRACES = re.compile(r"\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}")
+
+
+def open_tars(location: str, options: SourceOptions) -> TarSource:
+    """The tar at a path, the tars of a folder or of a brace pattern. Raises SourceError."""
+    if is_remote(location):
+        raise SourceError(f"{location}: tars are read from disk; copy it there")
+    return TarSource(location, key=options.key)
 
 
 class TarSource:
@@ -51,7 +58,7 @@ class TarSource:
         self.root = path_to_uri(self._root)
 
     def with_key(self, key: str) -> TarSource:
-        """The same images, known by another field."""
+        """The same images, identified by another field."""
         return TarSource(self._path, key=key)
 
     def count(self) -> int:
@@ -113,20 +120,20 @@ def expand_braces(pattern: str) -> list[str]:
 
     A pattern without braces is itself. Raises SourceError for far too many.
     """
-    found = [pattern]
-    while (braces := _BRACES.search(found[0])) is not None:
+    names = [pattern]
+    while (braces := _BRACES.search(names[0])) is not None:
         first, last, listed = braces.groups()
         texts = _numbers(first, last) if listed is None else listed.split(",")
-        if len(texts) * len(found) > MOST_SHARDS:
+        if len(texts) * len(names) > MOST_SHARDS:
             raise SourceError(f"{printable(pattern)}: names more than {MOST_SHARDS:,} files")
         # The first braces stand before the first difference, so that they are the same in all.
-        around = [one.split(braces[0], 1) for one in found]
-        found = [f"{before}{text}{after}" for before, after in around for text in texts]
-    return found
+        halves = [each.split(braces[0], 1) for each in names]
+        names = [f"{before}{text}{after}" for before, after in halves for text in texts]
+    return names
 
 
 def _numbers(first: str, last: str) -> list[str]:
-    """`000` to `009`, also backwards; a leading zero says how wide they are."""
+    """`000` to `009`, also backwards; a leading zero pads all to the same width."""
     step = 1 if int(first) <= int(last) else -1
     numbers = range(int(first), int(last) + step, step)[: MOST_SHARDS + 1]
     width = len(first) if first.startswith("0") else 0
@@ -139,7 +146,7 @@ def _sample(member: Member) -> str:
 
 
 def _describe(descriptor: int, parts: list[Member]) -> tuple[dict[str, Any], str]:
-    """The metadata of a sample, or what is wrong with it."""
+    """(metadata of a sample, problem with it); one of them is empty."""
     metadata: dict[str, Any] = {}
     for part in parts:
         stem, suffix = os.path.splitext(part.name)  # noqa: PTH122
