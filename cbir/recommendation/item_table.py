@@ -1,4 +1,4 @@
-"""The images of a gallery as arrays: what a recommendation for all of them asks of each."""
+"""The images of a gallery as arrays, with all that the rules ask about them but their vectors."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import numpy as np
 import numpy.typing as npt
 
 from cbir.arrays import Ids, Vectors
-from cbir.recommendation.choice import bonuses
 from cbir.recommendation.rules import Rules
+from cbir.recommendation.selection import weight_bonuses
 
 if TYPE_CHECKING:
     from cbir.catalog.snapshot import Snapshot
 
-__all__ = ["Codes", "Items", "load_items", "load_vectors"]
+__all__ = ["Codes", "ItemTable", "load_item_table", "load_vectors"]
 
 Codes = npt.NDArray[np.int32]
-"""Equal values as equal small numbers (N,); -1 where there is no value."""
+"""Values as integers (N,): equal for equal values, -1 for no value."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Items:
-    """All images, in rows: images of the same values of `Rules.same` lie together.
+class ItemTable:
+    """All images as rows, sorted so that the candidates of an item are one slice of them.
 
-    Within such a section, what may be recommended comes first, so that the candidates of an item
-    are one slice of the vectors.
+    Images with the same values of `Rules.same` form a section; within it, the images that may be
+    recommended come first.
     """
 
     ids: Ids
@@ -39,18 +39,18 @@ class Items:
     """One per field of `Rules.different`."""
     bonus: Vectors
     sections: npt.NDArray[np.int64]
-    """(N, 2): where the candidates of a row begin and end; empty where it may have none."""
+    """(N, 2): the first and the last + 1 of the candidates of each row; equal where it has none."""
     digest: str
-    """Changes with anything here, and with the embeddings."""
+    """Changes whenever anything in this table, or an embedding, does."""
     lacking: int
-    """Images that lack a field of `Rules.same` or `Rules.different`."""
+    """Number of images without one of the fields of `Rules.same` and `Rules.different`."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
 
-def load_items(snapshot: Snapshot, rules: Rules) -> Items:
-    """Everything but the vectors. Raises FilterError for a field that means nothing here."""
+def load_item_table(snapshot: Snapshot, rules: Rules) -> ItemTable:
+    """The table for these rules. Raises FilterError for a field that no image has, or of lists."""
     contents = snapshot.contents()
     ids = contents.ids
     same = [_codes(ids, snapshot.column(field)) for field in rules.same]
@@ -64,7 +64,7 @@ def load_items(snapshot: Snapshot, rules: Rules) -> Items:
     bonus = np.zeros(len(ids), dtype=np.float32)
     if rules.weight is not None:
         cells = snapshot.column(rules.weight)
-        bonus = bonuses(ids, cells, rules.weight, rules.weight_strength)
+        bonus = weight_bonuses(ids, cells, rules.weight, rules.weight_strength)
     if rules.group_by is None:
         products = np.arange(len(ids), dtype=np.int32)
     else:
@@ -75,7 +75,7 @@ def load_items(snapshot: Snapshot, rules: Rules) -> Items:
     order = np.lexsort((ids, ~allowed, section))
     sections = _sections(section[order], allowed[order])
     sections[lacking[order]] = 0
-    return Items(
+    return ItemTable(
         ids=ids[order],
         keys=dict(zip(ids.tolist(), contents.keys, strict=True)),
         contents=_coded(contents.hashes)[order],
@@ -92,8 +92,8 @@ def load_items(snapshot: Snapshot, rules: Rules) -> Items:
     )
 
 
-def load_vectors(snapshot: Snapshot, items: Items) -> Vectors:
-    """The vectors of all items as the gallery compares them, in their rows: (N, d)."""
+def load_vectors(snapshot: Snapshot, items: ItemTable) -> Vectors:
+    """The vectors of all items as the gallery compares them, in the order of the table: (N, d)."""
     _, projection = snapshot.projection
     by_id = np.argsort(items.ids)
     vectors: Vectors | None = None
@@ -116,7 +116,7 @@ def _coded(values: Iterable[Hashable | None]) -> Codes:
 
 
 def _combined(columns: Iterable[Codes], count: int) -> npt.NDArray[np.int64]:
-    """One code for each combination of values: (N,)."""
+    """One integer for each combination of values: (N,)."""
     combined = np.zeros(count, dtype=np.int64)
     for codes in columns:
         _, combined = np.unique(combined * (count + 1) + codes + 1, return_inverse=True)
@@ -127,7 +127,7 @@ def _combined(columns: Iterable[Codes], count: int) -> npt.NDArray[np.int64]:
 def _sections(
     section: npt.NDArray[np.int64], allowed: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.int64]:
-    """Where the allowed rows of each row's section begin and end: (N, 2)."""
+    """The first and the last + 1 of the allowed rows in the section of each row: (N, 2)."""
     starts = np.searchsorted(section, section, side="left")
     counts = np.bincount(section, weights=allowed, minlength=1) if len(section) else np.empty(0)
     return np.stack([starts, starts + counts[section].astype(np.int64)], axis=1).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Recommendations as a table in a file: CSV, JSON Lines or Parquet, by the file's ending."""
+"""Writes recommendations as a table to a CSV, JSON Lines or Parquet file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 from cbir.errors import CbirError
 from cbir.files import import_pyarrow, replacing
 
-__all__ = ["COLUMNS", "RowWriter", "Rows", "check_format", "open_writer"]
+__all__ = ["COLUMNS", "RowWriter", "TableRows", "check_format", "open_writer"]
 
 COLUMNS = {
     "item_id": "int64",
@@ -23,22 +23,22 @@ COLUMNS = {
     "similarity": "float32",
     "score": "float32",
 }
-"""Every column with its type in Parquet."""
+"""Every column with its Parquet type."""
 
-Rows: TypeAlias = Sequence[tuple[int, str, int, int, str, float, float]]
-"""Rows of `COLUMNS`."""
+TableRows: TypeAlias = Sequence[tuple[int, str, int, int, str, float, float]]
+"""Rows of the table, in the order of `COLUMNS`."""
 
 
 class RowWriter(Protocol):
-    """A file that is being written."""
+    """A function that appends rows to an open file."""
 
-    def __call__(self, rows: Rows) -> None:
+    def __call__(self, rows: TableRows) -> None:
         """Append rows."""
         ...
 
 
 def check_format(path: Path) -> None:
-    """Raise CbirError for an ending that is none of these, MissingExtraError without pyarrow."""
+    """Raise CbirError for an unknown file ending, MissingExtraError for Parquet without pyarrow."""
     if path.suffix.lower() not in _WRITERS:
         raise CbirError(f"{path} is of no known format; name it .parquet, .csv or .jsonl")
     if path.suffix.lower() == ".parquet":
@@ -47,7 +47,7 @@ def check_format(path: Path) -> None:
 
 @contextmanager
 def open_writer(path: Path) -> Iterator[RowWriter]:
-    """Write a table to `path`, which is replaced when the end is reached and not before."""
+    """Open a table for writing; `path` is replaced only once all rows are written."""
     check_format(path)
     try:
         with replacing(path) as beside, _WRITERS[path.suffix.lower()](beside) as write:
@@ -58,12 +58,12 @@ def open_writer(path: Path) -> Iterator[RowWriter]:
 
 @contextmanager
 def _csv(path: Path) -> Iterator[RowWriter]:
-    # A key may hold bytes that are not text: written as they are.
+    # A key may hold bytes that are not valid text: they are written unchanged.
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
 
-        def write(rows: Rows) -> None:
+        def write(rows: TableRows) -> None:
             writer.writerows((*row[:5], f"{row[5]:.6f}", f"{row[6]:.6f}") for row in rows)
 
         yield write
@@ -73,7 +73,7 @@ def _csv(path: Path) -> Iterator[RowWriter]:
 def _jsonl(path: Path) -> Iterator[RowWriter]:
     with path.open("w", encoding="utf-8") as file:
 
-        def write(rows: Rows) -> None:
+        def write(rows: TableRows) -> None:
             for row in rows:
                 rounded = (*row[:5], round(row[5], 6), round(row[6], 6))
                 file.write(json.dumps(dict(zip(COLUMNS, rounded, strict=True))) + "\n")
@@ -87,7 +87,7 @@ def _parquet(path: Path) -> Iterator[RowWriter]:
     schema = arrow.schema(list(COLUMNS.items()))
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
 
-        def write(rows: Rows) -> None:
+        def write(rows: TableRows) -> None:
             columns = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
             arrays = [
                 arrow.array(column, type=field.type)
