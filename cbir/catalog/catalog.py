@@ -1,7 +1,7 @@
 """The catalogue: every image of a gallery with its metadata and embedding, in SQL.
 
-It is the truth. Each write is one transaction and takes the next `generation` number, so that a
-vector index can ask what changed since the generation it has seen.
+It is the truth. Each write is one transaction; one that changes vectors takes the next generation
+number, so that a vector index can read what changed after the generation it has seen.
 """
 
 from __future__ import annotations

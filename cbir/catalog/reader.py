@@ -104,7 +104,10 @@ class CatalogReader:
             return connection.execute(select(func.count()).select_from(images)).scalar_one()
 
     def generation(self) -> int:
-        """The number of the last committed transaction."""
+        """Number of the last transaction that changed vectors: images, regions, whitening.
+
+        Metadata, failures, dismissals, descriptors and configuration leave it as it is.
+        """
         return self._states.get([None])[None].generation
 
     def count_matching(self, where: Filter) -> int:

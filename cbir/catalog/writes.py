@@ -32,7 +32,7 @@ from cbir.types import DescriptorRow
 
 
 def next_generation(connection: Connection, *, new_images: int = 0) -> tuple[int, int]:
-    """Take the next generation and reserve ids: (generation, first id reserved)."""
+    """Take the next generation, for a change of vectors, and ids: (generation, first new id)."""
     connection.execute(
         update(state).values(
             generation=state.c.generation + 1,
@@ -193,24 +193,25 @@ def forget_failures(connection: Connection, keys: Sequence[str]) -> int:
 
 def remove_images(connection: Connection, ids: Sequence[int], *, source: int | None = None) -> int:
     """Delete images and leave tombstones for the vector indexes. Returns how many there were."""
-    if not ids:
-        return 0
-    generation, _ = next_generation(connection)
+    generation = None
     removed = 0
     for part in parts(ids):
-        there = select(images.c.id).where(images.c.id.in_(part))
+        query = select(images.c.id).where(images.c.id.in_(part))
         if source is not None:
-            there = there.where(images.c.source_id == source)
-        found = connection.execute(there).scalars().all()
-        if found:
-            for table in (descriptors, regions, embeddings):
-                connection.execute(delete(table).where(table.c.image_id.in_(found)))
-            forget_dismissals_of(connection, found)
-            delete_values(connection, found)
-            connection.execute(delete(images).where(images.c.id.in_(found)))
-            graves = [{"image_id": i, "generation": generation} for i in found]
-            connection.execute(insert(tombstones), graves)
-            removed += len(found)
+            query = query.where(images.c.source_id == source)
+        present = connection.execute(query).scalars().all()
+        if not present:
+            continue
+        if generation is None:
+            generation, _ = next_generation(connection)
+        for table in (descriptors, regions, embeddings):
+            connection.execute(delete(table).where(table.c.image_id.in_(present)))
+        forget_dismissals_of(connection, present)
+        delete_values(connection, present)
+        connection.execute(delete(images).where(images.c.id.in_(present)))
+        rows = [{"image_id": i, "generation": generation} for i in present]
+        connection.execute(insert(tombstones), rows)
+        removed += len(present)
     return removed
 
 
@@ -241,9 +242,7 @@ def existing(connection: Connection, ids: Sequence[int]) -> set[int]:
 
 def write_regions(connection: Connection, rows: Sequence[RegionRow]) -> None:
     """Store the regions of images that have none, and still have that content."""
-    if not rows:
-        return
-    generation, _ = next_generation(connection)
+    generation = None
     for part in parts(rows):
         bare = (
             select(images.c.id, images.c.content_hash)
@@ -252,7 +251,11 @@ def write_regions(connection: Connection, rows: Sequence[RegionRow]) -> None:
         )
         current = {row.id: row.content_hash for row in connection.execute(bare)}
         fitting = [row for row in part if current.get(row.image_id) == row.content_hash]
-        _insert_regions(connection, generation, [(row.image_id, row.vectors) for row in fitting])
+        if fitting and generation is None:
+            generation, _ = next_generation(connection)
+        if generation is not None:
+            vectors = [(row.image_id, row.vectors) for row in fitting]
+            _insert_regions(connection, generation, vectors)
 
 
 def _insert_regions(

@@ -106,7 +106,7 @@ class Service:
     def _watch(self) -> None:
         watch = self.metrics.watch
         watch("cbir_images", "Images in the gallery.", {"": self.gallery.count})
-        watch("cbir_generation", "Changes so far.", {"": self.gallery.catalog.generation})
+        watch("cbir_generation", "Changes of vectors.", {"": self.gallery.catalog.generation})
         waiting = {pool.name: partial(getattr, pool, "waiting") for pool in self._pools}
         watch("cbir_queue", "Requests that wait for a thread.", waiting)
 

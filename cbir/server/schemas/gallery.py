@@ -82,7 +82,7 @@ class GalleryResponse(ResponseModel):
     failed: int
     """Files that could not be read when they were indexed."""
     generation: int
-    """Grows with every change."""
+    """Grows with every change of vectors: images added, removed or embedded again, whitening."""
     index: str
     """The kind of the vector index; `scan` while it is being built."""
     backbone: str
