@@ -18,7 +18,7 @@ from serving import Serve, names, running
 from cbir import Gallery, Retriever, index_images
 from cbir.catalog import sqlite
 from cbir.client import BusyError, Client
-from cbir.embedding.tiny_image import TinyImageEmbedder
+from cbir.embedding.backbones.tiny_image import TinyImageEmbedder
 from cbir.indexes.local import LocalIndex
 from cbir.server import Settings, create_app, uploads
 from cbir.server.batching_embedder import BatchingEmbedder

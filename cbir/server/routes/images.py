@@ -169,7 +169,7 @@ async def update(request: Request, image_id: Id, change: MetadataUpdate) -> Resp
 
     def work() -> Response:
         changes = checked_metadata(change.metadata)
-        service.gallery.catalog.describe(image_id, changes)
+        service.gallery.catalog.change_metadata(image_id, changes)
         return json_response(Image.of(service.gallery.image(image_id)))
 
     return await service.writes.run(work)

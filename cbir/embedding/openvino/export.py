@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cbir.config import EmbeddingSpec
-from cbir.embedding.openvino_cache import keep_network, kept_network, save_network
-from cbir.embedding.openvino_compile import compile_network
-from cbir.embedding.openvino_import import import_openvino
-from cbir.embedding.openvino_marks import keep_first_depthwise_exact
+from cbir.embedding.openvino.annotations import keep_first_depthwise_exact
+from cbir.embedding.openvino.cache import keep_network, kept_network, save_network
+from cbir.embedding.openvino.compiling import compile_network
+from cbir.embedding.openvino.importing import import_openvino
 from cbir.errors import BackboneError
 
 if TYPE_CHECKING:
-    from cbir.embedding.networks import EmbeddingNetwork
+    from cbir.embedding.pytorch.network import EmbeddingNetwork
 
 __all__ = ["export_network", "exported_network"]
 
@@ -33,7 +33,7 @@ def export_network(spec: EmbeddingSpec, checkpoint: Path) -> Path:
     Several processes may export at once; one of them wins. Raises WeightsError if the checkpoint
     does not fit, BackboneError if the conversion fails, CbirError if the cache is not writable.
     """
-    from cbir.embedding.networks import build_network
+    from cbir.embedding.pytorch.network import build_network
 
     log.info("exporting %s to OpenVINO; this happens once", spec.backbone)
     model = _convert(build_network(spec, checkpoint), spec)

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cbir.embedding.openvino_cache import keep_network, kept_network
-from cbir.embedding.openvino_compile import compile_network
-from cbir.embedding.openvino_import import import_openvino
-from cbir.embedding.processor import kernel_family
+from cbir.embedding.openvino.cache import keep_network, kept_network
+from cbir.embedding.openvino.compiling import compile_network
+from cbir.embedding.openvino.importing import import_openvino
+from cbir.embedding.openvino.processor import kernel_family
 from cbir.errors import CbirError
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ def tune_network(name: str, network: Path) -> Path:
     if not kernel_family():
         return network
 
-    from cbir.embedding.openvino_marks import grouped_layers  # with XML, which no search needs
+    from cbir.embedding.openvino.annotations import (
+        grouped_layers,  # with XML, which no search needs
+    )
 
     def write(folder: Path) -> None:
         own = folder / network.name
@@ -76,7 +78,7 @@ def _tuned(name: str) -> str:
 
 
 def _choose(network: Path) -> None:
-    from cbir.embedding.openvino_marks import prefer_kernels
+    from cbir.embedding.openvino.annotations import prefer_kernels
 
     blocked = network.with_name(f"blocked-{network.name}")
     shutil.copyfile(network, blocked)

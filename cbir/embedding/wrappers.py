@@ -1,4 +1,4 @@
-"""An embedder that opens its network only when the first image comes."""
+"""Embedders around another: opened on first use, or with something done before or after."""
 
 from __future__ import annotations
 
@@ -9,7 +9,29 @@ from cbir.arrays import Pixels, Vectors
 from cbir.config import EmbeddingSpec
 from cbir.embedding.embedder import Embedder
 
-__all__ = ["LazyEmbedder"]
+__all__ = ["EmbedderWrapper", "LazyEmbedder"]
+
+
+class EmbedderWrapper:
+    """An embedder around another: passes on everything but `embed`, which a subclass defines."""
+
+    def __init__(self, inner: Embedder) -> None:
+        self._inner = inner
+
+    @property
+    def spec(self) -> EmbeddingSpec:
+        return self._inner.spec
+
+    @property
+    def device(self) -> str:
+        return self._inner.device
+
+    @property
+    def parallelism(self) -> int:
+        return self._inner.parallelism
+
+    def describe(self) -> str:
+        return self._inner.describe()
 
 
 class LazyEmbedder:

@@ -12,7 +12,7 @@ from itertools import groupby
 from cbir.config import Interpolation, Preprocessing
 from cbir.embedding.backbone import Backbone, WeightsFile
 
-__all__ = ["torchvision_backbones"]
+__all__ = ["builder_of", "torchvision_backbones"]
 
 URL = "https://download.pytorch.org/models/"
 
@@ -147,6 +147,12 @@ OTHER_NORMALISATION: dict[str, tuple[RGB, RGB]] = {
 """Mean and standard deviation where they are not those of ImageNet, by file."""
 
 
+def builder_of(name: str) -> str:
+    """The function that builds a network of torchvision's, for `Backbone.builder`."""
+    kind = "build_vit" if name.startswith("vit_") else "build"
+    return f"cbir.embedding.backbones.torchvision:{kind}"
+
+
 def torchvision_backbones() -> Iterator[Backbone]:
     """Every network of the table, in its order."""
     rows = (line.split() for line in TABLE.strip().splitlines())
@@ -156,11 +162,13 @@ def torchvision_backbones() -> Iterator[Backbone]:
         is_vit = name.startswith("vit_")
         yield Backbone(
             name=name,
-            family="vit" if is_vit else "torchvision",
+            builder=builder_of(name),
             channels=int(variants[0][1]),
             preprocessing=weights[0].preprocessing,
             poolings=("cls",) if is_vit else ("avg", "max", "gem", "rmac", "flatten"),
             weights=weights,
+            resizable=not is_vit,
+            transformer=is_vit,
             licence=weights[0].licence,
             source=f"docs.pytorch.org/vision/stable/models, {name}",
         )

@@ -24,23 +24,22 @@ OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$"
 def load_checkpoint(
     net: nn.Module, path: Path, name: str, *, needed: Collection[str], heads: Collection[str]
 ) -> None:
-    """Fills the `needed` parameters of a network from a file.
+    """Fills the `needed` parameters of a network from a checkpoint file.
 
-    What belongs to the classification head (a module in `heads`, or an auxiliary one) may be
-    missing, of another size, or more than the network has: an embedding does not use it, so the
-    checkpoint of a network fine-tuned on other classes fits. Raises WeightsError.
+    A classification head (the modules in `heads`) may be missing, of another size, or unknown to
+    the network: an embedding does not use it, so that the checkpoint of a network fine-tuned on
+    other classes fits. Raises WeightsError.
     """
     state = _read(path, name)
-    own = net.state_dict()
-    wrong = [key for key in state if key in own and own[key].shape != state[key].shape]
+    expected = net.state_dict()
+    wrong = [key for key in state if key in expected and expected[key].shape != state[key].shape]
     for key in wrong:
         del state[key]
     try:
         result = net.load_state_dict(state, strict=False)
     except (RuntimeError, ValueError) as error:
         raise WeightsError(f"checkpoint {path} does not fit {name}: {error}") from None
-    needed = {key.removeprefix("net.") for key in needed}
-    unused = re.compile(rf"({'|'.join(heads)}|_fc|aux\d?|AuxLogits)\.")
+    unused = tuple(f"{head}." for head in heads)
     complaints = {
         "wrong shape": [key for key in wrong if key in needed],
         "missing": [
@@ -48,12 +47,12 @@ def load_checkpoint(
             for key in result.missing_keys
             if key in needed and key not in wrong and not key.endswith("num_batches_tracked")
         ],
-        "unexpected": [key for key in result.unexpected_keys if not unused.match(key)],
+        "unexpected": [key for key in result.unexpected_keys if not key.startswith(unused)],
     }
     if any(complaints.values()):
-        found = ", ".join(f"{why} {_some(keys)}" for why, keys in complaints.items() if keys)
+        reasons = ", ".join(f"{why} {_some(keys)}" for why, keys in complaints.items() if keys)
         raise WeightsError(
-            f"checkpoint {path} does not fit {name}: {found}; give the file of a {name}, "
+            f"checkpoint {path} does not fit {name}: {reasons}; give the file of a {name}, "
             f"or choose the backbone it belongs to"
         )
 

@@ -7,6 +7,7 @@ Efficient Integer-Arithmetic-Only Inference", CVPR 2018, section 3.2.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 
 from torch import fx, nn
@@ -14,13 +15,20 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 __all__ = ["fold_batch_norms"]
 
+log = logging.getLogger(__name__)
 
-def fold_batch_norms(body: nn.Module) -> fx.GraphModule:
+
+def fold_batch_norms(body: nn.Module) -> nn.Module:
     """A network in eval mode without the normalisations that directly follow a convolution.
 
-    Its parameters are copies where they differ; `body` stays as it is.
+    Its parameters are copies where they differ; `body` stays as it is. A network that cannot be
+    traced, as one whose path depends on its input, is returned unchanged.
     """
-    traced = body if isinstance(body, fx.GraphModule) else _traced(body)
+    try:
+        traced = body if isinstance(body, fx.GraphModule) else _traced(body)
+    except Exception as error:  # tracing runs the network's own code, which may raise anything
+        log.info("batch normalisation is not folded: %s", error)
+        return body
     folded = fx.GraphModule(traced, _copy(traced.graph))
     modules = dict(folded.named_modules())
     calls = Counter(node.target for node in folded.graph.nodes if node.op == "call_module")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cbir.config import cache_dir
-from cbir.embedding.openvino_import import import_openvino
+from cbir.embedding.openvino.importing import import_openvino
 from cbir.embedding.weights import sha256_of
 from cbir.errors import CbirError
 

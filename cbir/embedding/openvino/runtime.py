@@ -12,8 +12,8 @@ import numpy as np
 
 from cbir.arrays import Pixels, Vectors
 from cbir.config import EmbeddingSpec, available_cores
-from cbir.embedding.openvino_compile import HINTS, compile_network, has_native_bf16
-from cbir.embedding.openvino_import import import_openvino
+from cbir.embedding.openvino.compiling import HINTS, compile_network, has_native_bf16
+from cbir.embedding.openvino.importing import import_openvino
 from cbir.embedding.vectors import stack_images, unit_rows
 from cbir.errors import BackboneError
 

@@ -14,17 +14,17 @@ import pytest
 from cbir.embedding import (
     Embedder,
     load_embedder,
-    openvino_kernels,
     quantise,
     resolve_spec,
 )
-from cbir.embedding.openvino_compile import compile_network
-from cbir.embedding.openvino_export import exported_network
-from cbir.embedding.openvino_import import import_openvino
-from cbir.embedding.openvino_int8 import quantised_network
-from cbir.embedding.openvino_kernels import tune_network, tuned_network
-from cbir.embedding.openvino_marks import prefer_kernels
-from cbir.embedding.processor import kernel_family
+from cbir.embedding.openvino import kernels
+from cbir.embedding.openvino.annotations import prefer_kernels
+from cbir.embedding.openvino.compiling import compile_network
+from cbir.embedding.openvino.export import exported_network
+from cbir.embedding.openvino.importing import import_openvino
+from cbir.embedding.openvino.int8 import quantised_network
+from cbir.embedding.openvino.kernels import tune_network, tuned_network
+from cbir.embedding.openvino.processor import kernel_family
 
 MARK = "primitives_priority"
 
@@ -49,8 +49,8 @@ def network(lite0: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def timed(monkeypatch: pytest.MonkeyPatch, usual: float, blocked: float) -> None:
     """An AVX2 processor, and how long both ways take on it."""
-    monkeypatch.setattr(openvino_kernels, "kernel_family", lambda: "avx2")
-    monkeypatch.setattr(openvino_kernels, "_times", lambda *_: [usual, blocked])
+    monkeypatch.setattr(kernels, "kernel_family", lambda: "avx2")
+    monkeypatch.setattr(kernels, "_times", lambda *_: [usual, blocked])
 
 
 def test_the_faster_kernels_are_taken_and_compute_the_same(
@@ -86,7 +86,7 @@ def test_kernels_that_are_no_faster_are_not_taken(
 def test_other_processors_run_the_network_as_it_was_exported(
     network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(openvino_kernels, "kernel_family", lambda: "")
+    monkeypatch.setattr(kernels, "kernel_family", lambda: "")
     assert tuned_network(network.parent.name) == network
     assert tune_network(network.parent.name, network) == network
 
@@ -100,7 +100,7 @@ def test_what_cannot_be_tuned_runs_as_it_is(
 
     caplog.set_level(logging.WARNING)
     timed(monkeypatch, 1.0, 0.8)
-    monkeypatch.setattr(openvino_kernels, "_times", fail)
+    monkeypatch.setattr(kernels, "_times", fail)
     assert tune_network(network.parent.name, network) == network
     assert "runs untuned" in caplog.text
     assert list(network.parent.parent.iterdir()) == [network.parent]
@@ -111,7 +111,7 @@ def test_a_network_that_was_exported_before_is_tuned_without_torch(
 ) -> None:
     timed(monkeypatch, 1.0, 0.8)
     monkeypatch.setattr(
-        "cbir.embedding.openvino_export.export_network", lambda *_: pytest.fail("exported again")
+        "cbir.embedding.openvino.export.export_network", lambda *_: pytest.fail("exported again")
     )
     load_embedder(lite0.spec, device="cpu", precision="fp32")
     assert tuned_network(network.parent.name) is not None
@@ -124,7 +124,7 @@ def test_an_int8_network_has_no_marks_that_were_measured_in_fp32(
     timed(monkeypatch, 1.0, 0.8)
     load_embedder(lite0.spec, device="cpu", precision="fp32")
     images = np.random.default_rng(0).integers(0, 256, (32, 224, 224, 3), np.uint8)
-    monkeypatch.setattr("cbir.embedding.openvino_int8.MIN_COSINE", -1.0)
+    monkeypatch.setattr("cbir.embedding.openvino.int8.MIN_COSINE", -1.0)
     made = quantised_network(lite0.spec, quantise(lite0.spec, list(images)))
     assert made is not None
     assert MARK not in made.read_text()
@@ -146,16 +146,16 @@ def test_networks_without_depthwise_convolutions_are_left_alone(
 
 @pytest.mark.skipif(kernel_family() != "avx2", reason="this processor has other kernels")
 def test_openvino_heeds_the_marks(network: Path) -> None:
-    def kernels() -> set[str]:
+    def used() -> set[str]:
         compiled = compile_network(import_openvino().Core(), network, "fp32")
         compiled([np.zeros((1, 224, 224, 3), np.uint8)])
         ops: list[Any] = compiled.get_runtime_model().get_ops()
         said = {str(op.get_rt_info()["primitiveType"].value) for op in ops}
         return {one for one in said if "_dw_" in one or "_1x1_" in one}
 
-    assert kernels() == {"brgconv_avx2_dw_f32", "brgconv_avx2_1x1_f32"}
-    prefer_kernels(network, openvino_kernels.BLOCKED)
-    assert kernels() == {"jit_avx2_dw_f32", "jit_avx2_1x1_f32"}
+    assert used() == {"brgconv_avx2_dw_f32", "brgconv_avx2_1x1_f32"}
+    prefer_kernels(network, kernels.BLOCKED)
+    assert used() == {"jit_avx2_dw_f32", "jit_avx2_1x1_f32"}
 
 
 def test_times_are_in_the_order_of_the_networks(
@@ -167,6 +167,6 @@ def test_times_are_in_the_order_of_the_networks(
         turns.append(request)
         return 1.0 if len(turns) % 2 else 2.0
 
-    monkeypatch.setattr(openvino_kernels, "_timed", taken)
-    assert openvino_kernels._times([network, network], network.with_suffix(".bin")) == [1.0, 2.0]
+    monkeypatch.setattr(kernels, "_timed", taken)
+    assert kernels._times([network, network], network.with_suffix(".bin")) == [1.0, 2.0]
     assert len(set(map(id, turns))) == 2

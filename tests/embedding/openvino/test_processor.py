@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import cbir
-from cbir.embedding import processor
-from cbir.embedding.openvino_compile import HINTS, compile_network, has_native_bf16
-from cbir.embedding.processor import kernel_family
+from cbir.embedding.openvino import processor
+from cbir.embedding.openvino.compiling import HINTS, compile_network, has_native_bf16
+from cbir.embedding.openvino.processor import kernel_family
 
 ROOT = Path(cbir.__file__).parent.parent
 
@@ -34,7 +34,7 @@ def test_networks_are_compiled_in_one_place() -> None:
     files = [path for folder in ("cbir", "scripts", "tests") for path in (ROOT / folder).rglob("*")]
     calls = re.compile(rb"\.compile_model\(|\bcore\(.*\)\.compile", re.IGNORECASE)
     found = {path.name for path in files if path.is_file() and calls.search(path.read_bytes())}
-    assert found == {"openvino_compile.py"}
+    assert found == {"compiling.py"}
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from cbir.config import EmbeddingSpec, Preprocessing
-from cbir.embedding import Embedder, load_embedder, openvino_export, resolve_spec
-from cbir.embedding.openvino_export import export_network, exported_network
-from cbir.embedding.openvino_kernels import tuned_network
+from cbir.embedding import Embedder, load_embedder, resolve_spec
+from cbir.embedding.openvino import export
+from cbir.embedding.openvino.export import export_network, exported_network
+from cbir.embedding.openvino.kernels import tuned_network
 from cbir.errors import BackboneError, CbirError, SpecMismatchError
 
 NETWORK_USED = """
@@ -60,7 +61,7 @@ def test_an_export_calls_nobody_and_says_nothing(tmp_path: Path) -> None:
 def test_the_converter_comes_when_it_is_asked_for() -> None:
     code = """
 import sys
-from cbir.embedding.openvino_import import import_openvino
+from cbir.embedding.openvino.importing import import_openvino
 openvino = import_openvino()
 assert "openvino.tools.ovc" not in sys.modules
 assert openvino.convert_model is sys.modules["openvino.tools.ovc"].convert_model
@@ -181,10 +182,8 @@ def test_a_vision_transformer_is_exported_with_any_batch_size(
     import torch
     from torchvision.models import VisionTransformer
 
-    from cbir.embedding import networks
-
     small = VisionTransformer(64, 16, num_layers=2, num_heads=2, hidden_dim=32, mlp_dim=64)
-    monkeypatch.setattr(networks, "architecture", lambda *_: small)
+    monkeypatch.setattr("torchvision.models.get_model", lambda *_, **__: small.eval())
     torch.save(small.state_dict(), tmp_path / "small.pth")
     known, origin = resolve_spec("vit_b_32", weights=str(tmp_path / "small.pth"))
     spec = replace(known, dim=32, preprocessing=Preprocessing(resize=64, crop=64))
@@ -203,7 +202,7 @@ def test_either_way_of_conversion_is_enough(
         raise RuntimeError("this way is closed")
 
     other = {"_by_tracing": "_by_torch_export", "_by_torch_export": "_by_tracing"}[way]
-    monkeypatch.setattr(openvino_export, other, fail)
+    monkeypatch.setattr(export, other, fail)
     monkeypatch.setenv("CBIR_CACHE_DIR", str(tmp_path / "cache"))
     path = checkpoint("squeezenet1_1")
     spec, _ = resolve_spec("squeezenet1_1", weights=str(path))
@@ -213,7 +212,7 @@ def test_either_way_of_conversion_is_enough(
 def test_a_network_that_cannot_be_converted_says_what_to_do(
     checkpoint: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(openvino_export, "_agrees", lambda *_: False)
+    monkeypatch.setattr(export, "_agrees", lambda *_: False)
     path = checkpoint("squeezenet1_1")
     spec, _ = resolve_spec("squeezenet1_1", weights=str(path))
     with pytest.raises(BackboneError, match=r"cannot convert squeezenet1_1 .*--runtime torch"):

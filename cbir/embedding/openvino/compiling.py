@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cbir.embedding.processor import has_bf16_instructions
+from cbir.embedding.openvino.processor import has_bf16_instructions
 
 __all__ = ["HINTS", "compile_network", "has_native_bf16"]
 

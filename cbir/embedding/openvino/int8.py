@@ -17,9 +17,9 @@ from typing import Any
 
 from cbir.arrays import Pixels
 from cbir.config import EmbeddingSpec
-from cbir.embedding.openvino_cache import keep_network, kept_network, save_network
-from cbir.embedding.openvino_compile import compile_network
-from cbir.embedding.openvino_import import import_openvino
+from cbir.embedding.openvino.cache import keep_network, kept_network, save_network
+from cbir.embedding.openvino.compiling import compile_network
+from cbir.embedding.openvino.importing import import_openvino
 from cbir.embedding.registry import find_backbone
 from cbir.embedding.vectors import unit_rows
 from cbir.errors import BackboneError, MissingExtraError
@@ -100,7 +100,7 @@ def _quantise(model: Any, spec: EmbeddingSpec, images: Sequence[Pixels]) -> Any:
     convolutions = [op for op in model.get_ordered_ops() if "Convolution" in op.get_type_name()]
     grouped = any(op.get_type_name() == "GroupConvolution" for op in convolutions)
     first = [op.get_friendly_name() for op in convolutions[:FLOAT_LAYERS]] if grouped else []
-    transformer = find_backbone(spec.backbone).family == "vit"
+    transformer = find_backbone(spec.backbone).transformer
     with contextlib.redirect_stdout(io.StringIO()):  # it draws progress bars, unasked
         return nncf.quantize(
             model,

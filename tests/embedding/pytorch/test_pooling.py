@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cbir.embedding.pooling import GemPooling, pooling_module, rmac_regions
+from cbir.embedding.pytorch.pooling import GemPooling, pooling_module, rmac_regions
 
 MAP = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]], [[0.0, 0.0], [0.0, -8.0]]]])
 """One image, two channels, 2 × 2 positions."""

@@ -13,10 +13,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cbir.embedding import Embedder, find_backbone, load_embedder, resolve_spec, torch_runtime
-from cbir.embedding.cuda_graphs import OFTEN, SIZES, GraphedNetwork, Recording
-from cbir.embedding.folding import fold_batch_norms
-from cbir.embedding.networks import architecture, build_body
+from cbir.embedding import Embedder, find_backbone, load_embedder, resolve_spec
+from cbir.embedding.pytorch import runtime
+from cbir.embedding.pytorch.architecture import build_architecture
+from cbir.embedding.pytorch.batch_norm import fold_batch_norms
+from cbir.embedding.pytorch.cuda_graphs import OFTEN, SIZES, GraphedNetwork, Recording
 from cbir.errors import BackboneError
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -49,7 +50,9 @@ def with_statistics(net: nn.Module) -> nn.Module:
 )
 def test_normalisation_is_folded_into_convolutions(name: str, before: int, after: int) -> None:
     backbone = find_backbone(name)
-    body = build_body(with_statistics(architecture(backbone, 224)), backbone, 224)
+    architecture = build_architecture(backbone, 224)
+    with_statistics(architecture.net)
+    body = architecture.body
     images = torch.rand(2, 3, 224, 224)
     with torch.inference_mode():
         expected = body(images)
@@ -79,6 +82,15 @@ def test_a_convolution_used_twice_is_not_folded() -> None:
 
     net, x = with_statistics(Shared()), torch.rand(1, 3, 4, 4)
     torch.testing.assert_close(fold_batch_norms(net)(x), net(x))
+
+
+def test_a_network_that_cannot_be_traced_runs_as_it_is() -> None:
+    class Branching(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x if x.sum() > 0 else -x
+
+    net = Branching()
+    assert fold_batch_norms(net) is net
 
 
 @pytest.mark.parametrize("precision", ["fp16", "fp32"])
@@ -214,7 +226,7 @@ def test_what_overflows_in_half_precision_runs_in_fp32(
     expected = load_embedder(spec, weights_from=origin, runtime="torch", device="cpu")
 
     # As `auto` would choose on a GPU.
-    monkeypatch.setattr(torch_runtime, "_choose_precision", lambda *_: "fp16")
+    monkeypatch.setattr(runtime, "_choose_precision", lambda *_: "fp16")
     half = load_embedder(spec, weights_from=origin, runtime="torch", device="cpu")
     assert half.describe() == "torch fp16, cpu"
     with caplog.at_level(logging.WARNING):

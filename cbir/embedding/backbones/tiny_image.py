@@ -11,10 +11,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from cbir.arrays import Pixels, Vectors
-from cbir.config import EmbeddingSpec
+from cbir.config import EmbeddingSpec, Preprocessing
+from cbir.embedding.backbone import Backbone
 from cbir.embedding.vectors import stack_images, unit_rows
 
-__all__ = ["TinyImageEmbedder"]
+__all__ = ["TINY_IMAGE", "TinyImageEmbedder"]
+
+TINY_IMAGE = Backbone(
+    name="tiny_image",
+    embedder="cbir.embedding.backbones.tiny_image:TinyImageEmbedder",
+    channels=32 * 32 * 3,
+    preprocessing=Preprocessing(
+        resize=32, crop=32, interpolation="bicubic", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)
+    ),
+    poolings=("none",),
+    licence="none needed",
+    source="Torralba, Fergus and Freeman 2008, 80 million tiny images",
+)
 
 
 class TinyImageEmbedder:

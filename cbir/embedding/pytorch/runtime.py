@@ -12,9 +12,9 @@ import torch
 
 from cbir.arrays import Pixels, Vectors
 from cbir.config import EmbeddingSpec, available_cores
-from cbir.embedding.cuda_graphs import GraphedNetwork
-from cbir.embedding.folding import fold_batch_norms
-from cbir.embedding.networks import build_network
+from cbir.embedding.pytorch.batch_norm import fold_batch_norms
+from cbir.embedding.pytorch.cuda_graphs import GraphedNetwork
+from cbir.embedding.pytorch.network import build_network
 from cbir.embedding.vectors import stack_images, unit_rows
 from cbir.errors import BackboneError
 

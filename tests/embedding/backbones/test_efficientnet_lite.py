@@ -7,8 +7,8 @@ import torch
 from datasets import dataset
 
 from cbir.embedding import find_backbone, locate_weights
-from cbir.embedding.checkpoints import load_checkpoint
-from cbir.embedding.networks import HEADS, architecture
+from cbir.embedding.pytorch.architecture import build_architecture
+from cbir.embedding.pytorch.checkpoints import load_checkpoint
 from cbir.images import decode
 
 
@@ -17,9 +17,11 @@ def test_the_packaged_weights_classify_photographs() -> None:
 
     folder = dataset("photos")
     backbone = find_backbone("efficientnet_lite0")
-    net = architecture(backbone, backbone.preprocessing.crop).eval()
+    architecture = build_architecture(backbone, backbone.preprocessing.crop)
+    net = architecture.net
     state = set(net.state_dict())
-    load_checkpoint(net, locate_weights(backbone).path, backbone.name, needed=state, heads=HEADS)
+    checkpoint = locate_weights(backbone).path
+    load_checkpoint(net, checkpoint, backbone.name, needed=state, heads=architecture.heads)
     classes = [name.replace(" ", "_") for name in ResNet18_Weights.DEFAULT.meta["categories"]]
     right = []
     with (folder / "labels.csv").open(newline="", encoding="utf-8") as file:

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from cbir.embedding import find_backbone, resolve_spec
-from cbir.embedding.networks import architecture, build_body, build_network
+from cbir.embedding.pytorch.architecture import build_architecture
+from cbir.embedding.pytorch.network import build_network
 from cbir.errors import WeightsError
 
 SMALL = (
@@ -35,8 +36,8 @@ SMALL = (
 def test_a_body_ends_in_the_map_the_registry_describes(name: str) -> None:
     backbone = find_backbone(name)
     crop = backbone.preprocessing.crop
-    net = architecture(backbone, crop).to("meta").eval()
-    output = build_body(net, backbone, crop)(torch.zeros(2, 3, crop, crop, device="meta"))
+    body = build_architecture(backbone, crop).body.to("meta")
+    output = body(torch.zeros(2, 3, crop, crop, device="meta"))
     side = backbone.weights[0].map_side
     assert output.shape == ((2, backbone.channels, side, side) if side else (2, backbone.channels))
 
@@ -46,7 +47,7 @@ def test_a_body_ends_in_the_map_the_registry_describes(name: str) -> None:
 )
 def test_a_convolutional_body_takes_inputs_of_another_size(name: str, side: int) -> None:
     backbone = find_backbone(name)
-    body = build_body(architecture(backbone, 192).to("meta").eval(), backbone, 192)
+    body = build_architecture(backbone, 192).body.to("meta")
     output = body(torch.zeros(1, 3, 192, 192, device="meta"))
     assert output.shape == (1, backbone.channels, side, side)
 
@@ -103,7 +104,7 @@ def test_a_checkpoint_may_be_wrapped_or_have_another_head(
     path = checkpoint("resnet18", wrap=wrap)
     spec, _ = resolve_spec("resnet18", weights=str(path))
     torch.manual_seed(7)
-    original = architecture(find_backbone("resnet18"), 224)
+    original = build_architecture(find_backbone("resnet18"), 224).net
     weight = build_network(spec, path).body.get_parameter("layer1.0.conv1.weight")
     assert torch.equal(weight, original.get_parameter("layer1.0.conv1.weight"))
 
