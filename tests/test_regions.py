@@ -308,7 +308,7 @@ SLOW = """
 import sys, time
 from cbir import Gallery, index_images
 from cbir.config import MULTI_CROP
-from cbir.embedding.tiny_image import TinyImageEmbedder
+from cbir.embedding.backbones.tiny_image import TinyImageEmbedder
 from cbir.indexing import Limits, LocalExecutor, ensure_regions
 
 embed = TinyImageEmbedder.embed

@@ -8,7 +8,7 @@ from os import PathLike
 
 from cbir.arrays import Pixels
 from cbir.embedding import find_backbone
-from cbir.embedding.openvino_int8 import CALIBRATION_IMAGES, quantised_network
+from cbir.embedding.openvino.int8 import CALIBRATION_IMAGES, quantised_network
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
 from cbir.images import decode

@@ -11,7 +11,7 @@ from cbir.sources.paths import is_remote
 from cbir.sources.reading import fetch, read_uri
 from cbir.types import FailedImage, ImageVersion
 
-__all__ = ["UNKNOWN", "RowPlace", "Source", "SourceImage"]
+__all__ = ["UNKNOWN", "RowPlace", "Source", "SourceImage", "SourceOptions"]
 
 UNKNOWN = ImageVersion()
 """The version of an image that no listing has described and nobody has read."""
@@ -59,7 +59,7 @@ class SourceImage:
         return self.key or self.uri
 
     def read(self) -> bytes:
-        """The encoded image. Raises ImageError."""
+        """The encoded image. Raises ImageError. All that a source of its own need override."""
         return read_uri(self.uri)
 
     def fetch(self, known: ImageVersion = UNKNOWN) -> Content | NotModified:
@@ -67,12 +67,23 @@ class SourceImage:
 
         Raises ImageError.
         """
-        if self.version.stamp is None and is_remote(self.uri):
+        overridden = type(self).read is not SourceImage.read
+        if self.version.stamp is None and not overridden and is_remote(self.uri):
             return fetch(self.uri, known)
         data = self.read()
         if self.version.size is None:  # not every listing knows sizes
             return Content(data, replace(self.version, size=len(data)))
         return Content(data, self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """Options of opening a source; each source uses those that concern it."""
+
+    image_column: str = "path"
+    """Column of a manifest with the paths or URLs of images."""
+    key: str | None = None
+    """Column (in tars the field) that identifies an image; see `ManifestSource`."""
 
 
 class Source(Protocol):

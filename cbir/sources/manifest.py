@@ -12,23 +12,28 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 from cbir.errors import ImageError, SourceError
-from cbir.sources.base import RowPlace, SourceImage
+from cbir.sources.base import RowPlace, SourceImage, SourceOptions
 from cbir.sources.keys import key_of
 from cbir.sources.local_copy import LocalCopy
 from cbir.sources.paths import is_remote, path_to_uri, printable, uri_to_path
-from cbir.sources.rows import Row, Rows, open_rows
+from cbir.sources.rows import Row, RowReader, open_rows
 from cbir.sources.tar_index import member_path, member_version
 from cbir.types import FailedImage, ImageVersion
 
-__all__ = ["ManifestSource"]
+__all__ = ["ManifestSource", "open_manifest"]
 
 _LIKELY = re.compile("path|file|img|image|photo|picture|url", re.IGNORECASE)
+
+
+def open_manifest(location: str, options: SourceOptions) -> ManifestSource:
+    """The manifest at a path or URL."""
+    return ManifestSource(location, image_column=options.image_column, key=options.key)
 
 
 class ManifestSource:
     """The images that a CSV, JSON Lines or Parquet file lists; other columns become metadata.
 
-    An image is a path, relative to the file's folder, or a URL.
+    An image is given by a path, relative to the file's folder, or by a URL.
     """
 
     def __init__(
@@ -46,7 +51,7 @@ class ManifestSource:
         self.key = key
         self.image_column = image_column
         self._copy = LocalCopy(self.uri)
-        self._opened: tuple[tuple[int, int], Rows] | None = None
+        self._opened: tuple[tuple[int, int], RowReader] | None = None
         if is_remote(self.uri):
             self._folder = self.root = self.uri.rpartition("/")[0]
         else:
@@ -69,7 +74,7 @@ class ManifestSource:
         for row in rows:
             yield self._image(row, RowPlace(self.uri, rows.word, row.number))
 
-    def _rows(self) -> Rows:
+    def _rows(self) -> RowReader:
         """The rows of the file, whose column types are found anew when the file has changed."""
         path = self._copy.path()
         try:

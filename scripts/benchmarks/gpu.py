@@ -22,7 +22,7 @@ import torch
 from cbir import Gallery, index_images
 from cbir.config import EmbeddingSpec, available_cores
 from cbir.embedding import embed_views, load_embedder, resolve_spec
-from cbir.embedding.torch_runtime import GPU_BATCH, TorchRuntime
+from cbir.embedding.pytorch.runtime import GPU_BATCH, TorchRuntime
 from cbir.images import DecodedImage, DecodeOptions
 from cbir.indexing.executor import ChunkQueue
 from cbir.indexing.local_executor import EmbeddingThreads
