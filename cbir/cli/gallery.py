@@ -72,7 +72,7 @@ def info(
                     "regions": opened.config.regions,
                     "without_regions": _without_regions(opened),
                     "sources": opened.catalog.indexed_sources(),
-                    "descriptors": opened.catalog.described(),
+                    "descriptors": opened.catalog.descriptor_counts(),
                     "dismissed": len(opened.catalog.dismissed()),
                     "fields": [asdict(field) for field in opened.catalog.field_summaries()],
                 }
@@ -142,7 +142,7 @@ def _regions(gallery: Gallery) -> str:
 
 def _prepared(gallery: Gallery) -> str:
     """`phash 331, sift 50`: of how many images there are descriptors."""
-    found = gallery.catalog.described()
+    found = gallery.catalog.descriptor_counts()
     return ", ".join(f"{method} {count:,}" for method, count in found.items()) or "nothing"
 
 

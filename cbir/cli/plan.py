@@ -1,4 +1,4 @@
-"""`cbir index --dry-run`: what an indexing run would do."""
+"""`cbir index --dry-run`: prints what an indexing run would do."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ def show_plan(
 ) -> int:
     """Print what indexing would do; `gallery` is None where there is none yet.
 
-    Returns the exit code: as the run itself would end, interruptions and damage apart that only
-    decoding shows.
+    Returns the exit code that the run would have, apart from damage that only decoding shows.
     """
     from cbir.cli.console import out, print_json, progress_line
     from cbir.indexing import plan_images
@@ -57,7 +56,7 @@ def show_plan(
 
 
 def _lacking_regions(gallery: Gallery | None, *, multi_crop: bool) -> int:
-    """How many images of the gallery as it is would get regions."""
+    """Number of images in the gallery that would get regions."""
     if gallery is None or not (multi_crop or gallery.config.regions):
         return 0
     return len(gallery.catalog.without_regions())

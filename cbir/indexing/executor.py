@@ -10,12 +10,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from importlib import import_module
 from itertools import chain, islice
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from cbir.indexing.process_chunk import ContentSet, EmbedderConfig
 from cbir.indexing.values import ChunkResult, ImageTask, PendingImage
+from cbir.registry import did_you_mean, load_part
 
 __all__ = [
     "EXECUTORS",
@@ -35,11 +35,11 @@ T_contra = TypeVar("T_contra", contravariant=True)
 
 @dataclass(frozen=True, slots=True)
 class EmbedJob:
-    """What an executor does with every chunk of a run; can be pickled."""
+    """The configuration and known contents of a run, for an executor; can be pickled."""
 
     config: EmbedderConfig
     contents: ContentSet
-    """The images that may have moved. It costs time, not correctness, to leave it out."""
+    """Contents of images that may have moved. An executor may ignore it: it only saves time."""
 
 
 class ChunkExecutor(Protocol[T_contra, R]):
@@ -82,9 +82,9 @@ def register_executor(name: str, location: str) -> None:
 def open_executor(name: str) -> Executor:
     """A new executor. Raises ValueError for a name that is not registered."""
     if name not in EXECUTORS:
-        raise ValueError(f"no executor {name!r}; there are {', '.join(sorted(EXECUTORS))}")
-    module, _, attribute = EXECUTORS[name].partition(":")
-    executor: Executor = getattr(import_module(module), attribute)()
+        hint = did_you_mean(name, EXECUTORS)
+        raise ValueError(f"no executor {name!r}; {hint}there are {', '.join(sorted(EXECUTORS))}")
+    executor: Executor = load_part(EXECUTORS[name])()
     return executor
 
 

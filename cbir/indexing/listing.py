@@ -39,7 +39,7 @@ class KeyListing:
 
     def __init__(self, source: Source) -> None:
         self.unreadable: list[str] = []
-        """Where the source could not look: a folder, for example, with all that is below it."""
+        """Entries that could not be looked at: a folder, for example, with all that is below it."""
         self._hashes = np.unique(np.fromiter(self._walk(source), np.int64))
 
     def _walk(self, source: Source) -> Iterator[int]:
@@ -52,5 +52,5 @@ class KeyListing:
         return len(self._hashes)
 
     def contains(self, keys: Hashes) -> Mask:
-        """Which of these keys are listed: (N,) → (N,)."""
+        """Mask of the keys that are listed: (N,) → (N,)."""
         return np.isin(keys, self._hashes)

@@ -30,7 +30,7 @@ class SourceState:
         self.ids: Ids = rows["id"]
         self.keys: Hashes = rows["key"]
         self.confirmed: Mask = np.zeros(len(rows), np.bool_)
-        """Which of them the source lists unchanged, as far as it has been read."""
+        """Mask of those that the source lists unchanged, as far as it has been read."""
         self._by_row: Positions = np.argsort(rows["row"])
         self._rows: Hashes = rows["row"][self._by_row]
         self._by_content: Positions = np.argsort(rows["content"], kind="stable")
@@ -40,7 +40,7 @@ class SourceState:
         return len(self.ids)
 
     def unchanged(self, page: Sequence[SourceImage | FailedImage]) -> Mask:
-        """Which entries of a page the catalogue has exactly so, metadata and version included."""
+        """Mask of the entries of a page that the catalogue has, with equal metadata and version."""
         if len(self) == 0:
             return np.zeros(len(page), np.bool_)
         hashes = np.fromiter((_hash_entry(entry) for entry in page), np.int64, len(page))

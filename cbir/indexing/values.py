@@ -36,7 +36,7 @@ class ImageTask:
     """One image to be read and embedded, with what is known of its indexed version."""
 
     image: SourceImage | bytes
-    """Where it is, or its encoded bytes if they have been read already."""
+    """The listed image, or its encoded bytes if they have been read already."""
     version: ImageVersion = UNKNOWN
     """The indexed version: a server need not send it again."""
     content_hash: bytes | None = None
@@ -76,7 +76,7 @@ class UnchangedImage:
 
     version: ImageVersion
     modified: bool = True
-    """False where the server said so, without sending the image."""
+    """False if the server said so without sending the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class ContentMatch:
     content_hash: bytes
     version: ImageVersion
     embedded: EmbeddedImage | None = None
-    """Where the executor has embedded it nevertheless."""
+    """Its embedding, if the executor has made one nevertheless."""
 
     @property
     def image(self) -> SourceImage:
@@ -160,7 +160,7 @@ ChangeKind = Literal["added", "updated", "touched", "unchanged", "moved", "faile
 
 @dataclass(frozen=True, slots=True)
 class ImageChange:
-    """What a run does with one image, and the row to be written, if any."""
+    """The outcome of one image, and the row to be written, if any."""
 
     kind: ChangeKind
     name: str

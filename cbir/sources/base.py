@@ -78,7 +78,7 @@ class SourceImage:
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
-    """How the entries of a source are read; a source may have no use for an option."""
+    """Options of opening a source; each source uses those that concern it."""
 
     image_column: str = "path"
     """Column of a manifest with the paths or URLs of images."""

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from cbir.errors import SourceError
+from cbir.registry import load_part
 from cbir.sources.base import Source, SourceOptions
 from cbir.sources.folder import FileSource, FolderSource, holds_tars, looks_like_image
 from cbir.sources.local_copy import suffix_of
@@ -75,8 +75,7 @@ def open_source(
 def _load(opener: str | Opener) -> Opener:
     if not isinstance(opener, str):
         return opener
-    module, _, name = opener.partition(":")
-    loaded: Opener = getattr(import_module(module), name)
+    loaded: Opener = load_part(opener)
     return loaded
 
 

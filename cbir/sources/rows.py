@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
+
+from cbir.registry import load_part
 
 __all__ = ["Row", "RowReader", "open_rows"]
 
@@ -54,6 +55,6 @@ def open_rows(path: str, *, image_column: str, names: Collection[str]) -> RowRea
     `names` are columns with paths or keys, which stay text in a format without types. Raises
     SourceError when the file cannot be read, MissingExtraError without the library that reads it.
     """
-    module, _, name = _FORMATS[Path(path).suffix.casefold()].partition(":")
-    rows: RowReader = getattr(import_module(module), name)(path, image_column, names)
+    reader = load_part(_FORMATS[Path(path).suffix.casefold()])
+    rows: RowReader = reader(path, image_column, names)
     return rows

@@ -14,7 +14,7 @@ from cbir.errors import ImageError, SourceError
 from cbir.images import IMAGE_SUFFIXES
 from cbir.sources.base import SourceImage, SourceOptions
 from cbir.sources.folder import is_tar
-from cbir.sources.jsonl import described
+from cbir.sources.jsonl import flat_fields
 from cbir.sources.keys import key_of
 from cbir.sources.paths import is_remote, path_to_uri, printable, uri_to_path
 from cbir.sources.tar_index import Member, members, read_slice
@@ -46,7 +46,7 @@ class TarSource:
 
     The .json, .txt and .cls of a sample become the metadata of its images: the fields of the
     object, and a text and a class number under the extension's name. A damaged tar is a failure;
-    the samples before are read, except the last one, of which something may be missing.
+    the samples before it are read, except the last one, which may be incomplete.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, key: str | None = None) -> None:
@@ -106,10 +106,10 @@ class TarSource:
                 for picture in pictures:
                     path = f"{shard}/{picture.name}"
                     uri = path_to_uri(path)
-                    key, wrong = key_of(values, self.key) if describe else ("", "")
+                    key, key_problem = key_of(values, self.key) if describe else ("", "")
                     name = printable(os.path.relpath(path, self._root))
-                    if problem or wrong:
-                        yield FailedImage(uri, problem or wrong, key)
+                    if problem or key_problem:
+                        yield FailedImage(uri, problem or key_problem, key)
                         continue
                     version = ImageVersion(picture.size, mtime_ns)
                     yield SourceImage(uri, name, metadata, version, key)
@@ -141,8 +141,8 @@ def _numbers(first: str, last: str) -> list[str]:
 
 
 def _sample(member: Member) -> str:
-    found = _SAMPLE.fullmatch(member.name)
-    return found[1] if found else member.name
+    match = _SAMPLE.fullmatch(member.name)
+    return match[1] if match else member.name
 
 
 def _describe(descriptor: int, parts: list[Member]) -> tuple[dict[str, Any], str]:
@@ -159,11 +159,11 @@ def _describe(descriptor: int, parts: list[Member]) -> tuple[dict[str, Any], str
         try:
             text = read_slice(descriptor, part).decode("utf-8-sig").strip()
             if suffix == ".json":
-                found = json.loads(text)
-                metadata |= described(found if isinstance(found, dict) else {field: found})
+                value = json.loads(text)
+                metadata |= flat_fields(value if isinstance(value, dict) else {field: value})
             elif text:
-                whole = suffix == ".cls" and re.fullmatch(r"-?\d{1,15}", text, re.ASCII)
-                metadata[field] = int(text) if whole else text
+                is_class = suffix == ".cls" and re.fullmatch(r"-?\d{1,15}", text, re.ASCII)
+                metadata[field] = int(text) if is_class else text
         except UnicodeDecodeError:
             return {}, f"{shown} is not UTF-8 text"
         except (ValueError, RecursionError):

@@ -71,7 +71,7 @@ CHANGES_OF_VECTORS: dict[str, Callable[[Catalog], object]] = {
     "whitening": lambda c: c.set_whitening(None, None),
 }
 OTHER_CHANGES: dict[str, Callable[[Catalog], object]] = {
-    "metadata": lambda c: c.describe(1, {"price": 3}),
+    "metadata": lambda c: c.change_metadata(1, {"price": 3}),
     "another place": lambda c: c.write(
         SOURCE, Batch(touched=[TouchedRow(1, "/a", "/b", "b", ImageVersion(9, 9), {})])
     ),
