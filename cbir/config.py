@@ -14,7 +14,6 @@ from cbir.errors import CbirError
 __all__ = [
     "EmbeddingSpec",
     "GalleryConfig",
-    "IndexKind",
     "Interpolation",
     "Pooling",
     "Preprocessing",
@@ -33,7 +32,6 @@ __all__ = [
 View = Literal["crop", "whole", "zoom"]
 Interpolation = Literal["bilinear", "bicubic"]
 Pooling = Literal["avg", "max", "gem", "rmac", "flatten", "cls", "none"]
-IndexKind = Literal["auto", "flat", "hnsw", "ivf", "pq"]
 Region: TypeAlias = "tuple[float, float, float, float]"
 """x, y, width, height of a part of an image, as fractions of the upright whole."""
 
@@ -148,7 +146,8 @@ class GalleryConfig:
     spec: EmbeddingSpec
     weights_from: str | None = None
     """Checkpoint file or torchvision weights name the spec's weights were read from, if any."""
-    index: IndexKind = "auto"
+    index: str = "auto"
+    """Kind of vector index: a name in `cbir.indexes.registry`, or `auto`."""
     whitening: Whitening | None = None
     calibration: str | None = None
     """Digest of the images its int8 network is calibrated on, where it embeds in int8. No part of

@@ -20,8 +20,7 @@ from cbir.types import FailedImage, ImageRecord
 
 if TYPE_CHECKING:
     from cbir.catalog.snapshot import Rows
-    from cbir.indexes.catalog_scan import CatalogScan
-    from cbir.indexes.local import LocalIndex
+    from cbir.indexes.protocol import VectorIndex
 
 READERS = 32
 """Images asked for over a network at once."""
@@ -104,16 +103,16 @@ def _judge(image: tuple[ImageRecord, KnownImage], *, content: bool) -> Verdict:
 
 def _compare_index(gallery: Gallery) -> list[str]:
     """The vector index against the catalogue, that of regions included."""
-    wholes, parts = gallery.vectors(), gallery.parts()
+    images, regions = gallery.image_index(), gallery.region_index()
     with gallery.catalog.snapshot() as snapshot:
-        problems = _compare(wholes, snapshot, "image {0}")
-        if parts is not None:
+        problems = _compare(images, snapshot, "image {0}")
+        if regions is not None:
             rows = snapshot.regions(len(gallery.config.regions))
-            problems += _compare(parts, rows, "region {2} of image {1}")
+            problems += _compare(regions, rows, "region {2} of image {1}")
     return problems
 
 
-def _compare(index: LocalIndex | CatalogScan, rows: Rows, name: str) -> list[str]:
+def _compare(index: VectorIndex, rows: Rows, name: str) -> list[str]:
     """`name` is how an id is called, by itself (0) or by its image (1) and region (2)."""
     found = index.ids()
     expected: set[int] = set()

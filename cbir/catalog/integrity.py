@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select
 
-from cbir.catalog import writes
 from cbir.catalog.dialects import load_dialect
+from cbir.catalog.gallery_state import read_config
 from cbir.catalog.schema import embeddings, images, regions
 from cbir.config import GalleryConfig
 
@@ -14,7 +14,7 @@ __all__ = ["problems"]
 
 def problems(connection: Connection) -> list[str]:
     """What is wrong with a gallery's catalogue itself; empty when nothing is."""
-    config = writes.read_config(connection)
+    config = read_config(connection)
     return [
         *load_dialect(connection.dialect.name).problems(connection),
         *(

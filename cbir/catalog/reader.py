@@ -15,8 +15,9 @@ import numpy as np
 from sqlalchemy import Engine, func, select
 
 from cbir.arrays import Ids, Vectors
-from cbir.catalog.catalog_image import CatalogImage, stored_by_key
-from cbir.catalog.dismissals import Pair, all_dismissed
+from cbir.catalog import attachments
+from cbir.catalog.attachments import Pair
+from cbir.catalog.catalog_image import CatalogImage, images_by_key
 from cbir.catalog.engine import ROWS_PER_STATEMENT, parts, place_of, reading
 from cbir.catalog.integrity import problems
 from cbir.catalog.metadata import filtering
@@ -41,11 +42,9 @@ from cbir.catalog.records import (
 from cbir.catalog.row_cache import CommitWatcher, RowCache
 from cbir.catalog.rows import FailureRow, KnownImage
 from cbir.catalog.schema import (
-    descriptors,
     embeddings,
     failures,
     images,
-    regions,
     sources,
     state,
 )
@@ -104,7 +103,10 @@ class CatalogReader:
             return connection.execute(select(func.count()).select_from(images)).scalar_one()
 
     def generation(self) -> int:
-        """The number of the last committed transaction."""
+        """Number of the last transaction that changed vectors: images, regions, whitening.
+
+        Metadata, failures, dismissals, descriptors and configuration leave it as it is.
+        """
         return self._states.get([None])[None].generation
 
     def count_matching(self, where: Filter) -> int:
@@ -172,12 +174,10 @@ class CatalogReader:
         with reading(self._engine) as connection:
             return {row.uri: row.key_column or None for row in connection.execute(query)}
 
-    def described(self) -> dict[str, int]:
-        """How many images have descriptors, by method."""
-        query = select(descriptors.c.method, func.count()).group_by(descriptors.c.method)
+    def descriptor_counts(self) -> dict[str, int]:
+        """Number of images with descriptors, by method."""
         with reading(self._engine) as connection:
-            rows = connection.execute(query.order_by(descriptors.c.method))
-            return {method: int(count) for method, count in rows}
+            return attachments.count_descriptors(connection)
 
     def key_column(self, source: str) -> str | None:
         """By which column a source's images are known; empty: by their place. None: no source."""
@@ -248,11 +248,9 @@ class CatalogReader:
         return self._embeddings.get(ids)
 
     def region_embeddings(self, image_id: int) -> Vectors:
-        """The stored embeddings of one image's regions, in their order: (R, D); none: (0, D)."""
-        query = select(regions.c.vector).where(regions.c.image_id == image_id)
+        """Embeddings of one image's regions, in their order: (R, D); (0, D) if it has none."""
         with reading(self._engine) as connection:
-            blobs = connection.execute(query.order_by(regions.c.region)).scalars().all()
-        return decode(list(blobs), self.spec.dim)
+            return attachments.read_regions(connection, image_id, self.spec.dim)
 
     def sample(self, count: int) -> Vectors:
         """The embeddings of `count` images drawn at random, of all if there are no more: (N, D)."""
@@ -265,57 +263,32 @@ class CatalogReader:
         return np.stack(list(found.values())) if found else empty
 
     def descriptors(self, ids: Sequence[int], method: str) -> dict[int, bytes]:
-        """The stored descriptors of these images, by id; those without are absent."""
-        columns = descriptors.c.image_id, descriptors.c.data
+        """Encoded descriptors of these images, by id; images without are absent."""
         with reading(self._engine) as connection:
-            return {
-                row.image_id: row.data
-                for part in parts(ids)
-                for row in connection.execute(
-                    select(*columns).where(
-                        descriptors.c.image_id.in_(part), descriptors.c.method == method
-                    )
-                )
-            }
+            return attachments.read_descriptors(connection, ids, method)
 
     def without_descriptors(self, method: str) -> list[int]:
         """Ids of the images that have no descriptors by `method`, ascending."""
-        missing = (
-            select(images.c.id)
-            .outerjoin(
-                descriptors,
-                (descriptors.c.image_id == images.c.id) & (descriptors.c.method == method),
-            )
-            .where(descriptors.c.image_id.is_(None))
-            .order_by(images.c.id)
-        )
         with reading(self._engine) as connection:
-            return list(connection.execute(missing).scalars())
+            return attachments.without_descriptors(connection, method)
 
     def dismissed(self) -> list[Pair]:
-        """Pairs that somebody said are no duplicates of one another; the smaller id first."""
+        """Pairs of images that somebody marked as no duplicates; the smaller id first."""
         with reading(self._engine) as connection:
-            return all_dismissed(connection)
+            return attachments.read_dismissals(connection)
 
     def without_regions(self) -> list[int]:
         """Ids of the images none of whose regions are embedded, ascending."""
-        first = (regions.c.image_id == images.c.id) & (regions.c.region == 1)
-        missing = (
-            select(images.c.id)
-            .outerjoin(regions, first)
-            .where(regions.c.image_id.is_(None))
-            .order_by(images.c.id)
-        )
         with reading(self._engine) as connection:
-            return list(connection.execute(missing).scalars())
+            return attachments.without_regions(connection)
 
-    def stored(self, keys: Sequence[str]) -> dict[str, CatalogImage]:
-        """The images with these keys, by key, with everything that is kept of them."""
+    def catalog_images(self, keys: Sequence[str]) -> dict[str, CatalogImage]:
+        """Images with everything that the catalogue keeps of them, by key."""
         with reading(self._engine) as connection:
             return {
                 image.key: image
                 for part in parts(keys)
-                for image in stored_by_key(connection, part)
+                for image in images_by_key(connection, part)
             }
 
     @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 from sqlalchemy import Connection, Select, func, select
 
 from cbir.arrays import Ids, Vectors
-from cbir.catalog.catalog_image import CatalogImage, stored_pages
+from cbir.catalog.catalog_image import CatalogImage, image_pages
 from cbir.catalog.metadata import columns, filtering
 from cbir.catalog.metadata.column_types import ColumnType, column_types
 from cbir.catalog.schema import (
@@ -78,6 +78,11 @@ class Snapshot:
         return GalleryConfig.from_json(self._state.config)
 
     @property
+    def index_kind(self) -> str:
+        """The kind of vector index in the configuration, which need not be parsed for it."""
+        return str(self._state.config["index"])
+
+    @property
     def next_image_id(self) -> int:
         """The first id that no image has had."""
         return int(self._state.next_image_id)
@@ -104,16 +109,16 @@ class Snapshot:
             if there is None or {first_id, second_id} <= there
         ]
 
-    def stored(
+    def catalog_images(
         self, *, allowed: Ids | None = None, page: int = 8192
     ) -> Iterator[list[CatalogImage]]:
         """Images with everything that is kept of them, in the order of ids, page by page.
 
         All of them, or `allowed` these ids (N,), ascending.
         """
-        return stored_pages(self._connection, allowed, page)
+        return image_pages(self._connection, allowed, page)
 
-    def shapes(self) -> dict[str, ColumnType]:
+    def column_types(self) -> dict[str, ColumnType]:
         """The fields of the metadata that hold values of one type alone, by name."""
         return column_types(self._connection)
 

@@ -29,14 +29,13 @@ def register(app: typer.Typer) -> None:
 
 def summary(gallery: Gallery) -> str:
     """One line that says what a gallery holds."""
-    from cbir.indexes.protocol import kind_for
+    from cbir.indexes.registry import find_index
 
     spec = gallery.spec
     count = gallery.count()
-    # Foretold rather than looked up: a large index need not be loaded for one word.
     regions = len(gallery.config.regions)
-    kind = kind_for(gallery.config.index, count * max(1, regions), spec.dim)
-    index = "exact index" if kind == "flat" else f"{kind} index"
+    kind = gallery.index_kind()
+    index = "exact index" if find_index(kind).exact else f"{kind} index"
     images = f"{count:,} images" + (f" with {regions} regions each" if regions else "")
     return f"gallery {gallery.path}: {images}, {spec.backbone} · {spec.dim}-d · {index}"
 
@@ -73,7 +72,7 @@ def info(
                     "regions": opened.config.regions,
                     "without_regions": _without_regions(opened),
                     "sources": opened.catalog.indexed_sources(),
-                    "descriptors": opened.catalog.described(),
+                    "descriptors": opened.catalog.descriptor_counts(),
                     "dismissed": len(opened.catalog.dismissed()),
                     "fields": [asdict(field) for field in opened.catalog.field_summaries()],
                 }
@@ -143,7 +142,7 @@ def _regions(gallery: Gallery) -> str:
 
 def _prepared(gallery: Gallery) -> str:
     """`phash 331, sift 50`: of how many images there are descriptors."""
-    found = gallery.catalog.described()
+    found = gallery.catalog.descriptor_counts()
     return ", ".join(f"{method} {count:,}" for method, count in found.items()) or "nothing"
 
 
@@ -214,7 +213,7 @@ def rebuild(
 
     with Gallery.open(gallery) as opened:
         started = time.perf_counter()
-        opened.rebuild(index=kind)
+        opened.rebuild_index(kind)
         seconds = time.perf_counter() - started
         if json:
             index = opened.index()

@@ -28,7 +28,7 @@ from cbir.gallery import Gallery
 from cbir.images import DecodedImage, decode_views
 from cbir.similarity.perceptual_hash import perceptual_hashes
 from cbir.similarity.tiny import TinyImages
-from cbir.sources import Source, SourceImage, open_source
+from cbir.sources import RepeatedImage, Source, SourceImage, distinct, open_source
 from cbir.sources.reading import content_hash
 from cbir.types import FailedImage, ImageRecord
 
@@ -97,7 +97,8 @@ def find_known(
     failed: list[FailedImage] = []
     total, done = opened.count(), 0
     try:
-        for chunk in _chunks(iter(opened), FILES_AT_ONCE):
+        entries = (e for e in distinct(opened) if not isinstance(e, RepeatedImage))
+        for chunk in _chunks(entries, FILES_AT_ONCE):
             for image, outcome in zip(chunk, judge.judge(chunk), strict=True):
                 if isinstance(outcome, Known):
                     known.append(outcome)
@@ -162,7 +163,9 @@ class _Judge:
         """Evidence by place, of the files that are near or verified copies."""
         pixels = [file.decoded.pixels for file in files if file.decoded is not None]
         vectors = self._gallery.project(embed_views(self._embedder, pixels))
-        nearest = self._gallery.vectors().search(vectors, min(NEIGHBOURS, len(self._contents.ids)))
+        nearest = self._gallery.image_index().search(
+            vectors, min(NEIGHBOURS, len(self._contents.ids))
+        )
         alike = [
             {i: float(s) for i, s in zip(*pair, strict=True) if i >= 0}
             for pair in zip(nearest.ids.tolist(), nearest.similarities.tolist(), strict=True)

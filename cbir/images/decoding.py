@@ -41,7 +41,7 @@ _RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
 }
 
-# Pillow decodes, for others would not pay: of photographs of 500 × 375, libjpeg-turbo through
+# Why Pillow and no faster decoder: of photographs of 500 × 375, libjpeg-turbo through
 # simplejpeg decodes 688 a second of one core, cv2 660, Pillow 590 (Zen 3, AVX2); of 12 megapixels,
 # reduced, one takes 21.5 ms, and 22.1. The network takes seven times as long as the decoder.
 # torchvision.io would import torch, which takes longer than a whole search.
@@ -65,7 +65,7 @@ _WHOLE: Region = (0.0, 0.0, 1.0, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """What a network is to see of an image."""
+    """The views and regions of an image that a network is given, and their preprocessing."""
 
     preprocessing: Preprocessing
     views: tuple[View, ...] = ("crop",)

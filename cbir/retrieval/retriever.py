@@ -175,7 +175,7 @@ class Retriever:
         )
         scale = None
         if request.matches_only:
-            self.gallery.vectors()  # up to date with the catalogue, as the search will find it
+            self.gallery.image_index()  # up to date with the catalogue, as the search will find it
             scale = scale_of(self.gallery, vectors)
         blocks = self._filtered(request, blocks, scale)
         catalog = self.gallery.catalog

@@ -18,7 +18,8 @@ from cbir.catalog.location import is_gallery
 from cbir.config import CATALOG_FILE, DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig
 from cbir.errors import GalleryError, GalleryNotFoundError, SpecMismatchError, TransferError
 from cbir.files import is_unfinished, replacing
-from cbir.gallery import REGIONS, VECTORS, Gallery
+from cbir.gallery import Gallery
+from cbir.indexes.gallery_indexes import IMAGES, REGIONS
 from cbir.transfer.description import Description
 from cbir.transfer.merge import Merge
 from cbir.transfer.npy_file import NpyReader
@@ -35,9 +36,7 @@ log = logging.getLogger(__name__)
 PLAN = "import.json"
 """In a gallery that is being made: what of. Without it, it is begun anew."""
 
-OWN = frozenset(
-    {CATALOG_FILE, f"{CATALOG_FILE}-wal", f"{CATALOG_FILE}-shm", VECTORS, REGIONS, PLAN}
-)
+OWN = frozenset({CATALOG_FILE, f"{CATALOG_FILE}-wal", f"{CATALOG_FILE}-shm", IMAGES, REGIONS, PLAN})
 """All there is in such a gallery: a folder with anything else is somebody's."""
 
 
@@ -111,7 +110,7 @@ def import_gallery(
         _remember_dismissed(gallery, reader.description, roots)
         for root in rows.unused:
             log.warning("%s: no image lies below %s", file, root.old)
-        gallery.refresh()
+        gallery.update_indexes()
         images = gallery.count()
     if created:
         _finish(path)

@@ -32,7 +32,7 @@ class Merge:
         """Commit some images, no key twice, a transaction for each of their sources."""
         # Keys do not come again: what was empty at the start has none of them.
         keys = [] if self._empty else [image.key for image in images]
-        known = self._gallery.catalog.stored(keys)
+        known = self._gallery.catalog.catalog_images(keys)
         batches: defaultdict[str, Batch] = defaultdict(Batch)
         for image in images:
             there = known.get(image.key)

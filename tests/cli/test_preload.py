@@ -14,7 +14,7 @@ from cbir import Gallery, Retriever, index_images, resolve_spec
 from cbir.catalog.location import read_config_fast
 from cbir.cli import preload
 from cbir.config import CATALOG_FILE, MULTI_CROP
-from cbir.embedding.tiny_image import TinyImageEmbedder
+from cbir.embedding.backbones.tiny_image import TinyImageEmbedder
 
 
 def test_what_is_peeked_at_is_the_configuration(gallery: Gallery) -> None:
