@@ -14,7 +14,7 @@ import numpy as np
 
 from cbir.arrays import Ids, Vectors
 from cbir.catalog.catalog import Catalog
-from cbir.catalog.snapshot import Rows
+from cbir.catalog.snapshot import IndexedVectors
 from cbir.config import available_cores
 from cbir.embedding.whitening import Projection
 from cbir.indexes import index_files
@@ -205,7 +205,7 @@ class LocalIndex:
         mine = self._kind, self._digest
         return self._structure is not None and mine == (wanted.kind, wanted.digest)
 
-    def _build(self, wanted: _Wanted, rows: Rows) -> None:
+    def _build(self, wanted: _Wanted, rows: IndexedVectors) -> None:
         count, projection = rows.count, wanted.projection
         dim = self._dim if projection is None else projection.dim
         with suppress(OSError):  # it stays in memory then, and saving says why
@@ -224,7 +224,7 @@ class LocalIndex:
         if old is not None:
             old.close()
 
-    def _apply(self, rows: Rows, generation: int) -> bool:
+    def _apply(self, rows: IndexedVectors, generation: int) -> bool:
         """Apply the changes up to a generation; False when building anew is the better way."""
         structure, count = self._structure, rows.count
         if structure is None or self._generation > generation:
@@ -289,7 +289,7 @@ class LocalIndex:
 
 
 def _pages(
-    rows: Rows, generation: int, projection: Projection | None
+    rows: IndexedVectors, generation: int, projection: Projection | None
 ) -> Iterator[tuple[Ids, Vectors]]:
     """Pages of what changed after a generation, as an index compares it."""
     for ids, vectors in rows.changed_since(generation):
