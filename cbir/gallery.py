@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sqlalchemy import URL
@@ -15,15 +14,7 @@ from sqlalchemy import URL
 from cbir.catalog.catalog import Catalog
 from cbir.catalog.location import create_catalog, is_gallery, open_catalog
 from cbir.catalog.vectors import REGION_ROWS
-from cbir.config import (
-    DEFAULT_GALLERY,
-    EmbeddingSpec,
-    GalleryConfig,
-    IndexKind,
-    Region,
-    View,
-    Whitening,
-)
+from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig, Region, View, Whitening
 from cbir.embedding import (
     Embedder,
     LazyEmbedder,
@@ -40,28 +31,22 @@ from cbir.errors import (
     NotFoundError,
     SpecMismatchError,
 )
-from cbir.indexes import background, index_files
+from cbir.indexes.gallery_indexes import GalleryIndexes
+from cbir.indexes.registry import AUTO, check_choice
 from cbir.sources.paths import path_to_uri
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from cbir.arrays import Ids, Pixels, Vectors
+    from cbir.arrays import Pixels, Vectors
     from cbir.catalog.rows import Batch
     from cbir.filters import Filter
     from cbir.indexes.background import Background
-    from cbir.indexes.catalog_scan import CatalogScan
-    from cbir.indexes.local import LocalIndex
-    from cbir.indexes.regions import RegionIndex
+    from cbir.indexes.protocol import VectorIndex
     from cbir.types import Candidates, ImageRecord
 
-T = TypeVar("T")
-
-VECTORS = "vectors"
-REGIONS = "regions"
-
 FIT_IMAGES = 20_000
-"""Whitening is fitted on at most so many images, drawn at random."""
+"""Number of images, drawn at random, that whitening is fitted on at most."""
 
 
 class Gallery:
@@ -78,15 +63,7 @@ class Gallery:
     def __init__(self, path: Path, catalog: Catalog) -> None:
         self.path = path
         self.catalog = catalog
-        self._vectors: LocalIndex | None = None
-        self._regions: RegionIndex | None = None
-        self.follows = False
-        """Whether searches take the vector index as it is, since somebody calls `catch_up` again
-        and again. Until that has been done once, every search reads all embeddings instead."""
-        self._levelled = False
-        self._followed_config: GalleryConfig | None = None
-        self._opening = threading.Lock()
-        self._background: Background | None = None
+        self._indexes = GalleryIndexes(path, catalog)
 
     @classmethod
     def create(
@@ -100,7 +77,7 @@ class Gallery:
         input_size: int | None = None,
         views: Sequence[View] | None = None,
         flip: bool | None = None,
-        index: IndexKind = "auto",
+        index: str = AUTO,
         regions: Sequence[Region] = (),
         catalog_url: str | URL | None = None,
     ) -> Gallery:
@@ -116,10 +93,11 @@ class Gallery:
         (`sqlite:////data/shop.sqlite`); without it, in the gallery's folder.
 
         Raises GalleryExistsError when `path` holds a gallery, GalleryError when it cannot be
-        written, ValueError for regions that are none and for options that a `spec` fixes already,
-        BackboneError or WeightsError for a backbone that cannot be had.
+        written, OptionError for an unknown kind of index, ValueError for regions that are none and
+        for options that a `spec` fixes already, BackboneError or WeightsError for a backbone that
+        cannot be had.
         """
-        path, layout = Path(path), _layout(regions)
+        path, layout, index = Path(path), _layout(regions), check_choice(index)
         given: dict[str, Any] = {
             "backbone": backbone,
             "pooling": pooling,
@@ -160,8 +138,8 @@ class Gallery:
 
     @property
     def config(self) -> GalleryConfig:
-        """As last committed by anybody; where searches follow, as of the index they take."""
-        return self._followed_config or self.catalog.config
+        """As last committed by anybody; where searches do not wait, as of the indexes they use."""
+        return self._indexes.config
 
     @property
     def spec(self) -> EmbeddingSpec:
@@ -193,13 +171,11 @@ class Gallery:
         """
         if queries.ndim != 2 or queries.shape[1] != self.spec.dim:
             raise ValueError(f"queries of shape {queries.shape}, not (Q, {self.spec.dim})")
-        index = self.index()
-        allowed = None if where is None else self.catalog.matching(where)
-        return index.search(queries, k, allowed=allowed, exact=exact, projected=False)
+        return self.index().search(queries, k, allowed=where, exact=exact, projected=False)
 
     def project(self, embeddings: Vectors) -> Vectors:
         """Embeddings (N, D) as the gallery compares them (N, d): centred and whitened, if so."""
-        return self.vectors().project(embeddings)
+        return self.image_index().project(embeddings)
 
     def whiten(self, whitening: Whitening | None, *, fit_on: Gallery | None = None) -> None:
         """Have embeddings centred and whitened before they are compared; None ends it.
@@ -219,105 +195,49 @@ class Gallery:
                 raise GalleryError(f"gallery {other.path}: {error}") from error
             fitted = replace(whitening, fitted=projection.digest)
             self.catalog.set_whitening(fitted, projection)
-        self.index()
+        self.update_indexes()
 
-    def vectors(self, *, rebuild: bool = False) -> LocalIndex | CatalogScan:
-        """The index of whole images, level with the catalogue; built anew from it if `rebuild`."""
-        if self.follows and not rebuild:
-            return self._followed(self._whole())
-        whole = self._whole()
-        whole.catch_up(self.catalog, rebuild=rebuild)
-        return whole
+    def index(self) -> VectorIndex:
+        """The index that is searched, up to date: of whole images, with their regions if any."""
+        return self._indexes.searched()
 
-    def index(self, *, rebuild: bool = False) -> LocalIndex | RegionIndex | CatalogScan:
-        """What is searched, level with the catalogue: `vectors()`, with the regions if any."""
-        regions = self._with_regions()
-        if regions is None:
-            return self.vectors(rebuild=rebuild)
-        if self.follows and not rebuild:
-            return self._followed(regions)
-        regions.catch_up(self.catalog, rebuild=rebuild)
-        return regions
+    def image_index(self) -> VectorIndex:
+        """The index of whole images, up to date."""
+        return self._indexes.images()
 
-    def catch_up(self) -> None:
-        """Bring all indexes level with the catalogue; searches go on meanwhile."""
-        self._followed_config = None
-        (self._with_regions() or self._whole()).catch_up(self.catalog)
-        self._levelled = True
-        self._followed_config = self.catalog.config if self.follows else None
+    def region_index(self) -> VectorIndex | None:
+        """The index of the regions alone, up to date, if the gallery has any.
 
-    def _followed(self, index: T) -> T | CatalogScan:
-        """The index as it is; before it is there, a scan of the whole images' embeddings."""
-        if self._levelled:
-            return index
-        from cbir.indexes.catalog_scan import CatalogScan
+        A region has the id `cbir.catalog.vectors.region_rows` gives it.
+        """
+        return self._indexes.regions()
 
-        return CatalogScan(self.catalog)
+    def index_kind(self) -> str:
+        """Kind of the index that is searched, or would be built now; none is loaded to tell."""
+        return self._indexes.kind()
 
-    def parts(self) -> LocalIndex | None:
-        """The index of the regions alone, level with the catalogue, if the gallery has any."""
-        regions = self._with_regions()
-        if regions is not None and not self.follows:
-            regions.catch_up(self.catalog)
-        return None if regions is None else regions.parts
+    def update_indexes(self) -> None:
+        """Bring all indexes and their files up to date; searches go on meanwhile."""
+        self._indexes.update()
 
-    def compared(self, ids: Ids, regions: Ids) -> Vectors:
-        """The vectors of images as the gallery compares them or, where `regions` is not 0, of that
-        region of the image: (N,), (N,) → (N, d). Raises KeyError when one is not there."""
-        index = self._with_regions()
-        if index is None or (self.follows and not self._levelled):
-            return self.vectors().vectors(ids)
-        if not self.follows:
-            index.catch_up(self.catalog)
-        return index.vectors(ids, regions)
+    def rebuild_index(self, kind: str | None = None) -> None:
+        """Build the indexes anew from the catalogue, as another kind from now on if one is given.
 
-    def _with_regions(self) -> RegionIndex | None:
-        whole = self._whole()
-        with self._opening:
-            if self._regions is None and self.config.regions:
-                from cbir.indexes.regions import RegionIndex
+        Raises OptionError for a kind that is not in `cbir.indexes.registry`.
+        """
+        if kind is not None:
+            wanted = check_choice(kind)
+            self.catalog.change_config(lambda config: replace(config, index=wanted))
+        self._indexes.rebuild()
 
-                self._regions = RegionIndex(
-                    whole,
-                    self.path / REGIONS,
-                    self.spec.dim,
-                    self.config.index,
-                    regions=len(self.config.regions),
-                )
-            return self._regions
-
-    def _whole(self) -> LocalIndex:
-        with self._opening:
-            if self._vectors is None:
-                from cbir.indexes.local import LocalIndex
-
-                self._vectors = LocalIndex(self.path / VECTORS, self.spec.dim, self.config.index)
-            return self._vectors
+    def search_without_waiting(self) -> None:
+        """Have searches take the indexes as they are, since somebody calls `update_indexes` again
+        and again. Until that has been done once, every search reads all embeddings instead."""
+        self._indexes.stop_waiting()
 
     def background(self) -> Background:
-        """Images drawn from the gallery as of its last search, against which hits are judged.
-
-        Drawn once and again when anything has changed; nothing of it is written down.
-        """
-        # As it is, level or not: so every hit of one search is judged by one background.
-        index = self.vectors() if self.follows else self._vectors or self.vectors()
-        known = self._background
-        if known is None or known.generation != index.generation:
-            self._background = known = background.draw(index)
-        return known
-
-    def refresh(self) -> None:
-        """Have the files of the vector index level with the catalogue; those that are, stay."""
-        level = self.catalog.gallery_id, self.catalog.generation()
-        for folder in (VECTORS, REGIONS) if self.config.regions else (VECTORS,):
-            header = index_files.load_manifest(self.path / folder)
-            if (
-                header is None
-                or (header.gallery_id, header.generation) != level
-                or not index_files.complete(self.path / folder, header)
-            ):
-                self.index()
-                return
+        """Images drawn from the gallery as of its last search, against which hits are judged."""
+        return self._indexes.background()
 
     def add_regions(self, regions: Sequence[Region]) -> None:
         """Decide that images have regions from now on.
@@ -369,13 +289,6 @@ class Gallery:
         calibration = quantise(self.spec, images, weights_from=self.config.weights_from)
         self.catalog.change_config(lambda config: replace(config, calibration=calibration))
 
-    def rebuild(self, *, index: IndexKind | None = None) -> None:
-        """Build the vector index anew from the catalogue, as another kind if `index` is given."""
-        if index is not None and index != self.config.index:
-            self.catalog.change_config(lambda config: replace(config, index=index))
-            self._drop_vectors()
-        self.index(rebuild=True)
-
     def write(self, source: str, batch: Batch) -> None:
         """Commit a batch of rows that come from `source` (its URI)."""
         self.catalog.write(source, batch)
@@ -408,21 +321,13 @@ class Gallery:
     def remove(self, ids: Sequence[int]) -> int:
         """Take images out of the gallery; their files stay. Returns how many there were."""
         removed = self.catalog.remove(ids)
-        self.index()
+        self.update_indexes()
         return removed
 
     def close(self) -> None:
         """Let go of files and memory; everything written is already committed."""
-        self._drop_vectors()
+        self._indexes.close()
         self.catalog.close()
-
-    def _drop_vectors(self) -> None:
-        for index in (self._regions, self._vectors):
-            if index is not None:
-                index.close()
-        self._regions = self._vectors = self._background = None
-        self._levelled = False
-        self._followed_config = None
 
     def __enter__(self) -> Gallery:
         return self

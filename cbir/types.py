@@ -172,6 +172,8 @@ class IndexReport:
     removed: int = 0
     moved: int = 0
     """Found at another place of the source; embeddings stay."""
+    repeated: int = 0
+    """Entries of the source that list an image again, with the same metadata."""
     failed: tuple[FailedImage, ...] = ()
     seconds: float = 0.0
 
@@ -190,6 +192,8 @@ class IndexPlan:
     remove: tuple[str, ...] = ()
     fail: tuple[FailedImage, ...] = ()
     unchanged: int = 0
+    repeated: int = 0
+    """Entries of the source that list an image again, with the same metadata."""
     refusal: str = ""
     """Why the run would end without removing anything; empty when it would not."""
     seconds: float = 0.0

@@ -38,8 +38,8 @@ def gallery(tmp_path: Path) -> Iterator[Gallery]:
 @pytest.fixture
 def plain_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks run as on a processor without bfloat16 and a machine without a GPU."""
-    monkeypatch.setattr("cbir.embedding.embedder._cuda_works", lambda: False)
-    monkeypatch.setattr("cbir.embedding.processor.read_flags", lambda: "")
+    monkeypatch.setattr("cbir.embedding.loading._cuda_works", lambda: False)
+    monkeypatch.setattr("cbir.embedding.openvino.processor.read_flags", lambda: "")
 
 
 def save_gradients(folder: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cbir.catalog.rows import Batch, ImageRow
-from cbir.config import EmbeddingSpec, GalleryConfig, IndexKind, Preprocessing
+from cbir.config import EmbeddingSpec, GalleryConfig, Preprocessing
 from cbir.types import Hit, ImageVersion
 
 DIM = 16
@@ -19,7 +19,7 @@ def spec(dim: int = DIM) -> EmbeddingSpec:
     return EmbeddingSpec("tiny_image", "none", "none", dim, Preprocessing(32, 32))
 
 
-def config(kind: IndexKind = "auto", *, dim: int = DIM) -> GalleryConfig:
+def config(kind: str = "auto", *, dim: int = DIM) -> GalleryConfig:
     return GalleryConfig(spec(dim), None, kind)
 
 

@@ -7,6 +7,7 @@ import sys
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,8 @@ from test_startup import modules_of
 from cbir import Gallery, Retriever, index_images, resolve_spec
 from cbir.catalog.catalog import Catalog
 from cbir.catalog.rows import Batch
-from cbir.config import IndexKind
 from cbir.indexes.local import LocalIndex
+from cbir.indexes.registry import IndexPlace
 
 IMAGES, DIM = 40_000, 64
 MATRIX = 4 * IMAGES * DIM
@@ -133,7 +134,7 @@ def test_copies_of_the_vectors(
     catalogue: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    kind: IndexKind,
+    kind: str,
     copies: float,
 ) -> None:
     """As Python sees it: what FAISS keeps for itself is not in it."""
@@ -142,7 +143,8 @@ def test_copies_of_the_vectors(
     monkeypatch.setattr("cbir.indexes.row_file.BLOCK_BYTES", 1 << 14)
     monkeypatch.setattr("cbir.indexes.row_file.SPILL_BYTES", 1 << 18)
     catalog = Catalog.open(f"sqlite:///{catalogue}")
-    index = LocalIndex(tmp_path / "vectors", DIM, kind)
+    catalog.change_config(lambda before: replace(before, index=kind))
+    index = LocalIndex(IndexPlace(tmp_path / "vectors", DIM))
     assert peak(lambda: index.catch_up(catalog)) < copies * MATRIX
     query = np.ones((1, DIM), np.float32) / np.float32(DIM**0.5)
     index.search(query, 10)

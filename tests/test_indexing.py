@@ -9,6 +9,7 @@ from factories import encode, picture
 from cbir import Gallery, IndexReport, index_images
 from cbir.embedding import Embedder, load_embedder, resolve_spec
 from cbir.errors import SourceError, SpecMismatchError
+from cbir.indexing import Limits, LocalExecutor
 from cbir.types import FailedImage
 
 
@@ -92,7 +93,7 @@ def test_a_touched_file_is_told_by_its_content(
     assert counts(index_images(folder, gallery, embedder=embedder)) == (0, 0, 6, 0)
     assert embedder.images == 6
     # The new time stamp is remembered: the file is not read a third time.
-    known = gallery.catalog.known([str(folder / "even" / "0.png")])
+    known = gallery.catalog.indexed_images([str(folder / "even" / "0.png")])
     assert next(iter(known.values())).version.stamp == 1
 
 
@@ -194,11 +195,8 @@ def test_progress_counts_every_image(folder: Path, gallery: Gallery) -> None:
 
 
 def test_an_error_in_a_worker_ends_the_run_and_keeps_what_was_committed(
-    folder: Path, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+    folder: Path, gallery: Gallery
 ) -> None:
-    monkeypatch.setattr("cbir.indexing.crew.CHUNK", 1)
-    monkeypatch.setattr("cbir.indexing.ledger.COMMIT_ROWS", 1)
-
     class Failing(CountingEmbedder):
         def embed(self, images: Sequence[np.ndarray]) -> np.ndarray:
             if self.images == 3:
@@ -207,8 +205,9 @@ def test_an_error_in_a_worker_ends_the_run_and_keeps_what_was_committed(
 
     failing = Failing(load_embedder(gallery.spec))
     failing.parallelism = 1
+    executor = LocalExecutor(embedder=failing, chunk=1)
     with pytest.raises(MemoryError):
-        index_images(folder, gallery, embedder=failing)
+        index_images(folder, gallery, executor=executor, limits=Limits(commit_rows=1))
     assert 0 < gallery.count() <= 3
     done = gallery.count()
     assert counts(index_images(folder, gallery)) == (6 - done, 0, done, 0)

@@ -42,10 +42,10 @@ def test_content_tells_what_a_time_stamp_hides(folder: Path, gallery: Gallery) -
 
 def test_an_index_that_disagrees_is_found(folder: Path, gallery: Gallery) -> None:
     index_images(folder, gallery)
-    vectors: Any = gallery.vectors()
-    index = vectors._index
+    vectors: Any = gallery.image_index()
+    index = vectors._structure
     index._ids = np.where(index._ids == 2, 99, index._ids)
-    index._forget_order()
+    index._clear_order()
     (file,) = (gallery.path / "vectors").glob("rows-*")
     with file.open("r+b") as stored:  # the sign of every number of the first image
         first = np.frombuffer(stored.read(2 * index.dim), np.float16)
@@ -57,7 +57,7 @@ def test_an_index_that_disagrees_is_found(folder: Path, gallery: Gallery) -> Non
         "image 99 is in the index, not in the catalogue",
         "image 2 is in the catalogue, not in the index",
     )
-    gallery.rebuild()
+    gallery.rebuild_index()
     assert verify_gallery(gallery).ok
 
 

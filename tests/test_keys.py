@@ -88,7 +88,7 @@ def test_prune_goes_by_keys(shop: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ("A1,1.png,1", "the sku 'A1' stands in line 2"),
+        ("A1,1.png,1", "the sku 'A1' stands in line 2, which was taken"),
         (",1.png,1", "row has no 'sku', which --key names"),
         (" ,1.png,1", "row has no 'sku', which --key names"),
     ],

@@ -16,38 +16,38 @@ KILLS = 20
 STEPS = 12
 """At most so many before a kill: the work, some 200 of them, lasts for all kills."""
 PRUNE_STEPS = 80
-"""What was moved is settled last, and looked at again by every run: 50 steps of 150."""
+"""What was moved is written last, and looked at again by every run: 50 steps of 150."""
 IMAGES = 400
 
 # Waits for leave before each step, so that kills meet every part of a run however fast the machine
 # is, and commits every few images.
 SLOW_INDEX = """
 import sys
-import cbir.indexing as indexing
 from cbir import Gallery, index_images, resolve_spec
 from cbir.errors import GalleryNotFoundError
-from cbir.indexing import crew, ledger
+from cbir.indexing import Limits, LocalExecutor, local_executor
 from cbir.catalog.catalog import Catalog
 
-crew.CHUNK, ledger.COMMIT_ROWS, ledger.REMOVE_ROWS = 2, 8, 2
-settle, remove = indexing.settle, Catalog.remove
+process_chunk, remove = local_executor.process_chunk, Catalog.remove
 def step():
     sys.stdin.readline()
     print("step", flush=True)
-def slowly(pending, **options):
+def process_slowly(*arguments, **options):
     step()
-    return settle(pending, **options)
+    return process_chunk(*arguments, **options)
 def remove_slowly(catalog, ids, **options):
     step()
     return remove(catalog, ids, **options)
-indexing.settle, Catalog.remove = slowly, remove_slowly
+local_executor.process_chunk, Catalog.remove = process_slowly, remove_slowly
 folder, path, *prune = sys.argv[1:]
 step()
 try:
     gallery = Gallery.open(path)
 except GalleryNotFoundError:
     gallery = Gallery.create(path, resolve_spec("tiny_image")[0])
-index_images(folder, gallery, prune=bool(prune))
+limits = Limits(commit_rows=8, remove_rows=2)
+executor = LocalExecutor(chunk=2)
+index_images(folder, gallery, prune=bool(prune), executor=executor, limits=limits)
 """
 
 
@@ -120,7 +120,7 @@ def test_a_prune_run_that_is_killed_goes_on(tmp_path: Path) -> None:
         # Every image that was only moved is the one it was.
         for known in by_key.values():
             assert before.get(known.content_hash, known.id) == known.id
-        assert gallery.vectors().count() == IMAGES
+        assert gallery.image_index().count() == IMAGES
     with Gallery.create(tmp_path / "undisturbed", spec) as gallery:
         index_images(folder, gallery)
     assert _by_key(tmp_path / "killed") == _by_key(tmp_path / "undisturbed")

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import pytest
 
 from cbir.errors import ImageError
-from cbir.indexing import read_ahead
 from cbir.indexing.read_ahead import ReadAhead
-from cbir.indexing.settle import Pending
+from cbir.indexing.values import ImageTask
 from cbir.sources import SourceImage
 from cbir.sources.base import UNKNOWN
 from cbir.sources.content import Content
@@ -27,13 +26,16 @@ class Remote(SourceImage):
         return Content(self.name.encode() * SIZE, UNKNOWN)
 
 
-def pending(name: str, *, told: bool) -> Pending:
-    return Pending(
-        Remote(f"http://host/{name}", name, version=ImageVersion(SIZE if told else None)), None
-    )
+def task(name: str, *, listed: bool) -> ImageTask:
+    version = ImageVersion(SIZE if listed else None)
+    return ImageTask(Remote(f"http://host/{name}", name, version=version))
 
 
-def settled() -> int:
+def content(name: str) -> Content:
+    return Content(name.encode() * SIZE, UNKNOWN)
+
+
+def reads_so_far() -> int:
     """How many reads there have been, once there are no more."""
     count = -1
     while count != len(sent):
@@ -42,39 +44,40 @@ def settled() -> int:
     return count
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["sizes listed", "sizes unknown"])
-def test_no_more_is_read_ahead_than_there_is_room_for(
-    monkeypatch: pytest.MonkeyPatch, told: bool
-) -> None:
-    monkeypatch.setattr(read_ahead, "AHEAD_BYTES", 5 * SIZE)
-    monkeypatch.setattr(read_ahead, "FIRST_GUESS", SIZE)
+@pytest.mark.parametrize("listed", [True, False], ids=["sizes listed", "sizes unknown"])
+def test_no_more_is_read_ahead_than_there_is_room_for(listed: bool) -> None:
     sent.clear()
-    ahead = ReadAhead()
+    ahead = ReadAhead(max_bytes=5 * SIZE, first_guess=SIZE)
     names = [*"abcdefghij", "broken", *"klmnopqrst"]
-    chunk = ahead.begin([pending(name, told=told) for name in names])
-    assert 1 <= settled() <= 5
-    for name, item in zip(names, chunk, strict=True):
+    reads = ahead.begin([task(name, listed=listed) for name in names])
+    assert reads is not None
+    assert 1 <= reads_so_far() <= 5
+    for name, read in zip(names, reads, strict=True):
         if name == "broken":
             with pytest.raises(ImageError, match="broken"):
-                item.content()
+                read()
         else:
-            assert item.content() == Content(name.encode() * SIZE, UNKNOWN)
+            assert read() == content(name)
     assert sorted(sent) == sorted(f"http://host/{name}" for name in names)
-    again = ahead.begin([pending(name, told=told) for name in "uvw"])
-    assert settled() == len(names) + 3  # what was taken has made room again
-    assert [item.content() for item in again] == [
-        Content(n.encode() * SIZE, UNKNOWN) for n in "uvw"
-    ]
+    again = ahead.begin([task(name, listed=listed) for name in "uvw"])
+    assert again is not None
+    assert reads_so_far() == len(names) + 3  # what was taken has made room again
+    assert [read() for read in again] == [content(name) for name in "uvw"]
     ahead.close(interrupted=False)
 
 
-def test_one_image_larger_than_the_room_is_read_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read_ahead, "AHEAD_BYTES", SIZE // 2)
+def test_one_image_larger_than_the_room_is_read_alone() -> None:
     sent.clear()
+    ahead = ReadAhead(max_bytes=SIZE // 2)
+    reads = ahead.begin([task(name, listed=True) for name in "abc"])
+    assert reads is not None
+    assert reads_so_far() == 1
+    assert [read() for read in reads] == [content(name) for name in "abc"]
+    ahead.close(interrupted=False)
+
+
+def test_local_files_are_not_read_ahead() -> None:
     ahead = ReadAhead()
-    chunk = ahead.begin([pending(name, told=True) for name in "abc"])
-    assert settled() == 1
-    assert [item.content() for item in chunk] == [
-        Content(n.encode() * SIZE, UNKNOWN) for n in "abc"
-    ]
+    assert ahead.begin([ImageTask(SourceImage("/a.png", "a.png")), ImageTask(b"data")]) is None
+    assert ahead.chunks == 0
     ahead.close(interrupted=False)

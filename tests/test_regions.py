@@ -188,7 +188,7 @@ def test_verify_finds_a_region_that_is_not_the_catalogues(
     with Gallery.open(tmp_path / "g") as gallery:
         problems = verify_gallery(gallery).index_problems
         assert problems == ("region 4 of image 1: its vector in the index is not the catalogue's",)
-        gallery.rebuild()
+        gallery.rebuild_index()
         assert verify_gallery(gallery).ok
     with sqlite3.connect(tmp_path / "g" / "catalog.sqlite") as database:
         database.execute("DELETE FROM regions WHERE region = 9")
@@ -308,11 +308,9 @@ SLOW = """
 import sys, time
 from cbir import Gallery, index_images
 from cbir.config import MULTI_CROP
-from cbir.embedding.tiny_image import TinyImageEmbedder
-from cbir.indexing import crew, ensure_regions, ledger
+from cbir.embedding.backbones.tiny_image import TinyImageEmbedder
+from cbir.indexing import Limits, LocalExecutor, ensure_regions
 
-crew.CHUNK = 2
-ledger.COMMIT_ROWS = 4
 embed = TinyImageEmbedder.embed
 def slowly(self, images):
     time.sleep(0.02)
@@ -320,9 +318,10 @@ def slowly(self, images):
 TinyImageEmbedder.embed = slowly
 print("started", flush=True)
 with Gallery.open(sys.argv[2]) as gallery:
-    index_images(sys.argv[1], gallery)
+    executor = LocalExecutor(chunk=2)
+    index_images(sys.argv[1], gallery, executor=executor, limits=Limits(commit_rows=4))
     gallery.add_regions(MULTI_CROP)
-    ensure_regions(gallery)
+    ensure_regions(gallery, chunk=2)
 """
 
 

@@ -12,6 +12,7 @@ from terminal import Run, cbir
 from web import Web, serve
 
 from cbir import Gallery, index_images
+from cbir.indexing import Limits
 from cbir.sources import ManifestSource, retry
 
 
@@ -207,10 +208,7 @@ def test_prune_keeps_what_cannot_be_reached(web: Web, feed: Path) -> None:
     assert counts(index(feed, "--json", "--prune")) == {"removed": 1, "unchanged": 5}
 
 
-def test_an_interrupted_run_waits_for_no_server(
-    web: Web, feed: Path, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cbir.indexing.follow.PAGE", 1)
+def test_an_interrupted_run_waits_for_no_server(web: Web, feed: Path, gallery: Gallery) -> None:
     web.scripts["/img/0.png"] = [(503, {"Retry-After": "50"})]
     calls: list[int] = []
 
@@ -222,8 +220,9 @@ def test_an_interrupted_run_waits_for_no_server(
             raise KeyboardInterrupt
 
     started = time.monotonic()
+    source = ManifestSource(feed, image_column="url")
     with pytest.raises(KeyboardInterrupt):
-        index_images(ManifestSource(feed, image_column="url"), gallery, progress=interrupt)
+        index_images(source, gallery, limits=Limits(page=1), progress=interrupt)
     assert time.monotonic() - started < 20
 
 

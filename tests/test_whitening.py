@@ -29,8 +29,8 @@ def many(tmp_path: Path, gallery: Gallery) -> Gallery:
 
 
 def test_searches_go_on_while_another_process_whitens(many: Gallery) -> None:
-    many.follows = True
-    many.catch_up()
+    many.search_without_waiting()
+    many.update_indexes()
     query, done, searched = many.embedding(7)[None], threading.Event(), []
 
     def search() -> None:
@@ -43,7 +43,7 @@ def test_searches_go_on_while_another_process_whitens(many: Gallery) -> None:
         searching = [pool.submit(search) for _ in range(2)]
         for dims in [4, None, 9] * 5:
             other.whiten(None if dims is None else Whitening(dims=dims))
-            many.catch_up()
+            many.update_indexes()
         done.set()
         for one in searching:
             one.result()

@@ -1,4 +1,10 @@
-"""The catalogue's tables."""
+"""The catalogue's tables.
+
+The generation counts transactions that changed vectors: images added, embedded again or removed,
+regions, whitening. Each takes the next number, and the rows it wrote carry it, so that an index
+can read what changed after the generation it has seen. Metadata, failures, dismissals, descriptors
+and configuration change no vector and take none: no index is rebuilt for them.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +24,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
+"""A change of any table below takes the next one, and a step in `migrations.py`."""
 
 metadata = MetaData()
 
@@ -34,7 +41,7 @@ state = Table(
     Column("only", Integer, primary_key=True, comment="always 1: the table has one row"),
     Column("schema_version", Integer, nullable=False),
     Column("gallery_id", String(32), nullable=False, comment="an index file names its gallery"),
-    Column("generation", _Id, nullable=False, comment="grows by one with every transaction"),
+    Column("generation", _Id, nullable=False, comment="last change of vectors"),
     Column("next_image_id", _Id, nullable=False, comment="ids are never used twice"),
     Column("config", JSON, nullable=False),
 )
@@ -44,7 +51,7 @@ sources = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("uri", _Text, nullable=False, unique=True),
-    Column("key_column", _Text, comment="what its images are known by; null: their place"),
+    Column("key_column", _Text, comment="keys of its images; null: their URIs"),
 )
 
 images = Table(
@@ -118,16 +125,7 @@ dismissals = Table(
     Column("second_id", _Id, ForeignKey("images.id"), primary_key=True, autoincrement=False),
 )
 
-# What was measured on the gallery and is measured again when it has changed enough.
-statistics = Table(
-    "statistics",
-    metadata,
-    Column("name", String(32), primary_key=True),
-    Column("generation", _Id, nullable=False, comment="as of which it was measured"),
-    Column("data", JSON, nullable=False),
-)
-
-# Of no use without the image, and made anew from it: they carry no generation.
+# Of no use without the image, and computed from it again: no index follows them.
 descriptors = Table(
     "descriptors",
     metadata,

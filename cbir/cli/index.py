@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from cbir.cli.embedding_space import SpaceOptions, open_existing, open_or_create
 from cbir.cli.options import (
     DEFAULT_GALLERY,
     DESCRIPTORS_HELP,
@@ -29,7 +29,6 @@ from cbir.cli.options import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cbir.config import EmbeddingSpec, GalleryConfig, View
     from cbir.embedding import Embedder
     from cbir.gallery import Gallery
     from cbir.types import FailedImage, IndexReport
@@ -57,20 +56,23 @@ def index(
         typer.Option(help="Side of the network's input; larger sees more.", metavar="PIXELS"),
     ] = None,
     whole: Annotated[
-        bool, typer.Option("--whole", help="See the whole image beside its centre: twice the work.")
+        bool,
+        typer.Option(
+            "--whole", help="Embed the whole image, too, not only its centre: twice the work."
+        ),
     ] = False,
     zoom: Annotated[
-        bool, typer.Option("--zoom", help="See its middle larger, too: as much work again.")
+        bool, typer.Option("--zoom", help="Embed an enlarged centre, too: as much work again.")
     ] = False,
     flip: Annotated[
-        bool, typer.Option("--flip", help="See it mirrored, too: twice the work.")
+        bool, typer.Option("--flip", help="Embed the mirror image, too: twice the work.")
     ] = False,
     multi_crop: Annotated[
         bool,
         typer.Option(
             "--multi-crop",
             help="Embed nine overlapping regions of each image, too, so that a detail finds its "
-            "whole: ten times the work. Images already there get theirs.",
+            "image: ten times the work. Images already there get theirs.",
         ),
     ] = False,
     kind: IndexKindOption = None,
@@ -80,8 +82,8 @@ def index(
     key: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
-            help="Column (of tars: field, or __key__) by which an image is known, instead of its "
-            "place. Remembered for SOURCE; to change it, add --prune; '' is the place again.",
+            help="Column (of tars: field, or __key__) that identifies an image, instead of its "
+            "path. Remembered for SOURCE; to change it, add --prune; '' is the path again.",
             metavar="COLUMN",
         ),
     ] = None,
@@ -93,13 +95,14 @@ def index(
         bool, typer.Option("--retry-failed", help="Try unreadable images again at once.")
     ] = False,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Follow SOURCE: moves, and removals at the end.")
+        bool,
+        typer.Option("--prune", help="Follow SOURCE: move images, and remove those that are gone."),
     ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Prune even if SOURCE has lost more than half.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")
+        bool, typer.Option("--dry-run", help="Print what would be done; write nothing.")
     ] = False,
     device: DeviceOption = "auto",
     runtime: RuntimeOption = "auto",
@@ -118,7 +121,7 @@ def index(
     """Embed what is new or changed in SOURCE and keep it in the gallery.
 
     Run it again at any time: only new and changed images are embedded, and an interrupted run
-    goes on where it stopped. Exit code 0: all images are in; 3: some could not be read.
+    goes on where it stopped. Exit code 0: all images are indexed; 3: some could not be read.
     """
     from cbir.cli.console import print_json, progress_line
     from cbir.cli.plan import show_plan
@@ -131,9 +134,9 @@ def index(
     if force and not prune:
         raise UsageError("--force has a meaning with --prune only; add that, or leave it out")
     images = open_source(source, image_column=image_column, key=key)
-    asked = _Asked(backbone, weights, pooling, input_size, whole, zoom, flip)
+    space = SpaceOptions(backbone, weights, pooling, input_size, whole, zoom, flip)
     if dry_run:
-        with _open(gallery, asked, kind) or nullcontext() as existing:
+        with open_existing(gallery, space, kind) or nullcontext() as existing:
             planned = show_plan(
                 images,
                 existing,
@@ -144,7 +147,7 @@ def index(
                 json=json,
             )
         raise typer.Exit(planned)
-    with _open_or_create(gallery, asked, kind, multi_crop=multi_crop) as opened:
+    with open_or_create(gallery, space, kind, multi_crop=multi_crop) as opened:
         if precision == "int8" and runtime != "torch":
             calibrate(images, opened)
         embedder = opened.embedder(
@@ -180,77 +183,6 @@ def index(
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """The options that decide a gallery's embedding space; those not given are empty."""
-
-    backbone: str | None
-    weights: str | None
-    pooling: str | None
-    input_size: int | None
-    whole: bool
-    zoom: bool
-    flip: bool
-
-    def spec(self, own: GalleryConfig | None) -> tuple[EmbeddingSpec, str | None]:
-        """The space asked for; what is not said is as in `own`, of the same backbone."""
-        from cbir.config import DEFAULT_BACKBONE
-        from cbir.embedding import resolve_spec
-
-        same = own if own is not None and self.backbone in (None, own.spec.backbone) else None
-        name = self.backbone or (DEFAULT_BACKBONE if same is None else same.spec.backbone)
-        views: tuple[View, ...] = ("crop",) if same is None else same.spec.views
-        if self.whole or self.zoom:
-            asked: dict[View, bool] = {"crop": True, "whole": self.whole, "zoom": self.zoom}
-            views = tuple(view for view, wanted in asked.items() if wanted)
-        return resolve_spec(
-            name,
-            pooling=self.pooling or (None if same is None else same.spec.pooling),
-            weights=self.weights or (None if same is None else same.weights_from),
-            input_size=self.input_size or (None if same is None else same.spec.preprocessing.crop),
-            views=views,
-            flip=self.flip or (same is not None and same.spec.flip),
-        )
-
-
-def _open_or_create(
-    path: Path, asked: _Asked, kind: IndexKindOption, *, multi_crop: bool
-) -> Gallery:
-    """The gallery at `path`, made if there is none; options must be those it was made with.
-
-    Regions alone may be added later.
-    """
-    from cbir.config import MULTI_CROP
-    from cbir.gallery import Gallery
-
-    regions = MULTI_CROP if multi_crop else ()
-    if (gallery := _open(path, asked, kind)) is not None:
-        if multi_crop and not gallery.config.regions:
-            gallery.add_regions(regions)
-        return gallery
-    spec, origin = asked.spec(None)
-    return Gallery.create(path, spec, weights_from=origin, index=kind or "auto", regions=regions)
-
-
-def _open(path: Path, asked: _Asked, kind: IndexKindOption) -> Gallery | None:
-    """The gallery at `path`, if there is one; options must be those it was made with."""
-    from cbir.errors import GalleryError, GalleryNotFoundError
-    from cbir.gallery import Gallery
-
-    try:
-        gallery = Gallery.open(path)
-    except GalleryNotFoundError:
-        return None
-    if any(vars(asked).values()):
-        gallery.check_spec(asked.spec(gallery.config)[0], "the options given")
-    if kind not in (None, gallery.config.index):
-        raise GalleryError(
-            f"gallery {path} has a vector index of kind {gallery.config.index}; "
-            f"'cbir rebuild --index {kind} --gallery {path}' changes it"
-        )
-    return gallery
-
-
 def _add_regions(gallery: Gallery, embedder: Embedder, decoders: int | None) -> list[FailedImage]:
     """Embed the regions of images that were there before their gallery had any; what failed."""
     from cbir.cli.console import progress_line
@@ -276,6 +208,7 @@ def _describe(gallery: Gallery, name: str) -> None:
 def _print_report(report: IndexReport, gallery: Gallery, bare: Sequence[FailedImage]) -> None:
     from cbir.cli.console import out, print_failures
     from cbir.cli.gallery import summary
+    from cbir.cli.plan import repeated_line
 
     console = out()
     print_failures(report.failed)
@@ -291,6 +224,8 @@ def _print_report(report: IndexReport, gallery: Gallery, bare: Sequence[FailedIm
     if report.failed:
         which = "" if gallery.path == DEFAULT_GALLERY else f" -g {gallery.path}"
         counts.append(f"failed {len(report.failed):,} (cbir info --failed{which} lists them)")
+    if report.repeated:
+        console.print(repeated_line(report.repeated), style="dim")
     console.print("   ".join(counts) + f"   in {report.seconds:,.1f} s")
     console.print(summary(gallery))
     if gallery.count():

@@ -1,4 +1,4 @@
-"""`cbir models`: the backbones there are, and whether their weights are at hand."""
+"""`cbir models`: all backbones, and whether their weights are on this machine."""
 
 from __future__ import annotations
 
@@ -66,4 +66,5 @@ def _origin(backbone: Backbone) -> str:
     weights = backbone.weights[0]
     if weights.package is not None:
         return f"package {weights.package}"
-    return f"torchvision {weights.name}, {weights.file}"
+    origin = "torchvision " if weights.url and "pytorch.org" in weights.url else ""
+    return f"{origin}{weights.name}, {weights.file}"

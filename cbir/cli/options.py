@@ -10,6 +10,7 @@ import typer
 from cbir.config import DEFAULT_GALLERY
 from cbir.descriptors.registry import DESCRIPTORS, find_descriptor
 from cbir.errors import CbirError
+from cbir.indexes.registry import INDEXES, check_choice, choices
 from cbir.registry import one_of
 from cbir.reranking.registry import RERANKERS
 
@@ -53,9 +54,24 @@ RerankOption = Annotated[
 DESCRIPTORS_HELP = "Store descriptors of all images now: " + ", ".join(
     f"{info.name} (for {info.used_by})" for info in DESCRIPTORS.values()
 )
+
+
+def _index_kind(name: str | None) -> str | None:
+    try:
+        return None if name is None else check_choice(name)
+    except CbirError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 IndexKindOption = Annotated[
-    Optional[Literal["auto", "flat", "hnsw", "ivf", "pq"]],  # noqa: UP045  Python 3.10 evaluates it
-    typer.Option("--index", help="Kind of vector index; auto chooses by size."),
+    Optional[str],  # noqa: UP045  Python 3.10 evaluates it
+    typer.Option(
+        "--index",
+        callback=_index_kind,
+        metavar=f"[{'|'.join(choices())}]",
+        help="Kind of vector index; auto chooses by size. "
+        + " ".join(f"{info.name}: {info.help}." for info in INDEXES.values()),
+    ),
 ]
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""`cbir index --dry-run`: what an indexing run would do."""
+"""`cbir index --dry-run`: prints what an indexing run would do."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ def show_plan(
 ) -> int:
     """Print what indexing would do; `gallery` is None where there is none yet.
 
-    Returns the exit code: as the run itself would end, interruptions and damage apart that only
-    decoding shows.
+    Returns the exit code that the run would have, apart from damage that only decoding shows.
     """
     from cbir.cli.console import out, print_json, progress_line
     from cbir.indexing import plan_images
@@ -57,10 +56,15 @@ def show_plan(
 
 
 def _lacking_regions(gallery: Gallery | None, *, multi_crop: bool) -> int:
-    """How many images of the gallery as it is would get regions."""
+    """Number of images in the gallery that would get regions."""
     if gallery is None or not (multi_crop or gallery.config.regions):
         return 0
     return len(gallery.catalog.without_regions())
+
+
+def repeated_line(count: int) -> str:
+    """`298 rows repeat an image`."""
+    return "1 row repeats an image" if count == 1 else f"{count:,} rows repeat an image"
 
 
 def _lines(plan: IndexPlan) -> Iterator[tuple[str, str | None]]:
@@ -85,5 +89,7 @@ def _lines(plan: IndexPlan) -> Iterator[tuple[str, str | None]]:
         yield f"would {what:<6}  {count:>{width}}  {first}{more}", style
     if plan.refusal:
         yield f"would end with an error: {printable(plan.refusal)}", "red"
+    if plan.repeated:
+        yield repeated_line(plan.repeated), "dim"
     yield f"unchanged {plan.unchanged:,}   in {plan.seconds:,.1f} s", None
     yield "nothing was written; the same without --dry-run does it", "dim"

@@ -1,4 +1,4 @@
-"""`cbir recommend`: similar products for one image of a gallery, or for all."""
+"""`cbir recommend`: similar images for one image of a gallery, or for all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cbir.cli.options import DEFAULT_GALLERY, GalleryOption, JsonOption, UsageEr
 
 if TYPE_CHECKING:
     from cbir.gallery import Gallery
-    from cbir.recommendation import Export, Recommendation, Rules
+    from cbir.recommendation import ExportReport, Recommendation, Rules
     from cbir.types import ImageRecord
 
 SAMPLES = 12
@@ -25,84 +25,97 @@ def register(app: typer.Typer) -> None:
 def recommend(
     item: Annotated[
         Optional[str],  # noqa: UP045  typer evaluates the annotation on Python 3.10
-        typer.Argument(help="id:N, a file, or the key or URI of an image.", metavar="ITEM"),
+        typer.Argument(help="Image of the gallery: id:N, its file, key or URI.", metavar="ITEM"),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="For every image, into the file of --out.")
+        bool, typer.Option("--all", help="Recommend for every image; needs --out.")
     ] = False,
     out: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="With --all: .parquet, .csv or .jsonl.", metavar="FILE"),
+        typer.Option(
+            help="With --all: the .parquet, .csv or .jsonl file to write.", metavar="FILE"
+        ),
     ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many to recommend.")] = 12,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many images to recommend.")] = 12,
     where: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(
-            help="Recommend only what matches, as 'stock=true'; may be repeated.", metavar="COND"
+            help="Recommend only images that match, as 'stock=true'; may be repeated.",
+            metavar="COND",
         ),
     ] = None,
     same: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="The item's value in this field; may be repeated.", metavar="FIELD"),
+        typer.Option(
+            help="Require the item's value in this field; may be repeated.", metavar="FIELD"
+        ),
     ] = None,
     different: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="Another value than the item's; may be repeated.", metavar="FIELD"),
+        typer.Option(
+            help="Require another value than the item's; may be repeated.", metavar="FIELD"
+        ),
     ] = None,
     group_by: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="One image per product, none of the item's own.", metavar="FIELD"),
+        typer.Option(
+            help="Field that names the product: one image each, none of the item's.",
+            metavar="FIELD",
+        ),
     ] = None,
     diversity: Annotated[
         float,
-        typer.Option(min=0, max=1, help="0: the most similar; 1: as varied as can be."),
+        typer.Option(min=0, max=1, help="0: the most similar images; 1: the most varied."),
     ] = 0.0,
     weight: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="Prefer what has more of this number, as margin.", metavar="FIELD"),
+        typer.Option(help="Prefer images with more of this number, as 'margin'.", metavar="FIELD"),
     ] = None,
     weight_strength: Annotated[
-        float, typer.Option(min=0, help="Similarity that the best weight makes up for.")
+        float, typer.Option(min=0, help="How much similarity the highest weight makes up for.")
     ] = 0.1,
     pool: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(
             min=1,
-            help="How many of the most similar --diversity and --weight choose among.  [4 k]",
+            help="How many of the most similar images --diversity and --weight choose from.  [4 k]",
             metavar="N",
         ),
     ] = None,
     min_similarity: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(min=-1, max=1, help="Nothing less alike."),
+        typer.Option(min=-1, max=1, help="Recommend no image less similar."),
     ] = None,
     keep_duplicates: Annotated[
-        bool, typer.Option("--keep-duplicates", help="Also copies of the item's own image.")
+        bool, typer.Option("--keep-duplicates", help="Recommend duplicates of the item, too.")
     ] = False,
     duplicate_similarity: Annotated[
-        float, typer.Option(min=-1, max=1, help="More alike is a copy.")
+        float, typer.Option(min=-1, max=1, help="Images more similar than this are duplicates.")
     ] = 0.98,
     exact: Annotated[
-        bool, typer.Option("--exact", help="With --all: compare all dimensions of all images.")
+        bool,
+        typer.Option(
+            "--exact", help="With --all: compare all dimensions of all images, which is slower."
+        ),
     ] = False,
     html: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Write a contact sheet, too.", metavar="FILE"),
+        typer.Option(help="Also write a contact sheet.", metavar="FILE"),
     ] = None,
     gallery: GalleryOption = DEFAULT_GALLERY,
     json: JsonOption = False,
 ) -> None:
-    """Recommend similar products for ITEM, or for every image with --all.
+    """Recommend images similar to ITEM, or to each image with --all.
 
-    An image without a field of --same or --different is not recommended, and nothing is for it.
-    The score is similarity + WEIGHT_STRENGTH x the share of images of smaller weight.
+    Images without a field of --same or --different are not recommended, and get no recommendations.
+    The score is similarity + WEIGHT_STRENGTH x the share of images with a smaller weight.
     """
     from cbir.filters import parse_where
     from cbir.gallery import Gallery
     from cbir.recommendation import Rules
 
     if everything == (item is not None):
-        raise UsageError("for what? give either an ITEM, as id:12, or --all with --out FILE")
+        raise UsageError("no item; give either an ITEM, as id:12, or --all with --out FILE")
     if everything != (out is not None):
         raise UsageError("--all and --out FILE go together; name a .parquet, .csv or .jsonl file")
     if pool is not None and pool < k:
@@ -133,10 +146,10 @@ def recommend(
 
 def _for_one(gallery: Gallery, rules: Rules, item: str, *, html: Path | None, json: bool) -> None:
     from cbir.cli.console import print_json
-    from cbir.recommendation import recommend as work_out
+    from cbir.recommendation import recommend as recommend_one
 
     image = gallery.find(item)
-    found = work_out(gallery, image.id, rules)
+    found = recommend_one(gallery, image.id, rules)
     if html is not None:
         _write_sheet(html, gallery, rules, [(image, found)], title=f"for {image.name}")
     if json:
@@ -189,18 +202,18 @@ def _print_table(
         )
     for field in (*rules.same, *rules.different):
         if field not in item.metadata:
-            out().print(f"{printable(item.name)} has no {field!r}, so nothing fits it")
+            out().print(f"{printable(item.name)} has no {field!r}, so no image is recommended")
     count = f"{len(found)} of {rules.k} wanted" if len(found) < rules.k else str(len(found))
     out().print(f"{count} for {printable(item.name)} from {gallery.count():,} images", style="dim")
 
 
-def _print_summary(export: Export, rules: Rules, path: Path) -> None:
+def _print_summary(export: ExportReport, rules: Rules, path: Path) -> None:
     from cbir.cli.console import out
 
     if export.restarted:
-        out().print("started anew: options or gallery are others than of the run left unfinished")
+        out().print("started again: options or gallery have changed since the unfinished run")
     if export.resumed:
-        out().print(f"went on after {export.resumed:,} items of an earlier run")
+        out().print(f"resumed after {export.resumed:,} items of an earlier run")
     short = [f"{export.items:,} items", f"{export.recommendations:,} recommendations"]
     if export.short:
         short.append(f"{export.short:,} with fewer than {rules.k}, {export.without:,} with none")
@@ -218,7 +231,7 @@ def _print_summary(export: Export, rules: Rules, path: Path) -> None:
 
 
 def _shown_fields(rules: Rules) -> list[str]:
-    """The fields that the rules speak of, each once."""
+    """The fields that the rules name, each once."""
     named = (*rules.same, *rules.different, rules.group_by, rules.weight)
     return list(dict.fromkeys(name for name in named if name is not None))
 
@@ -242,12 +255,12 @@ def _image_as_json(image: ImageRecord) -> dict[str, Any]:
 
 def _write_samples(path: Path, gallery: Gallery, rules: Rules) -> None:
     """A contact sheet of items spread evenly over the gallery."""
-    from cbir.recommendation import recommend as work_out
+    from cbir.recommendation import recommend as recommend_one
 
     with gallery.catalog.snapshot() as snapshot:
         ids = snapshot.contents().ids.tolist()
     chosen = ids[:: max(1, len(ids) // SAMPLES)][:SAMPLES]
-    answers = [(gallery.image(i), work_out(gallery, i, rules)) for i in chosen]
+    answers = [(gallery.image(i), recommend_one(gallery, i, rules)) for i in chosen]
     title = f"{gallery.path}: {len(answers)} of {len(ids):,} items"
     _write_sheet(path, gallery, rules, answers, title=title)
 

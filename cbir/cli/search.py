@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
@@ -20,10 +21,12 @@ from cbir.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from cbir.retrieval import Crop, Query, Retriever
+    from cbir.cli.preload import Preload
+    from cbir.retrieval import Crop, Query, Retriever, SearchRequest
     from cbir.types import Hit, SearchResult
+
+NOT_ECHOED = ("queries", "k", "exact", "rerank", "depth")
+"""Parts of a request that its JSON result does not repeat."""
 
 
 def register(app: typer.Typer) -> None:
@@ -41,7 +44,7 @@ def search(
     ],
     k: Annotated[int, typer.Option("-k", min=1, help="How many images to find.")] = 10,
     offset: Annotated[
-        int, typer.Option(min=0, help="Leave out the first N: the pages behind.", metavar="N")
+        int, typer.Option(min=0, help="Leave out the first N images: the next pages.", metavar="N")
     ] = 0,
     gallery: GalleryOption = DEFAULT_GALLERY,
     where: Annotated[
@@ -58,12 +61,12 @@ def search(
     ] = None,
     combine: Annotated[
         Literal["mean", "best"],
-        typer.Option(help="Several images: what they share, or whatever is near to one of them."),
+        typer.Option(help="Several images: search with their mean, or with each by itself."),
     ] = "mean",
     crop: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
-            help="Ask with a region of the image, in pixels, or as fractions: 0,0,0.5,1.",
+            help="Search with a region of the image, in pixels or in fractions: 0,0,0.5,1.",
             metavar="X,Y,W,H",
         ),
     ] = None,
@@ -71,35 +74,43 @@ def search(
         bool,
         typer.Option(
             "--multi-crop",
-            help="Ask with the image's own regions, too: for a part that two images share. The "
-            "gallery must have regions.",
+            help="Also search with the image's own regions: two images may share only a part. "
+            "The gallery must have regions.",
         ),
     ] = False,
     min_similarity: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(min=-1.0, max=1.0, help="Only images as similar or more.", metavar="S"),
+        typer.Option(min=-1.0, max=1.0, help="Only images at least as similar.", metavar="S"),
     ] = None,
     matches_only: Annotated[
         bool,
-        typer.Option("--matches-only", help="Only images more similar than chance explains."),
+        typer.Option(
+            "--matches-only", help="Only images more similar than unrelated ones are by chance."
+        ),
     ] = False,
     group_by: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="Of images with one value in FIELD, the best only.", metavar="FIELD"),
+        typer.Option(
+            help="Only the best image for each value of this metadata field.", metavar="FIELD"
+        ),
     ] = None,
     max_per_group: Annotated[
-        int, typer.Option(min=1, help="With --group-by: so many of each.", metavar="N")
+        int,
+        typer.Option(min=1, help="With --group-by: how many images for each value.", metavar="N"),
     ] = 1,
     exact: Annotated[
-        bool, typer.Option("--exact", help="Compare with every image, whatever the index.")
+        bool,
+        typer.Option(
+            "--exact", help="Compare with every image, also where the index is approximate."
+        ),
     ] = False,
     rerank: RerankOption = None,
     depth: Annotated[
-        int, typer.Option(min=1, help="How many candidates --rerank judges.", metavar="N")
+        int, typer.Option(min=1, help="How many candidates are reranked.", metavar="N")
     ] = 50,
     html: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Write a contact sheet, too.", metavar="FILE"),
+        typer.Option(help="Also write a contact sheet.", metavar="FILE"),
     ] = None,
     device: DeviceOption = "auto",
     runtime: RuntimeOption = "auto",
@@ -107,98 +118,92 @@ def search(
     json: JsonOption = False,
 ) -> None:
     """Find the images that look most like IMAGE, or like several of them at once."""
-    ahead = None
-    if crop is not None or not all(image.startswith("id:") for image in images + (unwanted or [])):
-        from cbir.cli.ahead import open_ahead
+    given = dict(locals())
+    preload = _preload(given)
 
-        options: dict[str, Any] = {"device": device, "runtime": runtime, "precision": precision}
-        ahead = open_ahead(gallery, image=_file(images[0]) if crop is None else None, **options)
+    from dataclasses import replace
 
-    from cbir.filters import parse_where
     from cbir.gallery import Gallery
-    from cbir.retrieval import Retriever
+    from cbir.retrieval import EmbeddedQuery, Retriever
 
-    region = None if crop is None else _crop(crop)
-    if region is not None and len(images) > 1:
-        raise UsageError("--crop is a region of one image; search with that image alone")
-    if multi_crop and len(images) > 1 and combine == "mean":
-        raise UsageError("--multi-crop asks with each part by itself; add --combine best")
-    condition = parse_where(where) if where else None
-    wanted, away = _queries(images, unwanted or [])
-    with Gallery.open(gallery) as opened:
-        reranker = None
-        if rerank is not None:
-            from cbir.reranking import open_reranker
-
-            reranker = open_reranker(rerank, opened, depth=depth)
+    request = _request(given)
+    with ExitStack() as stack:
+        opened = stack.enter_context(Gallery.open(gallery))
         opened.index()
-        embedder = None if ahead is None else ahead.embedder(opened.spec)
-        if embedder is None:
+        preloaded = None if preload is None else preload.result(opened.spec)
+        if preloaded is None:
             embedder = opened.embedder(device=device, runtime=runtime, precision=precision)
-        retriever = Retriever(opened, embedder=embedder)
-        result = retriever.search(
-            wanted,
-            k=k,
-            offset=offset,
-            where=condition,
-            unwanted=away,
-            combine=combine,
-            crop=region,
-            multi_crop=multi_crop,
-            min_similarity=min_similarity,
-            matches_only=matches_only,
-            group_by=group_by,
-            max_per_group=max_per_group,
-            exact=exact,
-            rerank=reranker,
-        )
+        else:
+            embedder = preloaded.embedder
+            if preloaded.embedding is not None:
+                (query,) = request.queries
+                embedded = EmbeddedQuery(query, preloaded.embedding)  # type: ignore[arg-type]
+                request = replace(request, queries=embedded)
+        retriever = stack.enter_context(Retriever(opened, embedder=embedder))
+        result = retriever.search(request)
+        if preloaded is not None and preloaded.embedding is not None:
+            result = _with_embedding_time(result, preloaded.embedding_ms)
         if html is not None:
-            _write_sheet(html, result, retriever, wanted, away, region)
+            _write_sheet(html, result, retriever, request)
         if json:
             from cbir.cli.console import print_json
 
-            asked = {
-                "images": images if len(images) > 1 else None,
-                "combine": combine if len(images) > 1 else None,
-                "not": unwanted or None,
-                "crop": region,
-                "multi_crop": multi_crop or None,
-                "where": where or None,
-                "min_similarity": min_similarity,
-                "matches_only": matches_only or None,
-                "group_by": group_by,
-                "max_per_group": max_per_group if group_by else None,
-                "offset": offset or None,
-            }
-            print_json(_as_json(result, asked))
+            print_json(_as_json(result, _echo(request, given)))
         else:
-            count = opened.count(condition)
-            _print_table(result, count, rerank, offset=offset, matches_only=matches_only)
+            _print_table(result, opened.count(request.where), request)
     if html is not None and not json:
         typer.echo(f"contact sheet: {html}")
 
 
-def _queries(wanted: list[str], unwanted: list[str]) -> tuple[list[Query], list[Query]]:
-    if (wanted + unwanted).count("-") > 1:
+def _preload(given: dict[str, Any]) -> Preload | None:
+    """Begin to open the network, with the image if it is one whole file; None if none is needed."""
+    images = given["images"] + (given["unwanted"] or [])
+    if given["crop"] is None and all(image.startswith("id:") for image in images):
+        return None
+    from cbir.cli.preload import start_preload
+
+    whole = len(given["images"]) == 1 and given["crop"] is None and not given["multi_crop"]
+    return start_preload(
+        given["gallery"],
+        image=_file(given["images"][0]) if whole else None,
+        device=given["device"],
+        runtime=given["runtime"],
+        precision=given["precision"],
+    )
+
+
+def _request(given: dict[str, Any]) -> SearchRequest:
+    """The request that the options of the command line make. Raises UsageError."""
+    from cbir.retrieval import SEARCH_OPTIONS, SearchRequest
+
+    images, unwanted = given["images"], given["unwanted"] or []
+    if (images + unwanted).count("-") > 1:
         raise UsageError("standard input holds one image; name the others by file or id:N")
-    return [_query(image) for image in wanted], [_query(image) for image in unwanted]
+    options = {name: given[name] for name in SEARCH_OPTIONS}
+    options["unwanted"] = [_query(image) for image in unwanted]
+    options["where"] = given["where"] or ()
+    options["crop"] = None if given["crop"] is None else _crop(given["crop"])
+    try:
+        return SearchRequest([_query(image) for image in images], **options)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def _query(image: str) -> Query:
+    from cbir.retrieval import IdQuery, ImageQuery, as_query
+
     if image == "-":
-        return sys.stdin.buffer.read()
+        return ImageQuery(sys.stdin.buffer.read())
     if image.startswith("id:"):
         try:
-            return int(image[3:])
+            return IdQuery(int(image[3:]))
         except ValueError:
             raise UsageError(f"{image!r} is no image id; give id: and a number, as id:12") from None
-    from cbir.sources.paths import is_remote
-
-    return image if is_remote(image) else Path(image)
+    return as_query(image)
 
 
 def _file(image: str) -> Path | None:
-    """The file on this machine that an image of the command line is, if it is one."""
+    """The file of this machine that an image of the command line is, if it is one."""
     from cbir.sources.paths import is_remote
 
     return None if image == "-" or image.startswith("id:") or is_remote(image) else Path(image)
@@ -214,11 +219,38 @@ def _crop(text: str) -> Crop:
     return x, y, width, height
 
 
-def _as_json(result: SearchResult, asked: dict[str, Any]) -> dict[str, Any]:
-    """The answer, with what was asked for beside the image."""
+def _with_embedding_time(result: SearchResult, ms: float) -> SearchResult:
+    """The result with the time that embedding its query took ahead of the search."""
+    from dataclasses import replace
+
+    timings = dict(result.timings_ms)
+    return replace(
+        result,
+        timings_ms=timings | {stage: timings[stage] + ms for stage in ("embed", "total")},
+    )
+
+
+def _echo(request: SearchRequest, given: dict[str, Any]) -> dict[str, Any]:
+    """The options of a request that are not at their defaults, for its JSON result."""
+    from dataclasses import fields
+
+    several = len(request.queries) > 1
+    echo: dict[str, Any] = {"images": given["images"]} if several else {}
+    matters = {"combine": several, "max_per_group": request.group_by is not None}
+    for option in fields(request):
+        value = getattr(request, option.name)
+        if option.name not in NOT_ECHOED and matters.get(option.name, value != option.default):
+            as_given = option.name in ("unwanted", "where")
+            name = "not" if option.name == "unwanted" else option.name
+            echo[name] = given[option.name] if as_given else value
+    return echo
+
+
+def _as_json(result: SearchResult, echo: dict[str, Any]) -> dict[str, Any]:
+    """A result, with the options of its request beside the query."""
     return {
         "query": result.query,
-        **{name: value for name, value in asked.items() if value is not None},
+        **echo,
         "matched": result.matched,
         "hits": [
             {
@@ -239,29 +271,30 @@ def _as_json(result: SearchResult, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _confidence_as_json(hit: Hit) -> dict[str, Any] | None:
-    """What the similarity of a hit means, to four digits."""
-    if (own := hit.confidence) is None:
+    """The meaning of a hit's similarity, to four digits."""
+    if (confidence := hit.confidence) is None:
         return None
-    chance = {"p_value": own.p_value, "expected_unrelated": own.expected}
-    return {name: float(f"{value:.4g}") for name, value in chance.items()} | {"word": own.word}
+    chance = {"p_value": confidence.p_value, "expected_unrelated": confidence.expected}
+    rounded = {name: float(f"{value:.4g}") for name, value in chance.items()}
+    return rounded | {"word": confidence.word}
 
 
 def _rerank_as_json(hit: Hit) -> dict[str, Any]:
-    """What a reranker said about a hit; nothing where none was asked."""
-    if (own := hit.rerank) is None:
+    """The score of a reranker; nothing where there was none."""
+    if (score := hit.rerank) is None:
         return {}
-    said = {"method": own.method, "score": round(own.score, 6), "inliers": own.inliers}
-    return {"rerank": said | ({"note": own.note} if own.note else {})}
+    shown = {"method": score.method, "score": round(score.score, 6), "inliers": score.inliers}
+    return {"rerank": shown | ({"note": score.note} if score.note else {})}
 
 
-def _print_table(
-    result: SearchResult, count: int, rerank: str | None, *, offset: int, matches_only: bool
-) -> None:
+def _print_table(result: SearchResult, count: int, request: SearchRequest) -> None:
+    """Print the hits; `count` is the number of images that were searched."""
     from cbir.cli.console import out, print_columns, printable, similarity_bar
     from cbir.reranking import find_reranker
     from cbir.types import NOTHING_CLOSE
 
-    verified = rerank is not None and find_reranker(rerank).counts_inliers
+    rerank, offset = request.rerank, request.offset
+    verified = isinstance(rerank, str) and find_reranker(rerank).counts_inliers
     if result.hits:
         judged = [] if result.matched is None else ["confidence"]
         if result.matched is False:
@@ -283,7 +316,7 @@ def _print_table(
             ],
             align=">><" + "<" * len(judged) + ">" * len(evidence) + "><",
         )
-    elif matches_only and count and not offset:
+    elif request.matches_only and count and not offset:
         out().print("nothing close; without --matches-only the nearest are shown")
     else:
         beyond = f" beyond the first {offset:,}" if offset else ""
@@ -301,29 +334,24 @@ def _print_table(
 
 
 def _evidence(hit: Hit, *, verified: bool) -> str:
-    """The cell of a hit that says what its reranker found; a dash where that is nothing."""
+    """The table cell with the inliers or the score of a hit; a dash where there are none."""
     if hit.rerank is None or hit.rerank.note:
         return "–"
     return str(hit.rerank.inliers or "–") if verified else f"{hit.rerank.score:.3f}"
 
 
 def _write_sheet(
-    path: Path,
-    result: SearchResult,
-    retriever: Retriever,
-    wanted: Sequence[Query],
-    unwanted: Sequence[Query],
-    crop: Crop | None,
+    path: Path, result: SearchResult, retriever: Retriever, request: SearchRequest
 ) -> None:
     from cbir.pages.contact_sheet import Sheet, write_contact_sheet
 
     title = f"{result.query}: the {len(result.hits)} most similar images"
-    first, *further = (retriever.query_image(query, crop=crop) for query in wanted)
-    away = (retriever.query_image(query) for query in unwanted)
+    first, *further = (retriever.query_image(query, crop=request.crop) for query in request.queries)
+    unwanted = (retriever.query_image(query) for query in request.unwanted)
     sheet = Sheet(
         result,
         first,
         further_images=tuple(image for image in further if image is not None),
-        unwanted_images=tuple(image for image in away if image is not None),
+        unwanted_images=tuple(image for image in unwanted if image is not None),
     )
     write_contact_sheet(path, [sheet], title=title)

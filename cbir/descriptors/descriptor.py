@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from cbir.arrays import Pixels
 
 __all__ = ["Descriptor"]
@@ -28,10 +30,10 @@ class Descriptor(Generic[T]):
     max_side: int
     """Longer side in pixels to which an image is shrunk, never enlarged, before extraction."""
 
-    def describe(self, data: bytes) -> T:
-        """The descriptor of an encoded image. Raises ImageError."""
+    def describe(self, source: bytes | Image) -> T:
+        """The descriptor of an encoded image, or of a Pillow image. Raises ImageError."""
         import numpy as np
 
         from cbir.images import open_rgb
 
-        return self.extract(np.asarray(open_rgb(data, max_side=self.max_side), np.uint8))
+        return self.extract(np.asarray(open_rgb(source, max_side=self.max_side), np.uint8))

@@ -31,7 +31,7 @@ from cbir.gallery import Gallery
 from cbir.images import DecodedImage, decode_views
 from cbir.similarity.perceptual_hash import perceptual_hashes
 from cbir.similarity.tiny import TinyImages
-from cbir.sources import Source, SourceImage, open_source
+from cbir.sources import RepeatedImage, Source, SourceImage, distinct, open_source
 from cbir.sources.reading import content_hash
 from cbir.types import FailedImage, StageProgress
 
@@ -78,7 +78,8 @@ def find_known(
     total, done = opened.count(), 0
     embedder = embedder or gallery.embedder()
     with _Comparison(gallery, embedder, verify=verify, progress=progress) as comparison:
-        for chunk in _chunks(iter(opened), files_at_once):
+        entries = (e for e in distinct(opened) if not isinstance(e, RepeatedImage))
+        for chunk in _chunks(entries, files_at_once):
             for image, outcome in zip(chunk, comparison.compare(chunk), strict=True):
                 if isinstance(outcome, KnownFile):
                     known.append(outcome)
@@ -154,7 +155,8 @@ class _Comparison:
         """Evidence by place, of the files that are near or verified duplicates."""
         pixels = [file.decoded.pixels for file in files if file.decoded is not None]
         vectors = self._gallery.project(embed_views(self._embedder, pixels))
-        nearest = self._gallery.vectors().search(vectors, min(NEIGHBOURS, len(self._contents.ids)))
+        count = min(NEIGHBOURS, len(self._contents.ids))
+        nearest = self._gallery.image_index().search(vectors, count)
         similarities = [
             {i: float(s) for i, s in zip(*pair, strict=True) if i >= 0}
             for pair in zip(nearest.ids.tolist(), nearest.similarities.tolist(), strict=True)

@@ -1,29 +1,24 @@
 """From pixels to embeddings: the backbones, their weights, and the runtimes they run in.
 
-`resolve_spec` fixes an embedding space, `load_embedder` opens it for work. Importing this package
-loads neither torch nor OpenVINO; an exported network is loaded without torch.
+`resolve_spec` fixes an embedding space, `load_embedder` opens it for work, `register_backbone`
+adds a network of one's own (`cbir.embedding.backbones` shows how). Importing this package loads
+neither torch nor OpenVINO; an exported network is loaded without torch.
 """
 
 from cbir.embedding.backbone import Backbone, WeightsFile
-from cbir.embedding.embedder import (
-    Embedder,
-    Precision,
-    Runtime,
-    embedder_for,
-    load_embedder,
-    quantise,
-    resolve_spec,
-    run_once,
-)
-from cbir.embedding.lazy import LazyEmbedder
-from cbir.embedding.registry import BACKBONES, find_backbone
+from cbir.embedding.embedder import Embedder, Precision, Runtime, run_once
+from cbir.embedding.loading import embedder_for, load_embedder, quantise
+from cbir.embedding.registry import BACKBONES, find_backbone, register_backbone
+from cbir.embedding.specs import resolve_spec
 from cbir.embedding.views import embed_views
 from cbir.embedding.weights import Weights, locate_weights, weights_present
+from cbir.embedding.wrappers import EmbedderWrapper, LazyEmbedder
 
 __all__ = [
     "BACKBONES",
     "Backbone",
     "Embedder",
+    "EmbedderWrapper",
     "LazyEmbedder",
     "Precision",
     "Runtime",
@@ -35,6 +30,7 @@ __all__ = [
     "load_embedder",
     "locate_weights",
     "quantise",
+    "register_backbone",
     "resolve_spec",
     "run_once",
     "weights_present",

@@ -1,18 +1,15 @@
-"""What cbir knows about a network without loading it: a frozen description per backbone."""
+"""Backbones described without loading them: a frozen record each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from importlib import import_module
+from typing import Any
 
 from cbir.config import Pooling, Preprocessing
 from cbir.errors import BackboneError
 
-__all__ = ["Backbone", "Family", "WeightsFile"]
-
-Family = Literal["torchvision", "vit", "efficientnet_lite", "tiny_image"]
-"""Which code builds the network: see `networks.py`, and `tiny_image.py` for the last."""
-
+__all__ = ["Backbone", "WeightsFile", "load_reference"]
 
 MIN_INPUT, MAX_INPUT = 64, 1024
 
@@ -22,9 +19,10 @@ class WeightsFile:
     """One published checkpoint of a backbone, and the preprocessing it was trained for."""
 
     name: str
-    """How torchvision names it, as `IMAGENET1K_V2`."""
+    """As torchvision names them: `IMAGENET1K_V2`."""
     file: str
-    """Its file name, which carries the first digits of its SHA-256."""
+    """File name. Digits before `.pth`, as in `resnet18-f37072fd.pth`, begin its SHA-256 and are
+    checked."""
     preprocessing: Preprocessing
     map_side: int
     """Height and width of the feature map at the crop of `preprocessing`; 0 if there is no map."""
@@ -36,21 +34,37 @@ class WeightsFile:
     """The command that installs `package`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backbone:
-    """A network that embeds images; the first of `poolings` and of `weights` are the defaults."""
+    """A network, or a classical method, that embeds images.
+
+    The first of `poolings` and the first of `weights` are the defaults. `cbir.embedding.backbones`
+    says how to add one.
+    """
 
     name: str
-    family: Family
+    builder: str | None = None
+    """`module:function` that builds the network in torch, as `cbir.embedding.backbones` says."""
+    embedder: str | None = None
+    """`module:class` of an Embedder made from an EmbeddingSpec alone, where there is no network.
+    A backbone has either this or a builder."""
     channels: int
     """Channels of the feature map, and so the dimension of every pooling but `flatten`."""
     preprocessing: Preprocessing
     poolings: tuple[Pooling, ...]
-    weights: tuple[WeightsFile, ...]
+    weights: tuple[WeightsFile, ...] = ()
     """Empty for a backbone that needs none."""
+    resizable: bool = True
+    """Whether the same weights take inputs of other sizes."""
+    transformer: bool = False
+    """Whether it is quantised as a transformer: attention stays in float32 where it must."""
     licence: str
     source: str
     """The paper, and where its weights come from."""
+
+    def __post_init__(self) -> None:
+        if (self.builder is None) == (self.embedder is None):
+            raise ValueError(f"{self.name} needs either a builder or an embedder")
 
     @property
     def default_pooling(self) -> Pooling:
@@ -69,22 +83,22 @@ class Backbone:
 
     def resized(self, weights: WeightsFile, input_size: int) -> WeightsFile:
         """The same weights for inputs of that side, in pixels. Raises BackboneError."""
-        if input_size == weights.preprocessing.crop:
+        original = weights.preprocessing
+        if input_size == original.crop:
             return weights
-        if self.family == "vit":
+        if not self.resizable:
             raise BackboneError(
-                f"{self.name} knows one input size, {weights.preprocessing.crop}; leave "
+                f"{self.name} knows one input size, {original.crop}; leave "
                 f"{input_size} out, or choose a convolutional backbone"
             )
         if not MIN_INPUT <= input_size <= MAX_INPUT:
             raise BackboneError(
                 f"input size {input_size} is not between {MIN_INPUT} and {MAX_INPUT} pixels"
             )
-        given = weights.preprocessing
-        scale = input_size / given.crop
+        scale = input_size / original.crop
         return replace(
             weights,
-            preprocessing=replace(given, crop=input_size, resize=round(given.resize * scale)),
+            preprocessing=replace(original, crop=input_size, resize=round(original.resize * scale)),
             map_side=round(weights.map_side * scale),
         )
 
@@ -98,3 +112,14 @@ class Backbone:
         raise BackboneError(
             f"{self.name} has no pooling {pooling!r}; choose one of {', '.join(self.poolings)}"
         )
+
+
+def load_reference(backbone: Backbone, reference: str) -> Any:
+    """The function or class that a backbone names as `module:name`. Raises BackboneError."""
+    module, _, name = reference.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise BackboneError(
+            f"backbone {backbone.name} names {reference!r}, which cannot be loaded: {error}"
+        ) from error

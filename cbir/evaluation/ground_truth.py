@@ -12,7 +12,7 @@ import numpy as np
 from cbir.errors import CbirError
 from cbir.gallery import Gallery
 from cbir.images import open_rgb
-from cbir.retrieval import Query
+from cbir.retrieval import IdQuery, ImageQuery, Query, as_query
 from cbir.sources.paths import uri_to_path
 from cbir.sources.reading import read_uri
 
@@ -48,13 +48,13 @@ class JudgedQuery:
         return int(np.setdiff1d(self.relevant, self.junk).size)
 
     def as_query(self) -> Query:
-        """What `Retriever.search` takes. Raises ImageError when a box's image cannot be read."""
+        """The query to search with. Raises ImageError when the image of a box cannot be read."""
         if isinstance(self.image, int):
-            return self.image
+            return IdQuery(self.image)
         if self.box is None:
-            return uri_to_path(self.image)
+            return as_query(uri_to_path(self.image))
         left, top, right, bottom = (round(edge) for edge in self.box)
-        return open_rgb(read_uri(self.image)).crop((left, top, right, bottom))
+        return ImageQuery(open_rgb(read_uri(self.image)).crop((left, top, right, bottom)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

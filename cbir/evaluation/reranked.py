@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cbir.evaluation.ranking import Search
 from cbir.reranking import Reranker
-from cbir.retrieval import Query, Retriever
+from cbir.retrieval import IdQuery, Query, Retriever
 from cbir.types import Hit, ImageRecord, SearchResult
 
 __all__ = ["reranked_search"]
@@ -28,8 +28,8 @@ def reranked_search(retriever: Retriever, reranker: Reranker) -> Search:
         if not records:
             records.update((record.id, record) for record, _ in retriever.gallery.catalog.scan())
         passed = {hit.image.id for hit in found.hits}
-        if isinstance(query, int):
-            passed.add(query)
+        if isinstance(query, IdQuery):
+            passed.add(query.id)
         plain = retriever.gallery.search(retriever.embed(query)[None], k + 1, exact=True)
         rest = [
             (records[image_id], similarity)

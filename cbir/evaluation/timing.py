@@ -13,7 +13,7 @@ from cbir.evaluation.ground_truth import JudgedQuery
 from cbir.evaluation.ranking import Search
 from cbir.evaluation.result import Latency
 from cbir.gallery import Gallery
-from cbir.retrieval import Query
+from cbir.retrieval import IdQuery, Query, as_query
 from cbir.sources.paths import uri_to_path
 
 __all__ = ["summary", "time_searches"]
@@ -59,8 +59,8 @@ def summary(seconds: dict[int, float], k: int) -> Latency | None:
 
 def _seconds(search: Search, gallery: Gallery, judged: JudgedQuery, k: int) -> float:
     photo: Query = judged.as_query()
-    if isinstance(photo, int):
-        photo = uri_to_path(gallery.image(photo).uri)
+    if isinstance(photo, IdQuery):
+        photo = as_query(uri_to_path(gallery.image(photo.id).uri))
     started = time.perf_counter()
     try:
         search(photo, k)

@@ -6,6 +6,7 @@ from cbir.images.decoding import (
     decode,
     decode_image,
     decode_views,
+    encode_lossless,
     open_rgb,
     thumbnail_jpeg,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "decode",
     "decode_image",
     "decode_views",
+    "encode_lossless",
     "open_rgb",
     "sniff_format",
     "thumbnail_jpeg",

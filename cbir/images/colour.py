@@ -1,4 +1,4 @@
-"""From the colours a file stores (16-bit, palette, CMYK, an ICC profile) to sRGB."""
+"""Converts the colours of a file (16-bit, palette, CMYK, an ICC profile) to sRGB."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ def resamplable(image: Image.Image) -> Image.Image:
         return _to_8_bit(image)
     if image.mode in ("LA", "RGBA"):
         return image
+    if image.mode == "La":  # Pillow has no way from here to RGBA
+        return image.convert("LA")
     if image.has_transparency_data:
         return image.convert("RGBA")
     if image.mode in ("L", "RGB", "CMYK"):
@@ -31,7 +33,7 @@ def resamplable(image: Image.Image) -> Image.Image:
 def _to_8_bit(image: Image.Image) -> Image.Image:
     """16-bit and 32-bit greyscale → L. Values above 65535 are scaled by the largest of them.
 
-    Floats have no agreed white: it is taken to be 1, 255 or 65535, the least that holds them all.
+    Floats have no agreed white: the smallest of 1, 255 and 65535 that is not exceeded is taken.
     """
     values = np.asarray(image)
     if values.dtype.itemsize == 2:
@@ -48,7 +50,7 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
 def to_srgb(image: Image.Image, profile: object) -> Image.Image:
     """A resamplable image → RGB; transparency is laid over white.
 
-    `profile` is the ICC profile of the file, of which only bytes that describe the image count.
+    `profile` is the ICC profile of the file; one that does not fit the image is ignored.
     """
     if image.mode in ("LA", "RGBA"):
         image = _over_white(image)
@@ -81,7 +83,7 @@ def _transform_to_srgb(profile: bytes, mode: str) -> ImageCmsTransform | None:
 
 
 def _changes_nothing(transform: ImageCmsTransform) -> bool:
-    """Whether no colour moves by more than 2 of 255: what a profile does, whatever its name."""
+    """Whether the transform moves no colour by more than 2 of 255."""
     levels = np.linspace(0, 255, 9).astype(np.uint8)
     colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(9, 81, 3)
     moved = np.asarray(transform.apply(Image.fromarray(colours))).astype(int) - colours

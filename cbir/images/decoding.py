@@ -1,4 +1,6 @@
-"""Decodes images: encoded bytes to upright sRGB pixels, without trusting the bytes.
+"""Decodes images: encoded bytes, or a Pillow image, to upright sRGB pixels.
+
+The bytes are not trusted, and a Pillow image may have any mode; it is not changed.
 
 Every failure is an ImageError whose message is a short reason. All functions may be called from
 several threads at once.
@@ -22,7 +24,6 @@ from cbir.images.opening import load_pixels, opened
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    from PIL.ImageFile import ImageFile
 
 __all__ = [
     "DecodeOptions",
@@ -30,6 +31,7 @@ __all__ = [
     "decode",
     "decode_image",
     "decode_views",
+    "encode_lossless",
     "open_rgb",
     "thumbnail_jpeg",
 ]
@@ -39,7 +41,7 @@ _RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
 }
 
-# Pillow decodes, for others would not pay: of photographs of 500 × 375, libjpeg-turbo through
+# Why Pillow and no faster decoder: of photographs of 500 × 375, libjpeg-turbo through
 # simplejpeg decodes 688 a second of one core, cv2 660, Pillow 590 (Zen 3, AVX2); of 12 megapixels,
 # reduced, one takes 21.5 ms, and 22.1. The network takes seven times as long as the decoder.
 # torchvision.io would import torch, which takes longer than a whole search.
@@ -63,7 +65,7 @@ _WHOLE: Region = (0.0, 0.0, 1.0, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """What a network is to see of an image."""
+    """The views and regions of an image that a network is given, and their preprocessing."""
 
     preprocessing: Preprocessing
     views: tuple[View, ...] = ("crop",)
@@ -101,14 +103,14 @@ def decode_views(data: bytes, preprocessing: Preprocessing, views: Sequence[View
     return DecodedImage(decoded.pixels[0], decoded.width, decoded.height)
 
 
-def decode_image(data: bytes, options: DecodeOptions) -> DecodedImage:
+def decode_image(source: bytes | Image.Image, options: DecodeOptions) -> DecodedImage:
     """An image and R regions of it, decoded once: pixels (1 + R, V, crop, crop, 3).
 
     The image comes first. A region is treated like an image of its own, with the same views.
     Raises ImageError as `decode`.
     """
     preprocessing, regions = options.preprocessing, options.regions
-    with opened(data) as image:
+    with opened(source) as image:
         smallest = min((min(w, h) for _, _, w, h in regions), default=1.0)
         least = math.ceil(_DRAFT_MARGIN * preprocessing.resize / smallest)
         (width, height), end = load_pixels(image, least, least)
@@ -127,12 +129,12 @@ def decode_image(data: bytes, options: DecodeOptions) -> DecodedImage:
     return DecodedImage(pixels, width, height)
 
 
-def open_rgb(data: bytes, *, max_side: int | None = None) -> Image.Image:
+def open_rgb(source: bytes | Image.Image, *, max_side: int | None = None) -> Image.Image:
     """The whole image, upright, sRGB, mode RGB; shrunk so that no side exceeds `max_side` pixels.
 
     Raises ImageError, or ImageTooLargeError above the limit of `CBIR_MAX_PIXELS`.
     """
-    with opened(data) as image:
+    with opened(source) as image:
         shrunk = fit(image.size, max_side)
         full, end = load_pixels(image, _DRAFT_MARGIN * shrunk[0], _DRAFT_MARGIN * shrunk[1])
         whole = resamplable(image)
@@ -148,8 +150,33 @@ def thumbnail_jpeg(data: bytes, *, max_side: int, quality: int = 80) -> bytes:
     return thumbnail.getvalue()
 
 
-def _orientation(image: ImageFile) -> int:
-    """The EXIF orientation of a loaded image, 1 to 8; 1 where it is missing or nonsense."""
+def encode_lossless(image: Image.Image) -> bytes:
+    """A Pillow image of any mode as a file that is decoded exactly as the image is.
+
+    PNG, or TIFF where it is CMYK, with its colour profile and its orientation. Raises ImageError.
+    """
+    with opened(image):
+        stored = resamplable(image)
+        exif = Image.Exif()
+        if (orientation := _orientation(image)) != 1:
+            exif[_ORIENTATION_TAG] = orientation
+        options = {"exif": exif, "icc_profile": image.info.get("icc_profile")}
+        encoded = io.BytesIO()
+        if stored.mode == "CMYK":
+            stored.save(encoded, "TIFF", **options)
+        else:
+            stored.save(encoded, "PNG", compress_level=1, **options)
+    return encoded.getvalue()
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation of a loaded image, 1 to 8; 1 where it is missing or nonsense.
+
+    What Pillow derives from an opened image (its format is None) still carries the EXIF of the
+    file, but may have been turned already: such an image is taken as it is.
+    """
+    if image.format is None:
+        return 1
     try:
         orientation = image.getexif().get(_ORIENTATION_TAG, 1)
         return orientation if orientation in _UPRIGHT else 1
@@ -157,7 +184,7 @@ def _orientation(image: ImageFile) -> int:
         return 1
 
 
-def _finish(image: Image.Image, source: ImageFile, orientation: int) -> Image.Image:
+def _finish(image: Image.Image, source: Image.Image, orientation: int) -> Image.Image:
     """Flatten, bring to sRGB and turn upright; a new RGB image that carries no metadata."""
     finished = to_srgb(image, source.info.get("icc_profile"))
     if orientation in _UPRIGHT:

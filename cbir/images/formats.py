@@ -1,4 +1,4 @@
-"""Which formats of images are read, how they are told apart, and by what they are read."""
+"""The image formats that are read: suffixes, signatures, and the Pillow plugin of each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IMAGE_SUFFIXES = frozenset(
     | {".heic", ".heif", ".hif", ".avif"}
 )
 SIGNATURE_BYTES = 32
-"""How much of a file's beginning `sniff_format` needs."""
+"""Bytes at the beginning of a file that `sniff_format` needs."""
 
 # Plugins are called directly, not through Image.open: no other parser (EPS starts Ghostscript)
 # can be reached, and an image's size is known when it is held against the limit.
@@ -61,7 +61,7 @@ def sniff_format(head: bytes) -> str | None:
 
 
 def _by_brands(head: bytes) -> str | None:
-    """Of an ISO media file, which may be a film as well; the first brand is the main one."""
+    """The format of an ISO media file, possibly a film; the first brand is the main one."""
     main, others = head[8:12], {head[at : at + 4] for at in range(16, len(head), 4)}
     brands = others if main in _EITHER_BRANDS else {main}
     if brands & _AVIF_BRANDS:
@@ -70,7 +70,7 @@ def _by_brands(head: bytes) -> str | None:
 
 
 def plugin_of(kind: str) -> type[ImageFile]:
-    """What reads a format. Raises ImageError, naming the extra, if it is not installed."""
+    """Pillow's reader of a format. Raises ImageError, naming the extra, if it is not installed."""
     module, _, name = _PLUGINS[kind].partition(":")
     try:
         loaded = importlib.import_module(module)

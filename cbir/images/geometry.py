@@ -1,4 +1,4 @@
-"""Which part of an image as it is stored becomes which view of the upright image."""
+"""Boxes of views and regions, from the upright image to the pixels as they are stored."""
 
 from __future__ import annotations
 

@@ -11,17 +11,14 @@ import re
 import struct
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from PIL import Image
 
 from cbir.config import max_pixels
 from cbir.errors import ImageError, ImageFormatError, ImageTooLargeError
 from cbir.images.formats import KNOWN_FORMATS, SIGNATURE_BYTES, plugin_of, sniff_format
-
-if TYPE_CHECKING:
-    from PIL.ImageFile import ImageFile
 
 __all__ = ["check_header", "load_pixels", "opened"]
 
@@ -36,9 +33,34 @@ def check_header(data: bytes) -> None:
         pass
 
 
+def opened(source: bytes | Image.Image) -> AbstractContextManager[Image.Image]:
+    """The image, its size checked; any error in the block is an ImageError.
+
+    Of an encoded image only the header is read. A Pillow image is loaded.
+    """
+    return _loaded(source) if isinstance(source, Image.Image) else _opened_file(source)
+
+
 @contextmanager
-def opened(data: bytes) -> Iterator[ImageFile]:
-    """The image, its header read and its size checked; any error in the block is an ImageError."""
+def _loaded(image: Image.Image) -> Iterator[Image.Image]:
+    width, height = image.size
+    if not (width and height):
+        raise ImageError(f"an image of {width} × {height} pixels shows nothing")
+    if width * height > (limit := max_pixels()):
+        raise ImageTooLargeError(_too_large(width, height, limit))
+    try:
+        image.load()  # Pillow reads the pixels of a file only now
+        yield image
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise ImageError("not enough memory to decode it") from error
+    except Exception as error:
+        raise ImageError(_reason(error, image.format or "image")) from error
+
+
+@contextmanager
+def _opened_file(data: bytes) -> Iterator[Image.Image]:
     kind = sniff_format(data[:SIGNATURE_BYTES])
     if kind is None:
         formats = ", ".join(name.upper() for name in KNOWN_FORMATS)
@@ -66,7 +88,7 @@ def opened(data: bytes) -> Iterator[ImageFile]:
 
 
 def load_pixels(
-    image: ImageFile, least_width: int, least_height: int
+    image: Image.Image, least_width: int, least_height: int
 ) -> tuple[tuple[int, int], tuple[float, float]]:
     """Decode the image; a JPEG at a reduced size that is not below the least width and height.
 

@@ -1,17 +1,17 @@
-"""A few images of a gallery as a measure of how alike unrelated images are in it."""
+"""A sample of a gallery: how similar unrelated images are in it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from cbir.arrays import Ids, Vectors
 from cbir.embedding.whitening import Projection
+from cbir.indexes.protocol import VectorIndex
 
 SIZE = 1000
-"""Images drawn: their 90 % quantile of similarity then lies between the true 88 % and 92 %."""
+"""Images drawn: the 90 % quantile of their similarities is then one of the true 88 to 92 %."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,13 +19,13 @@ class Background:
     """Images drawn from a gallery, as its index compares them."""
 
     generation: int
-    """Of the catalogue, as of which they were drawn."""
+    """Generation of the catalogue as of which they were drawn."""
     count: int
     """How many images the gallery had then."""
     vectors: Vectors
     """(S, d) unit vectors."""
     projection: Projection | None
-    """By which they were projected; None where they are as the network gave them."""
+    """Projection of the vectors; None where they are plain embeddings."""
 
     def similarities(self, embeddings: Vectors) -> Vectors:
         """Embeddings as the network gives them (V, D) → (V, S), by the calling thread alone.
@@ -38,30 +38,16 @@ class Background:
         queries = np.ascontiguousarray(projected, np.float32)
         if queries.shape[1] != self.vectors.shape[1]:  # FAISS does not look
             raise ValueError(f"queries of shape {queries.shape}, not (V, {self.vectors.shape[1]})")
-        found = np.empty((len(queries), len(self.vectors)), np.float32)
-        ours = faiss.swig_ptr(self.vectors)
-        for query, row in zip(queries, found, strict=True):
+        similarities = np.empty((len(queries), len(self.vectors)), np.float32)
+        sample = faiss.swig_ptr(self.vectors)
+        for query, row in zip(queries, similarities, strict=True):
             faiss.fvec_inner_products_ny(
-                faiss.swig_ptr(row), faiss.swig_ptr(query), ours, len(query), len(row)
+                faiss.swig_ptr(row), faiss.swig_ptr(query), sample, len(query), len(row)
             )
-        return found
+        return similarities
 
 
-class Drawable(Protocol):
-    """The part of a vector index that images are drawn from."""
-
-    def ids(self) -> Ids: ...
-
-    def vectors(self, ids: Ids) -> Vectors: ...
-
-    @property
-    def generation(self) -> int: ...
-
-    @property
-    def projection(self) -> Projection | None: ...
-
-
-def draw(index: Drawable) -> Background:
+def draw(index: VectorIndex) -> Background:
     """Up to 1000 images of an index, the same for the same images: some 10 ms of 100,000.
 
     Which ones depends on their ids alone. An image that comes or goes exchanges one of them at

@@ -1,10 +1,10 @@
-"""An index that compares a query with every vector; the vectors lie in a file, as float16.
+"""An exact index: a query is compared with every vector, in a file of float16 rows.
 
-An image added is a row appended, an image removed a row struck out. Opening maps the file and reads
-almost nothing of it; what was searched once is in the system's cache.
+Adding an image appends a row, removing one marks its row as removed. Opening maps the file and
+reads almost nothing of it; rows searched once stay in the system's cache.
 
 Rounding to float16 moves the length of a vector by up to 2^-11, and a similarity with it. The
-lengths are kept as float32: the best few are divided by them, and put in order again.
+lengths are kept as float32: the best candidates are divided by them and sorted again.
 """
 
 from __future__ import annotations
@@ -22,41 +22,38 @@ from cbir.arrays import Ids, Vectors
 from cbir.indexes import index_files
 from cbir.indexes.half_scan import Halves, nearest_rows
 from cbir.indexes.index_files import IndexManifest, Part
-from cbir.indexes.protocol import BuiltKind
 from cbir.indexes.row_file import RowFile
 
 __all__ = ["FlatIndex", "read_rows", "write_rows"]
 
-STRUCK_PART = 5
-"""When one row in so many is struck out, building anew pays."""
-FEW_PART = 20
-"""Among such a part of all images, each is looked up; among more, all rows are read in order."""
-SPARE = 16
-"""So many more than asked for are put in order by their true lengths."""
+REMOVED_PART = 5
+"""When one row in 5 is removed, building the index anew pays."""
+LOOKUP_PART = 20
+"""If a filter allows at most one row in 20, these are looked up; else all are read in order."""
+EXTRA_CANDIDATES = 16
+"""Number of extra candidates rescored with exact lengths."""
 
 
 class FlatIndex:
     """`SearchStructure` that scans vectors in a file."""
 
-    kind: BuiltKind = "flat"
-
     def __init__(self, rows: RowFile, ids: Ids, lengths: Vectors) -> None:
         self._rows = rows
         self._ids = ids
-        """(N,) the id of each row; -1 for one that is struck out."""
+        """(N,) the id of each row; -1 for one that is removed."""
         self._lengths = lengths
         """(N,) of the rows as they are stored."""
 
     @classmethod
-    def build(cls, folder: Path, pages: Iterable[tuple[Ids, Vectors]], dim: int) -> FlatIndex:
-        """An index of vectors that come as pages of ids (N,) and vectors (N, D)."""
+    def build(
+        cls, folder: Path, pages: Iterable[tuple[Ids, Vectors]], dim: int, count: int
+    ) -> FlatIndex:
         return cls(*write_rows(folder, pages, dim))
 
     @classmethod
-    def load(cls, folder: Path, header: IndexManifest) -> FlatIndex | None:
-        """What `save` wrote; None when any of it is missing or damaged."""
-        found = read_rows(folder, header)
-        return None if found is None else cls(*found)
+    def load(cls, folder: Path, manifest: IndexManifest) -> FlatIndex | None:
+        rows = read_rows(folder, manifest)
+        return None if rows is None else cls(*rows)
 
     @property
     def dim(self) -> int:
@@ -67,24 +64,24 @@ class FlatIndex:
     ) -> tuple[Vectors, Ids]:
         if allowed is None:
             return self._scan(queries, k)
-        own = np.sort(self._rows_of(allowed))
-        if len(own) > len(self._ids) // FEW_PART:
-            return self._scan(queries, k, own)
-        return _wide(*self._nearest(queries, k, own, self._rows.halves(own)), k)
+        rows = np.sort(self._rows_of(allowed))
+        if len(rows) > len(self._ids) // LOOKUP_PART:
+            return self._scan(queries, k, rows)
+        return _padded(*self._nearest(queries, k, rows, self._rows.halves(rows)), k)
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
         halves = vectors.astype(np.float16)
         self._rows.append(halves)
         self._ids = np.concatenate([self._ids, ids])
         self._lengths = np.concatenate([self._lengths, _lengths(halves)])
-        self._forget_order()
+        self._clear_order()
 
-    def forget(self, ids: Ids) -> bool:
-        if len(self._ids) - self.count() + len(ids) > len(self._ids) // STRUCK_PART:
+    def remove(self, ids: Ids) -> bool:
+        if len(self._ids) - self.count() + len(ids) > len(self._ids) // REMOVED_PART:
             return False
         self._ids = self._ids.copy()
         self._ids[self._rows_of(ids)] = -1
-        self._forget_order()
+        self._clear_order()
         return True
 
     def needs_rebuild(self, count: int, built_count: int) -> bool:
@@ -109,10 +106,10 @@ class FlatIndex:
         *,
         searching: AbstractContextManager[object],
     ) -> Mapping[str, Part]:
-        there = None if current is None else current.parts.get("rows")
+        saved = None if current is None else current.parts.get("rows")
         name = self._rows.path.name
-        ours = there is not None and (there.file, there.size) == (name, self._rows.flushed_bytes)
-        if not ours and not name.startswith(index_files.BUILDING):
+        mine = saved is not None and (saved.file, saved.size) == (name, self._rows.flushed_bytes)
+        if not mine and not name.startswith(index_files.BUILDING):
             # Another process has appended to the file, or put another in its place.
             copied = self._rows.copy(folder / index_files.new_name("rows", ".f16"))
             with searching:
@@ -123,12 +120,12 @@ class FlatIndex:
             name = index_files.new_name("rows", ".f16")
             self._rows.rename(folder / name, readers=searching)
         parts = {"rows": Part(name, self._rows.flushed_bytes, None)}
-        own = {
+        arrays = {
             "ids": self._ids.astype("<i8"),
             "lengths": self._lengths.astype("<f4"),
             "sums": self._rows.sums.astype("<u4"),
         }
-        for stem, data in own.items():
+        for stem, data in arrays.items():
             parts[stem] = index_files.write_part(folder, stem, ".bin", data.view(np.uint8))
         return parts
 
@@ -140,22 +137,21 @@ class FlatIndex:
         similarities = np.empty((len(queries), 0), np.float32)
         ids = np.empty((len(queries), 0), np.int64)
         for start, page in self._rows.pages():
-            own = self._ids[start : start + len(page)]
-            kept = own >= 0
+            mask = self._ids[start : start + len(page)] >= 0
             if allowed is not None:
                 low, high = np.searchsorted(allowed, (start, start + len(page)))
-                kept = np.zeros(len(page), bool)
-                kept[allowed[low:high] - start] = True
-            if not kept.any():
+                mask = np.zeros(len(page), bool)
+                mask[allowed[low:high] - start] = True
+            if not mask.any():
                 continue
             numbers = np.arange(start, start + len(page))
-            found, named = self._nearest(queries, k, numbers, page, None if kept.all() else kept)
-            both = np.concatenate([similarities, found], axis=1)
-            named = np.concatenate([ids, named], axis=1)
-            best = np.argsort(-both, axis=1, kind="stable")[:, :k]
-            similarities = np.take_along_axis(both, best, axis=1)
-            ids = np.take_along_axis(named, best, axis=1)
-        return _wide(similarities, ids, k)
+            nearest = self._nearest(queries, k, numbers, page, None if mask.all() else mask)
+            similarities = np.concatenate([similarities, nearest[0]], axis=1)
+            ids = np.concatenate([ids, nearest[1]], axis=1)
+            best = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
+            similarities = np.take_along_axis(similarities, best, axis=1)
+            ids = np.take_along_axis(ids, best, axis=1)
+        return _padded(similarities, ids, k)
 
     def _nearest(
         self,
@@ -163,14 +159,14 @@ class FlatIndex:
         k: int,
         numbers: Ids,
         rows: Halves,
-        kept: npt.NDArray[np.bool_] | None = None,
+        mask: npt.NDArray[np.bool_] | None = None,
     ) -> tuple[Vectors, Ids]:
         """The best k of rows (n, D) with these numbers (n,): similarities and ids, (Q, k) each."""
-        products, places = nearest_rows(queries, k + SPARE, rows, kept)
-        found = numbers[places]
-        similarities = products / self._lengths[found]
+        products, places = nearest_rows(queries, k + EXTRA_CANDIDATES, rows, mask)
+        candidates = numbers[places]
+        similarities = products / self._lengths[candidates]
         best = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
-        ids = self._ids[np.take_along_axis(found, best, axis=1)]
+        ids = self._ids[np.take_along_axis(candidates, best, axis=1)]
         return np.take_along_axis(similarities, best, axis=1), ids
 
     @cached_property
@@ -180,23 +176,23 @@ class FlatIndex:
         order = np.argsort(self._ids[rows], kind="stable")
         return self._ids[rows][order], rows[order]
 
-    def _forget_order(self) -> None:
+    def _clear_order(self) -> None:
         self.__dict__.pop("_order", None)
 
     def _rows_of(self, ids: Ids) -> Ids:
-        """The rows of those of the ids that are here, in the order of the ids."""
-        known, rows = self._order
-        places = np.minimum(np.searchsorted(known, ids), max(0, len(known) - 1))
-        there = known[places] == ids if len(known) else np.zeros(len(ids), bool)
-        return np.asarray(rows[places[there]])
+        """The rows of those of the ids that it holds, in the order of the ids."""
+        mine, rows = self._order
+        places = np.minimum(np.searchsorted(mine, ids), max(0, len(mine) - 1))
+        present = mine[places] == ids if len(mine) else np.zeros(len(ids), bool)
+        return np.asarray(rows[places[present]])
 
 
 def write_rows(
     folder: Path, pages: Iterable[tuple[Ids, Vectors]], dim: int
 ) -> tuple[RowFile, Ids, Vectors]:
-    """Vectors that come as pages of ids (N,) and vectors (N, D), in a new file in `folder`.
+    """Write pages of ids (N,) and vectors (N, D) to a new file in `folder`: rows, ids, lengths.
 
-    They stay in memory where that cannot be written. What a `FlatIndex` is made of.
+    The rows stay in memory where no file can be written.
     """
     rows = RowFile(folder / index_files.new_name(index_files.BUILDING, ".f16"), dim)
     ids, lengths = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
@@ -214,31 +210,31 @@ def write_rows(
     return rows, np.concatenate(ids), np.concatenate(lengths)
 
 
-def read_rows(folder: Path, header: IndexManifest) -> tuple[RowFile, Ids, Vectors] | None:
-    """What an index saved of a `FlatIndex`; None when any of it is missing or damaged."""
-    if {"rows", "ids", "lengths", "sums"} - header.parts.keys():
+def read_rows(folder: Path, manifest: IndexManifest) -> tuple[RowFile, Ids, Vectors] | None:
+    """The rows, ids and lengths that `FlatIndex.save` wrote; None where a file is damaged."""
+    if {"rows", "ids", "lengths", "sums"} - manifest.parts.keys():
         return None
-    found = []
+    arrays = []
     for name, dtype in (("ids", "<i8"), ("lengths", "<f4"), ("sums", "<u4")):
-        data = index_files.read_part(folder, header.parts[name])
+        data = index_files.read_part(folder, manifest.parts[name])
         if data is None:
             return None
-        found.append(np.array(data).view(dtype))
-    ids, lengths, sums = found
-    stored = header.parts["rows"]
-    dim = stored.size // (2 * len(ids)) if len(ids) else header.dim
+        arrays.append(np.array(data).view(dtype))
+    ids, lengths, sums = arrays
+    stored = manifest.parts["rows"]
+    dim = stored.size // (2 * len(ids)) if len(ids) else manifest.dim
     rows = RowFile.open(folder / stored.file, dim, len(ids), sums)
     return None if rows is None else (rows, ids, lengths)
 
 
 def _lengths(halves: Halves) -> Vectors:
-    """Of rows (N, D): (N,); 1 for a row of zeros, so that it may be divided by."""
+    """Euclidean lengths of rows (N, D) → (N,); 1 for a row of zeros, so that one can divide."""
     lengths = np.linalg.norm(halves.astype(np.float32), axis=1)
     return np.asarray(np.where(lengths > 0, lengths, 1), dtype=np.float32)
 
 
-def _wide(similarities: Vectors, ids: Ids, k: int) -> tuple[Vectors, Ids]:
-    """Columns (Q, n) filled up to k: with -inf, and with -1 for ids."""
+def _padded(similarities: Vectors, ids: Ids, k: int) -> tuple[Vectors, Ids]:
+    """(Q, n) → (Q, k), n <= k: similarities padded with -inf, ids with -1."""
     missing = ((0, 0), (0, k - similarities.shape[1]))
     return (
         np.pad(similarities, missing, constant_values=-np.inf),

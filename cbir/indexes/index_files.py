@@ -1,7 +1,7 @@
-"""A vector index on disk: data files, and a small JSON file that names them and vouches for them.
+"""A vector index on disk: data files and a manifest, which names them with their checksums.
 
-Data goes to new names first; replacing the JSON file is what makes it current. A process killed
-anywhere in between leaves the old state in place.
+Data is written under new names first; replacing the manifest makes it current. A process killed
+anywhere in between leaves the old index in place.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ FORMAT = 2
 NAME = "index.json"
 LOCK = "lock"
 BUILDING = "building"
-"""What the name of a file begins with that is written ahead of saving."""
+"""Prefix of files that are written before the index is saved."""
 ABANDONED_S = 24 * 3600.0
+"""Age from which a file being built is taken for one of a process that was killed."""
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -40,14 +41,14 @@ class Part:
 
     file: str
     size: int
-    """Bytes that count; there may be more in a file that is appended to."""
+    """Bytes that belong to it; a file that is appended to may have more."""
     crc32: int | None
-    """Of those bytes; None where another part holds checksums."""
+    """Checksum of those bytes; None where another part holds checksums."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexManifest:
-    """What the JSON file says of the data files."""
+    """The state of an index and its data files: `index.json` in the index's folder."""
 
     gallery_id: str
     generation: int
@@ -55,9 +56,9 @@ class IndexManifest:
     dim: int
     count: int
     built_count: int
-    """How many images there were when the index was last built from nothing."""
+    """How many images there were when the index was last built anew."""
     projection: str = ""
-    """Digest of what was done to the embeddings; empty for nothing."""
+    """Digest of the projection of its vectors; empty for plain embeddings."""
     parts: Mapping[str, Part] = field(default_factory=dict)
     format: int = FORMAT
 
@@ -91,48 +92,56 @@ def read_part(folder: Path, part: Part) -> Bytes | None:
     return data
 
 
-def save_manifest(folder: Path, header: IndexManifest) -> None:
-    """Make a header's parts the current ones, inside `saving`; all other data files go away."""
-    temporary = folder / new_name("header", ".json")
+def save_manifest(folder: Path, manifest: IndexManifest) -> None:
+    """Make a manifest the current one, inside `saving`; data files it does not name are deleted."""
+    temporary = folder / new_name("manifest", ".json")
     try:
-        _write_synced(temporary, json.dumps(asdict(header)).encode())
+        _write_synced(temporary, json.dumps(asdict(manifest)).encode())
         temporary.replace(folder / NAME)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(folder)
-    kept = {part.file for part in header.parts.values()} | {NAME, LOCK}
+    named = {part.file for part in manifest.parts.values()} | {NAME, LOCK}
     for path in folder.iterdir():
-        if path.name not in kept and not _being_built(path):
+        if path.name not in named and not _being_built(path):
             with suppress(PermissionError):  # Windows keeps a file that another process has mapped
                 path.unlink(missing_ok=True)
 
 
 def load_manifest(folder: Path) -> IndexManifest | None:
-    """What is current, or None when that is missing, damaged or of another version."""
+    """The current manifest; None when it is missing, damaged or of another version."""
     try:
         data: dict[str, Any] = json.loads((folder / NAME).read_text())
         parts = {name: Part(**part) for name, part in data.pop("parts").items()}
-        header = IndexManifest(**data, parts=parts)
+        manifest = IndexManifest(**data, parts=parts)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         log.info("%s: unreadable vector index (%s)", folder, error)
         return None
-    return header if header.format == FORMAT else None
+    return manifest if manifest.format == FORMAT else None
 
 
-def complete(folder: Path, header: IndexManifest) -> bool:
-    """Whether every data file of a header has its size at least; their content is not read."""
+def complete(folder: Path, manifest: IndexManifest) -> bool:
+    """Whether every data file of a manifest has its size at least; their content is not read."""
     try:
-        return all((folder / p.file).stat().st_size >= p.size for p in header.parts.values())
+        return all((folder / p.file).stat().st_size >= p.size for p in manifest.parts.values())
     except OSError:
         return False
 
 
+def current_manifest(folder: Path, gallery_id: str, generation: int) -> IndexManifest | None:
+    """The manifest of a complete index of this gallery and generation; None where there is none."""
+    manifest = load_manifest(folder)
+    if manifest is None or (manifest.gallery_id, manifest.generation) != (gallery_id, generation):
+        return None
+    return manifest if complete(folder, manifest) else None
+
+
 @contextmanager
 def saving(folder: Path) -> Iterator[bool]:
-    """Whether this process alone may save now; another that does so makes it unnecessary."""
+    """Whether this process may save now: False while another one does, which makes it needless."""
     folder.mkdir(exist_ok=True)
     with (folder / LOCK).open("ab") as file:
         try:

@@ -1,9 +1,9 @@
-"""An index that scans: short codes of all vectors first, then the best of them exactly.
+"""An index that scans short codes of all vectors, then compares the best candidates exactly.
 
 The codes are product-quantised (Jégou, Douze & Schmid 2011), 4 bits per sub-vector, and compared
 in processor registers (André, Kermarrec & Le Scouarnec 2015: FAISS's fast scan): a hundred thousand
-in a fraction of a millisecond. The best few hundred are compared with their float16 vectors, which
-lie in a file. There is no graph to build and no list to miss.
+in a fraction of a millisecond. The best few hundred are compared by their float16 vectors, which
+lie in a file. There is no graph to build, and no list to miss.
 """
 
 from __future__ import annotations
@@ -23,29 +23,26 @@ from cbir.config import available_cores
 from cbir.indexes import index_files
 from cbir.indexes.flat import FlatIndex, read_rows, write_rows
 from cbir.indexes.index_files import IndexManifest, Part
-from cbir.indexes.protocol import BuiltKind
 from cbir.indexes.row_file import RowFile
 
 TRAINING_NUMBERS = 20_000_000
-"""80 MB of vectors, of which 16 centroids are learnt for each code: 16,000 of 1280 dimensions."""
+"""Numbers in the training sample, 80 MB: 16,000 vectors of 1280 dimensions."""
 MIN_CODES = 64
 MAX_SUBVECTOR = 16
-"""Dimensions coded by 4 bits: as many as leave 64 codes a vector, and no more than 16."""
+"""Dimensions that share a 4-bit code: as many as leave 64 codes a vector, and at most 16."""
 CANDIDATES = 400
 CANDIDATES_PER_IMAGE = 1 / 2500
 CANDIDATES_PER_HIT = 20
-"""How many are compared exactly: for 10 hits 440 of 100,000 images, 800 of a million, which finds
-99 % and more of the true neighbours (`scripts/benchmark search`)."""
+"""Number of candidates compared exactly: for 10 hits 440 of 100,000 images, 800 of a million, which
+finds 99 % and more of the true neighbours (`scripts/benchmark search`)."""
 SHARD_ROWS = 200_000
-"""Fewer are scanned by one thread faster than two can be started."""
+"""Rows a thread scans at least: fewer take less time than starting another thread."""
 REBUILD_GROWTH = 4
-"""Codes learnt from a gallery do not suit one that has so many times its images."""
+"""Codes are learnt anew once a gallery has 4 times the images they were learnt from."""
 
 
 class PqIndex(FlatIndex):
     """`SearchStructure` of product-quantised codes over vectors in a file."""
-
-    kind: BuiltKind = "pq"
 
     def __init__(self, rows: RowFile, ids: Ids, lengths: Vectors, shards: list[Any]) -> None:
         super().__init__(rows, ids, lengths)
@@ -53,18 +50,20 @@ class PqIndex(FlatIndex):
         """FAISS indexes over consecutive rows."""
 
     @classmethod
-    def build(cls, folder: Path, pages: Iterable[tuple[Ids, Vectors]], dim: int) -> PqIndex:
+    def build(
+        cls, folder: Path, pages: Iterable[tuple[Ids, Vectors]], dim: int, count: int
+    ) -> PqIndex:
         built = cls(*write_rows(folder, pages, dim), [])
         built._code()
         return built
 
     @classmethod
-    def load(cls, folder: Path, header: IndexManifest) -> PqIndex | None:
-        found = read_rows(folder, header)
-        if found is None:
+    def load(cls, folder: Path, manifest: IndexManifest) -> PqIndex | None:
+        rows = read_rows(folder, manifest)
+        if rows is None:
             return None
         shards: list[Any] = []
-        while (part := header.parts.get(f"shard{len(shards)}")) is not None:
+        while (part := manifest.parts.get(f"shard{len(shards)}")) is not None:
             data = index_files.read_part(folder, part)
             if data is None:
                 return None
@@ -73,7 +72,7 @@ class PqIndex(FlatIndex):
             except RuntimeError:  # FAISS's own word for a file it cannot read
                 return None
         coded = sum(shard.ntotal for shard in shards)
-        return cls(*found, shards) if shards and coded == len(found[1]) else None
+        return cls(*rows, shards) if shards and coded == len(rows[1]) else None
 
     def search(
         self, queries: Vectors, k: int, *, allowed: Ids | None = None, exact: bool = False
@@ -83,9 +82,9 @@ class PqIndex(FlatIndex):
             return super().search(queries, k, allowed=allowed)
         near = self._near(queries, candidates)
         rows = [row[(row >= 0) & (self._ids[row] >= 0)] for row in near]
-        if any(len(found) < min(k, self.count()) for found in rows):  # many are struck out
+        if any(len(present) < min(k, self.count()) for present in rows):  # many are removed
             return super().search(queries, k)
-        return self._compare(queries, k, [np.sort(found) for found in rows])
+        return self._compare(queries, k, [np.sort(present) for present in rows])
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
         super().add(ids, vectors)
@@ -111,6 +110,9 @@ class PqIndex(FlatIndex):
     def close(self) -> None:
         super().close()
         self._shards = []
+        pool = self.__dict__.pop("_pool", None)
+        if pool is not None:
+            pool.shutdown()
 
     def _code(self) -> None:
         """Train the quantiser on a sample and code every row."""
@@ -128,23 +130,23 @@ class PqIndex(FlatIndex):
         bounds = np.linspace(0, count, shards + 1).astype(int)
         for start, vectors in self._rows.scan():
             for shard, low, high in zip(self._shards, bounds[:-1], bounds[1:], strict=True):
-                own = vectors[max(0, low - start) : max(0, high - start)]
-                if len(own):
-                    shard.add(np.ascontiguousarray(own))
+                part = vectors[max(0, low - start) : max(0, high - start)]
+                if len(part):
+                    shard.add(np.ascontiguousarray(part))
 
     def _candidates(self, k: int) -> int:
         enough = CANDIDATES + int(CANDIDATES_PER_IMAGE * len(self._ids))
-        struck = len(self._ids) - self.count()
-        return min(max(enough, CANDIDATES_PER_HIT * k) + min(struck, enough), len(self._ids))
+        removed = len(self._ids) - self.count()
+        return min(max(enough, CANDIDATES_PER_HIT * k) + min(removed, enough), len(self._ids))
 
     def _near(self, queries: Vectors, count: int) -> Ids:
         """The rows with the best codes, in each shard as many as it may hold: (Q, n)."""
         if len(self._shards) == 1:
             return np.asarray(self._shards[0].search(queries, count)[1])
         starts = np.cumsum([0] + [shard.ntotal for shard in self._shards[:-1]])
-        found = self._pool.map(lambda shard: shard.search(queries, count), self._shards)
+        results = self._pool.map(lambda shard: shard.search(queries, count), self._shards)
         scores, rows = [], []
-        for start, (score, row) in zip(starts, found, strict=True):
+        for start, (score, row) in zip(starts, results, strict=True):
             scores.append(np.where(row >= 0, score, -np.inf))
             rows.append(np.where(row >= 0, row + start, -1))
         together, numbers = np.concatenate(scores, axis=1), np.concatenate(rows, axis=1)
@@ -152,12 +154,12 @@ class PqIndex(FlatIndex):
         return np.take_along_axis(numbers, best, axis=1)
 
     def _compare(self, queries: Vectors, k: int, rows: list[Ids]) -> tuple[Vectors, Ids]:
-        """The best k of each query's own rows, of which there are k at least."""
+        """The best k of each query's candidates, of which there are at least k."""
         similarities = np.empty((len(queries), k), np.float32)
         ids = np.empty((len(queries), k), np.int64)
-        for place, own in enumerate(rows):
-            found = self._nearest(queries[place, None], k, own, self._rows.halves(own))
-            similarities[place], ids[place] = (of_one[0] for of_one in found)
+        for query, mine in enumerate(rows):
+            nearest = self._nearest(queries[query, None], k, mine, self._rows.halves(mine))
+            similarities[query], ids[query] = nearest[0][0], nearest[1][0]
         return similarities, ids
 
     @cached_property

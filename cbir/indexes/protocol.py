@@ -1,30 +1,63 @@
-"""What every vector index can do, whatever keeps its vectors."""
+"""The seam between a gallery and whatever finds its nearest vectors."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import numpy as np
 
 from cbir.arrays import Ids, Vectors
-from cbir.config import IndexKind
+from cbir.embedding.whitening import Projection
+from cbir.filters import Filter
 from cbir.types import Candidates
 
 if TYPE_CHECKING:
     from cbir.catalog.catalog import Catalog
 
-BuiltKind = Literal["flat", "hnsw", "ivf", "pq"]
+__all__ = ["Allowed", "VectorIndex", "allowed_ids"]
 
-TRAINED_MIN_COUNT = 1000
-"""What is trained on the vectors saves nothing over fewer images, and has too few to learn from."""
-
-FLAT_NUMBERS = 60_000_000
-"""An exact scan of so many (47,000 vectors of 1280 dimensions) takes some 10 ms of one core."""
+Allowed: TypeAlias = "Ids | Filter"
+"""Which images may be found: their ids (N,), ascending, or a filter on their metadata."""
 
 
 class VectorIndex(Protocol):
-    """The nearest vectors of a gallery by cosine; derived from the catalogue, never the truth."""
+    """Finds the nearest vectors of a gallery by cosine.
 
-    def catch_up(self, catalog: Catalog) -> None:
-        """Apply what the catalogue has committed since; idempotent, safe to kill at any point."""
+    It is derived from the catalogue and never the truth: `catch_up` brings it up to date. It may be
+    searched by several threads, also while another one catches up. Kinds are listed in
+    `cbir.indexes.registry`.
+    """
+
+    @property
+    def kind(self) -> str:
+        """Name of its kind, as it was built: `auto`, for example, chooses by size."""
+        ...
+
+    @property
+    def exact(self) -> bool:
+        """Whether every search compares the queries with every vector."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """Generation of the catalogue up to which changes are applied."""
+        ...
+
+    @property
+    def projection(self) -> Projection | None:
+        """Centring or whitening of the vectors it holds; None where they are plain embeddings."""
+        ...
+
+    def catch_up(self, catalog: Catalog, *, rebuild: bool = False) -> None:
+        """Apply what the catalogue has committed since; safe to kill at any point.
+
+        The kind is the one that the catalogue's configuration names. With `rebuild` everything is
+        read again. A missing, damaged or foreign index is built anew and is no error.
+        """
+        ...
+
+    def is_current(self, catalog: Catalog) -> bool:
+        """Whether `catch_up` has nothing to do; nothing large is read to tell."""
         ...
 
     def project(self, embeddings: Vectors) -> Vectors:
@@ -36,16 +69,16 @@ class VectorIndex(Protocol):
         queries: Vectors,
         k: int,
         *,
-        allowed: Ids | None = None,
+        allowed: Allowed | None = None,
         exact: bool = False,
         projected: bool = True,
     ) -> Candidates:
-        """(Q, d) projected vectors → the k nearest of each; `exact` scans every vector.
+        """(Q, d) projected vectors → the k nearest of each, equal ones by ascending id.
 
-        `allowed` (N,), ascending, are the only images that may be found; all k of them are found
-        where there are so many. Ids that the index does not hold are none of its own.
-        Queries that are not `projected` (Q, D) are projected as the vectors they are compared
-        with were, also while another thread has the index built anew.
+        Only images that are `allowed` are found, and all k of them where there are so many; ids
+        that the index does not hold are ignored. `exact` compares with every vector. Queries that
+        are not `projected` (Q, D) are projected as the vectors they are compared with, also while
+        another thread has the index built anew. Raises FilterError.
         """
         ...
 
@@ -53,21 +86,24 @@ class VectorIndex(Protocol):
         """The ids of all images in the index, ascending."""
         ...
 
+    def vectors(self, ids: Ids, regions: Ids | None = None) -> Vectors:
+        """The projected vectors of images or, where `regions` (N,) is not 0, of that region.
+
+        (N,) → (N, d). Raises KeyError when the index lacks one.
+        """
+        ...
+
     def count(self) -> int:
         """How many images are in the index."""
         ...
 
     def close(self) -> None:
-        """Let go of memory and files."""
+        """Let go of memory, files and threads."""
         ...
 
 
-def kind_for(asked: IndexKind, count: int, dim: int, current: BuiltKind | None = None) -> BuiltKind:
-    """What suits a gallery of `count` images of `dim` dimensions when `asked` was asked for.
-
-    A gallery about as large as the limit keeps what it has.
-    """
-    if asked == "auto":
-        limit = FLAT_NUMBERS // 2 if current == "pq" else FLAT_NUMBERS
-        asked = "flat" if count * dim <= limit else "pq"
-    return "flat" if asked in ("ivf", "pq") and count < TRAINED_MIN_COUNT else asked
+def allowed_ids(allowed: Allowed | None, catalog: Catalog | None) -> Ids | None:
+    """Ids that may be found, for an index that cannot filter by itself. Raises FilterError."""
+    if allowed is None or isinstance(allowed, np.ndarray):
+        return allowed
+    return np.empty(0, np.int64) if catalog is None else catalog.matching(allowed)

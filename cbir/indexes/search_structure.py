@@ -1,28 +1,46 @@
-"""What an index consists of once it has been built, whichever kind it is."""
+"""The inner part of a local index: vectors in memory or in a file, ready to be searched."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from cbir.arrays import Ids, Vectors
-from cbir.indexes.protocol import BuiltKind
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from cbir.indexes.index_files import IndexManifest, Part
+
+__all__ = ["SearchStructure"]
 
 
 class SearchStructure(Protocol):
-    """Vectors under ids, searchable by inner product. Not safe for two threads at once."""
+    """Vectors under ids, searchable by inner product. Not safe for two threads at once.
 
-    @property
-    def kind(self) -> BuiltKind: ...
+    `LocalIndex` does the rest: it applies the catalogue's changes, locks, and keeps the files.
+    """
+
+    @classmethod
+    def build(
+        cls, folder: Path, pages: Iterable[tuple[Ids, Vectors]], dim: int, count: int
+    ) -> Self:
+        """A structure of `count` vectors that come as pages of ids (N,) and vectors (N, D).
+
+        `folder` may be used for files that `save` later makes part of the index.
+        """
+        ...
+
+    @classmethod
+    def load(cls, folder: Path, manifest: IndexManifest) -> Self | None:
+        """The structure that `save` wrote; None when any of its files is missing or damaged."""
+        ...
 
     @property
     def dim(self) -> int:
-        """Of the vectors it holds."""
+        """Dimensions of the vectors it holds."""
         ...
 
     def search(
@@ -35,22 +53,24 @@ class SearchStructure(Protocol):
         ...
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
-        """Add vectors (N, D) under ids (N,) that are not there yet."""
+        """Add vectors (N, D) under ids (N,) that it does not hold yet."""
         ...
 
-    def forget(self, ids: Ids) -> bool:
-        """Take out ids that are there; False when it must be built anew instead."""
+    def remove(self, ids: Ids) -> bool:
+        """Remove ids that it holds; False when it must be built anew instead."""
         ...
 
     def needs_rebuild(self, count: int, built_count: int) -> bool:
-        """Whether a gallery that has grown from `built_count` images needs it built anew."""
+        """Whether a gallery that has grown from `built_count` vectors needs it built anew."""
         ...
 
     def ids(self) -> Ids:
         """All ids, in no particular order."""
         ...
 
-    def count(self) -> int: ...
+    def count(self) -> int:
+        """How many vectors it holds."""
+        ...
 
     def vectors(self, ids: Ids) -> Vectors:
         """The vectors under these ids: (N,) → (N, D). Raises KeyError for others."""
@@ -63,12 +83,12 @@ class SearchStructure(Protocol):
         *,
         searching: AbstractContextManager[object],
     ) -> Mapping[str, Part]:
-        """Write what is not yet in the folder, whose state is `current`. Raises OSError.
+        """Write what is not yet in the folder, whose manifest is `current`. Raises OSError.
 
         Searches go on meanwhile; their lock `searching` is taken where one must not see half.
         """
         ...
 
     def close(self) -> None:
-        """Let go of memory and files."""
+        """Let go of memory, files and threads."""
         ...

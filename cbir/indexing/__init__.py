@@ -1,19 +1,23 @@
-"""From a source of images to a gallery: decide what is new, embed it, commit it.
+"""Indexing: brings a gallery up to a source of images, in four stages.
 
-    source ─ pages ─► compare with the catalogue ─ chunks ─► worker threads: read, decode, embed
-                                    │                                   │
-                                    └── unchanged, failed ──► batch ◄───┘ ──► one transaction
+    list ──► compare with the catalogue ──► read, decode, embed ──► write, one transaction a batch
+                     │                      (chunks, by an executor)          ▲
+                     └──────── unchanged, touched, moved, failed ─────────────┘
 
-Each worker takes a chunk all the way through, so that no core waits for another; what lies behind
-a network is read ahead by threads of its own. Chunks are committed in the order of the source,
-which makes a run repeatable. What has gone from the source is looked for at other places of it
-(`moves`), and removed when everything else is committed.
+1. `listing` yields the entries of the source page by page.
+2. `compare` finds the images of a page that are new or may have changed.
+3. `process_chunk` reads, decodes and embeds a chunk of them: in threads of this process
+   (`local_executor`) or wherever another `executor` sends it.
+4. `catalog_sink` commits rows; `plan_sink` notes what would be written.
+
+`source_sync` runs the stages. Results are written in the order of the source, which makes a run
+repeatable. With `prune`, `moves` finds images that have moved within the source, and the others
+that are gone are removed when everything else is committed.
 """
 
 from __future__ import annotations
 
 import time
-from functools import partial
 from os import PathLike
 
 from cbir.config import available_cores
@@ -22,18 +26,41 @@ from cbir.errors import SourceShrunkError
 from cbir.gallery import Gallery
 from cbir.images.processes import Decoders
 from cbir.indexing.calibration import calibrate
-from cbir.indexing.crew import EmbeddingCrew, ExaminingCrew
-from cbir.indexing.follow import Follower
-from cbir.indexing.keys import keyed, remember
-from cbir.indexing.ledger import GalleryLedger, PlanLedger, Progress
-from cbir.indexing.read_ahead import ReadAhead
+from cbir.indexing.catalog_sink import CatalogSink
+from cbir.indexing.executor import (
+    EXECUTORS,
+    EmbedJob,
+    Executor,
+    open_executor,
+    pending_queue,
+    register_executor,
+)
+from cbir.indexing.key_columns import remember_key_column, with_key_column
+from cbir.indexing.local_executor import HeaderExecutor, LocalExecutor
+from cbir.indexing.plan_sink import PlanSink
+from cbir.indexing.process_chunk import EmbedderConfig, embed_chunk
 from cbir.indexing.regions import ensure_regions
-from cbir.indexing.settle import examine, settle
-from cbir.indexing.workers import Workers
+from cbir.indexing.sink import Limits, ProgressCallback
+from cbir.indexing.source_sync import SourceSync
 from cbir.sources import Source, open_source
 from cbir.types import IndexPlan, IndexReport
 
-__all__ = ["calibrate", "ensure_regions", "index_images", "plan_images"]
+__all__ = [
+    "EXECUTORS",
+    "EmbedJob",
+    "EmbedderConfig",
+    "Executor",
+    "Limits",
+    "LocalExecutor",
+    "calibrate",
+    "embed_chunk",
+    "ensure_regions",
+    "index_images",
+    "plan_images",
+    "register_executor",
+]
+
+DEFAULT_LIMITS = Limits()
 
 
 def index_images(
@@ -42,63 +69,50 @@ def index_images(
     *,
     embedder: Embedder | None = None,
     decoders: int | Decoders | None = None,
+    executor: str | Executor = "local",
     prune: bool = False,
     force: bool = False,
     retry_failed: bool = False,
-    progress: Progress | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    progress: ProgressCallback | None = None,
 ) -> IndexReport:
     """Bring `gallery` up to `source`: embed what is new or changed, leave the rest.
 
-    A file is unchanged when its size and time stamp are, or else when its content hash is. One
-    that cannot be read becomes a failure with its reason and is tried again when it changes, or
-    at once with `retry_failed`. Interrupted at any point, the next call goes on from there.
-    `progress` is called with the number of images dealt with so far.
+    A file is unchanged when its size and time of modification are, or else when its content hash
+    is. One that cannot be read becomes a failure with its reason and is tried again when it
+    changes, or at once with `retry_failed`. Interrupted at any point, the next call goes on from
+    there. `progress` is called with the number of entries done so far.
 
-    `decoders` is how many processes decode: 0 leaves it to the threads that embed, None is that on
-    a CPU, and as many as there are cores before a GPU.
+    `executor` embeds: `local`, another registered name, or an executor. `embedder` and `decoders`
+    are options of the local one: `decoders` is the number of processes that decode, 0 leaves it to
+    the threads that embed; None is 0 on a CPU and one per core before a GPU.
 
     With `prune`, the gallery follows the source: an image of this source whose content now stands
     under another key is moved there, with its id and embedding, and one that is no longer listed
     is removed at the end. What is listed but cannot be read now stays.
 
     Raises SourceError when the source cannot be read at all, or names another `key` than before
-    without `prune`, SpecMismatchError when `embedder`
-    is not of the gallery's spec, and SourceShrunkError, having removed nothing, when `prune`
-    would leave less than half of the source's images and `force` is not given.
+    without `prune`; SpecMismatchError when `embedder` is not of the gallery's spec; and
+    SourceShrunkError, having removed nothing, when `prune` would leave less than half of the
+    source's images and `force` is not given.
     """
     started = time.perf_counter()
     opened = open_source(source) if isinstance(source, (str, PathLike)) else source
-    opened = keyed(opened, gallery.catalog, prune=prune)
-    embedder = embedder or gallery.embedder(streams=available_cores())
-    gallery.check_spec(embedder.spec, "the embedder")
-    ledger = GalleryLedger(gallery, opened.uri, progress)
-    follower = Follower(opened, gallery.catalog, ledger, retry_failed=retry_failed)
-    if not prune or follower.look(force=force):
-        remember(opened, gallery.catalog)
-        crew = EmbeddingCrew(embedder, decoders, regions=len(gallery.config.regions))
-        work = partial(
-            settle,
-            embedder=embedder,
-            is_twin=follower.is_twin,
-            decode=crew.decode,
-            regions=gallery.config.regions,
-        )
-        with crew, Workers(work, crew, ahead=ReadAhead()) as workers:
-            follower.read(workers)
-            follower.finish(workers, force=force)
-        ledger.close()
-    gallery.refresh()
-    if ledger.refusal:
-        raise SourceShrunkError(ledger.refusal)
-    return IndexReport(
-        added=ledger.counts["added"],
-        updated=ledger.counts["updated"] + ledger.counts["touched"],
-        unchanged=ledger.counts["unchanged"],
-        removed=ledger.removed,
-        moved=ledger.counts["moved"],
-        failed=tuple(ledger.failed),
-        seconds=time.perf_counter() - started,
-    )
+    opened = with_key_column(opened, gallery.catalog, prune=prune)
+    worker = _executor(executor, gallery, embedder, decoders)
+    sink = CatalogSink(gallery, opened.uri, limits, progress)
+    sync = SourceSync(opened, gallery.catalog, sink, retry_failed=retry_failed, limits=limits)
+    if not prune or sync.list(force=force):
+        remember_key_column(opened, gallery.catalog)
+        worker.start(EmbedJob(EmbedderConfig(gallery.config), sync.contents))
+        with pending_queue(worker) as queue:
+            sync.process(queue)
+            sync.prune(queue, force=force)
+        sink.close()
+    gallery.update_indexes()
+    if sink.refusal:
+        raise SourceShrunkError(sink.refusal)
+    return sink.report(time.perf_counter() - started)
 
 
 def plan_images(
@@ -108,23 +122,42 @@ def plan_images(
     prune: bool = False,
     force: bool = False,
     retry_failed: bool = False,
-    progress: Progress | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    progress: ProgressCallback | None = None,
 ) -> IndexPlan:
-    """What `index_images` would do with the same arguments; nothing is written or embedded.
+    """Find what `index_images` would do with the same arguments, without writing or embedding.
 
-    `gallery` is None where there is none yet. New and changed files are read, and only so far
-    that damage behind a file's header is not met: such an image counts as one to add. Raises
-    SourceError when the source cannot be read at all.
+    `gallery` is None where there is none yet. Of new and changed files only the header is checked:
+    an image that is damaged behind it counts as one to add. Raises SourceError when the source
+    cannot be read at all.
     """
     started = time.perf_counter()
     opened = open_source(source) if isinstance(source, (str, PathLike)) else source
     catalog = None if gallery is None else gallery.catalog
-    opened = keyed(opened, catalog, prune=prune)
-    ledger = PlanLedger(catalog, progress)
-    follower = Follower(opened, catalog, ledger, retry_failed=retry_failed)
-    work = partial(examine, is_twin=follower.is_twin)
-    if not prune or follower.look(force=force):
-        with Workers(work, ExaminingCrew(), ahead=ReadAhead()) as workers:
-            follower.read(workers)
-            follower.finish(workers, force=force)
-    return ledger.plan(time.perf_counter() - started)
+    opened = with_key_column(opened, catalog, prune=prune)
+    sink = PlanSink(catalog, progress)
+    sync = SourceSync(opened, catalog, sink, retry_failed=retry_failed, limits=limits)
+    if not prune or sync.list(force=force):
+        with pending_queue(HeaderExecutor(sync.contents)) as queue:
+            sync.process(queue)
+            sync.prune(queue, force=force)
+    return sink.plan(time.perf_counter() - started)
+
+
+def _executor(
+    executor: str | Executor,
+    gallery: Gallery,
+    embedder: Embedder | None,
+    decoders: int | Decoders | None,
+) -> Executor:
+    """The executor of a run. Raises SpecMismatchError, and ValueError for options not its own."""
+    if executor == "local":
+        embedder = embedder or gallery.embedder(streams=available_cores())
+        gallery.check_spec(embedder.spec, "the embedder")
+        return LocalExecutor(embedder=embedder, decoders=decoders)
+    if embedder is not None or decoders is not None:
+        raise ValueError(
+            "embedder and decoders are options of the local executor; "
+            "give them to LocalExecutor(...), or leave executor out"
+        )
+    return open_executor(executor) if isinstance(executor, str) else executor

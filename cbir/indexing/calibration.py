@@ -1,4 +1,4 @@
-"""Which images a gallery's int8 network is calibrated on."""
+"""Calibrates a gallery's int8 network on images of its source."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from os import PathLike
 
 from cbir.arrays import Pixels
 from cbir.embedding import find_backbone
-from cbir.embedding.openvino_int8 import CALIBRATION_IMAGES, quantised_network
+from cbir.embedding.openvino.int8 import CALIBRATION_IMAGES, quantised_network
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
 from cbir.images import decode
@@ -18,7 +18,7 @@ from cbir.types import FailedImage
 __all__ = ["calibrate"]
 
 LISTED = 20 * CALIBRATION_IMAGES
-"""Neighbours in a listing are alike: images are spread over so many of its first entries."""
+"""First entries of the listing over which images are spread: neighbours are alike."""
 
 
 def calibrate(source: str | PathLike[str] | Source, gallery: Gallery) -> None:
@@ -38,7 +38,7 @@ def calibrate(source: str | PathLike[str] | Source, gallery: Gallery) -> None:
 
 
 def _decoded(source: Source, gallery: Gallery) -> Iterator[Pixels]:
-    """Images as the network takes them, evenly spread; what cannot be read is passed over."""
+    """Images as the network takes them, evenly spread; those that cannot be read are skipped."""
     count = min(source.count() or 0, LISTED)
     for entry in islice(source, 0, None, max(1, count // CALIBRATION_IMAGES)):
         if not isinstance(entry, FailedImage):

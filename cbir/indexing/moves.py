@@ -1,4 +1,4 @@
-"""Images that a source no longer has at their place: moved elsewhere, or to be removed."""
+"""Finds where images that are gone from their place have moved to; the others are to be removed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 
 from cbir.catalog.catalog import Catalog
 from cbir.catalog.rows import TouchedRow
-from cbir.indexing.known import Known, Listing, Mask, below
-from cbir.indexing.settle import Outcome, Pending, Twin
+from cbir.indexing.listing import KeyListing, Mask
+from cbir.indexing.source_state import SourceState, below
+from cbir.indexing.values import ContentMatch, ImageChange, PendingImage
 from cbir.sources import uri_to_path
 
 PAGE = 1000
@@ -18,104 +19,105 @@ PAGE = 1000
 class Moves:
     """Finds the new place of images that have lost theirs.
 
-    An image has lost its place when its key is no longer listed, or when another image's content
-    stands there. Where its own content turns up, it goes: its id and embedding stay as they are.
+    An image has lost its place when its key is no longer listed, or when that key has another
+    content now. It moves to where its own content is found; its id and embedding stay.
     """
 
-    def __init__(self, catalog: Catalog, known: Known, listing: Listing) -> None:
+    def __init__(self, catalog: Catalog, state: SourceState, listing: KeyListing) -> None:
         self._catalog = catalog
-        self._known = known
-        self._waiting: list[Twin] = []
-        self._gone: Mask = ~listing.holds(known.keys)
-        new = len(listing) - (len(known) - int(self._gone.sum()))
+        self._state = state
+        self._waiting: list[ContentMatch] = []
+        self._gone: Mask = ~listing.contains(state.keys)
+        new = len(listing) - (len(state) - int(self._gone.sum()))
         self._keep_unreadable(listing)
-        self._taken: Mask = np.zeros(len(known), np.bool_)
+        self._taken: Mask = np.zeros(len(state), np.bool_)
         self._overwritten: list[int] = []
         lost = int(self._gone.sum())
-        self.possible = len(known) - lost + min(lost, new)
-        """How many of the images may be found again at best, going by the listing alone."""
+        self.possible = len(state) - lost + min(lost, new)
+        """Number of images that may be found again at best, judging by the listing alone."""
 
-    def _keep_unreadable(self, listing: Listing) -> None:
+    def _keep_unreadable(self, listing: KeyListing) -> None:
         """An image below a folder that cannot be listed now is not known to be gone."""
         folders = {uri_to_path(folder).rstrip("/") for folder in listing.unreadable}
         gone = np.flatnonzero(self._gone)
         for start in range(0, len(gone) if folders else 0, PAGE):
             part = gone[start : start + PAGE]
-            records = self._catalog.records(self._known.ids[part].tolist())
+            records = self._catalog.records(self._state.ids[part].tolist())
             for place in part:
-                record = records.get(int(self._known.ids[place]))
+                record = records.get(int(self._state.ids[place]))
                 if record is not None and below(record.uri, folders):
                     self._gone[place] = False
 
-    def is_twin(self, item: Pending, content_hash: bytes) -> bool:
-        """Whether the content is that of another image of this source. Safe in any thread."""
-        if item.known is not None and self._known.position(item.known.id) is None:
-            return False  # another source's image: its place is not ours to give away
-        return len(self._known.with_content(content_hash)) > 0
+    def may_match(self, pending: PendingImage) -> bool:
+        """Whether an image may be another one of the source that has moved here.
 
-    def sort_out(self, twin: Twin) -> Outcome | Pending | None:
-        """A moved image, a copy that must be embedded, or None: the end of the run will tell."""
-        places = self._known.with_content(twin.content_hash)
+        Not if it is another source's image now: that is not ours to replace.
+        """
+        return pending.known is None or self._state.position(pending.known.id) is not None
+
+    def resolve(self, match: ContentMatch) -> ImageChange | PendingImage | None:
+        """A move, a copy that has to be embedded, or None: that is known at the end of the run."""
+        places = self._state.with_content(match.content_hash)
         free = places[self._gone[places] & ~self._taken[places]]
-        if twin.known is None and len(free):
-            return self._move(twin, int(free[0]))
-        if (self._known.confirmed[places] | self._taken[places]).all():
-            return Pending(twin.image, twin.known, compared=True)
-        self._waiting.append(twin)
+        if match.known is None and len(free):
+            return self._move(match, int(free[0]))
+        if (self._state.confirmed[places] | self._taken[places]).all():
+            return match.as_copy(match.known)
+        self._waiting.append(match)
         return None
 
-    def close(self) -> tuple[list[Outcome], list[Pending]]:
-        """What is left when the source has been read: moves, to be written at once, and copies.
+    def close(self) -> tuple[list[ImageChange], list[PendingImage]]:
+        """The rest, once the source has been read: moves, to be written together, and copies.
 
-        Images that have changed places among each other (a ↔ b; a → b, b → c) are among them.
+        Images that have exchanged places (a ↔ b; a → b, b → c) are among the moves.
         """
-        displaced = {twin.known.id for twin in self._waiting if twin.known is not None}
+        displaced = {match.known.id for match in self._waiting if match.known is not None}
         free: dict[bytes, deque[int]] = defaultdict(deque)
-        for content in {twin.content_hash for twin in self._waiting}:
-            for place in self._known.with_content(content).tolist():
-                lost = self._gone[place] or int(self._known.ids[place]) in displaced
+        for content in {match.content_hash for match in self._waiting}:
+            for place in self._state.with_content(content).tolist():
+                lost = self._gone[place] or int(self._state.ids[place]) in displaced
                 if lost and not self._taken[place]:
                     free[content].append(place)
         moves, moved, copies = [], [], []
-        for twin in self._waiting:
-            if free[twin.content_hash]:
-                moves.append(self._move(twin, free[twin.content_hash].popleft()))
-                moved.append(twin)
+        for match in self._waiting:
+            if free[match.content_hash]:
+                moves.append(self._move(match, free[match.content_hash].popleft()))
+                moved.append(match)
             else:
-                copies.append(twin)
+                copies.append(match)
         self._overwritten = [
-            t.known.id for t in moved if t.known and not self._has_moved(t.known.id)
+            m.known.id for m in moved if m.known and not self._has_moved(m.known.id)
         ]
         pending = [
-            Pending(t.image, None if t.known and self._has_moved(t.known.id) else t.known, True)
-            for t in copies
+            copy.as_copy(None if copy.known and self._has_moved(copy.known.id) else copy.known)
+            for copy in copies
         ]
         self._waiting = []
         return moves, pending
 
-    def _move(self, twin: Twin, place: int) -> Outcome:
+    def _move(self, match: ContentMatch, place: int) -> ImageChange:
         self._taken[place] = True
-        image = twin.image
+        image = match.image
         row = TouchedRow(
-            int(self._known.ids[place]),
+            int(self._state.ids[place]),
             image.identity,
             image.uri,
             image.name,
-            twin.version,
+            match.version,
             image.metadata,
         )
-        return Outcome("moved", image.name, row)
+        return ImageChange("moved", image.name, row)
 
     def _has_moved(self, image_id: int) -> bool:
-        place = self._known.position(image_id)
+        place = self._state.position(image_id)
         return place is not None and bool(self._taken[place])
 
     @property
     def overwritten(self) -> list[int]:
-        """Ids of the images whose place went to another one; they are gone with that move."""
+        """Ids of images whose place another one has taken; they are removed with that move."""
         return self._overwritten
 
     def left(self) -> list[int]:
-        """Ids of the images that are to be removed."""
-        ids: list[int] = self._known.ids[self._gone & ~self._taken].tolist()
+        """Ids of the images that have to be removed."""
+        ids: list[int] = self._state.ids[self._gone & ~self._taken].tolist()
         return ids

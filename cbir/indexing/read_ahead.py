@@ -1,107 +1,127 @@
-"""Images behind a network are read before a worker asks for them, as far as memory allows."""
+"""Reads images behind a network before a worker asks for them, within a limit of memory."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from threading import Event, Lock
 from typing import TypeAlias
 
-from cbir.indexing.settle import Pending
+from cbir.indexing.process_chunk import Read
+from cbir.indexing.values import ImageTask
 from cbir.sources.content import Content, NotModified
 from cbir.sources.paths import is_remote
 from cbir.sources.retry import stop_at
+from cbir.types import ImageVersion
 
 __all__ = ["ReadAhead"]
 
 READERS = 32
-"""Images read over a network at once: such reading is waiting, so that cores do not count."""
+"""Images read over a network at once. Readers wait most of the time: cores do not matter."""
 READ_AHEAD = 4
-"""Chunks more than else under way where images come over a network."""
-AHEAD_BYTES = 256 << 20
-"""Read and not yet taken; beyond, an image is read when it is asked for."""
+"""Additional chunks that may be pending where images come over a network."""
+MAX_BYTES = 256 << 20
+"""Bytes that are read and not yet taken; beyond, an image is read when it is asked for."""
 FIRST_GUESS = 1 << 20
-"""Bytes of an image, before any has been read."""
+"""Assumed bytes of an image before any has been read."""
 
 _Read: TypeAlias = "tuple[Content | NotModified, int] | None"
 """A content and its bytes; None where there was no room for it."""
 
 
 class ReadAhead:
-    """Reads what lies behind a network as soon as it is handed in, by threads of its own."""
+    """Threads that read images behind a network as soon as their chunk is submitted."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        readers: int = READERS,
+        max_bytes: int = MAX_BYTES,
+        first_guess: int = FIRST_GUESS,
+    ) -> None:
         self.chunks = 0
+        """Additional chunks that may be pending; none until there is an image behind a network."""
+        self._readers = readers
         self._pool: ThreadPoolExecutor | None = None
         self._stop = Event()
-        self._room = _Room()
+        self._room = _Room(max_bytes, first_guess)
 
-    def begin(self, chunk: Sequence[Pending]) -> Sequence[Pending]:
-        """The chunk, its remote images with a read under way."""
-        if not any(is_remote(item.image.uri) for item in chunk):
-            return chunk
+    def begin(self, chunk: Sequence[ImageTask]) -> Sequence[Read] | None:
+        """Start reading the images of a chunk; functions that return their contents in order.
+
+        None where all of them are local files, which are read when they are needed.
+        """
+        if not any(_is_remote(task) for task in chunk):
+            return None
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(READERS, "cbir-read", stop_at, (self._stop,))
+            self._pool = ThreadPoolExecutor(self._readers, "cbir-read", stop_at, (self._stop,))
             self.chunks = READ_AHEAD
         pool = self._pool
-        return [
-            replace(item, ahead=partial(self._take, pool, item, pool.submit(self._read, item)))
-            for item in chunk
-        ]
+        return [partial(self._take, pool, task, pool.submit(self._read, task)) for task in chunk]
 
     def close(self, *, interrupted: bool) -> None:
-        """Let reads under way end; interrupted, none is tried again."""
+        """Wait for the reads in progress; if the run was interrupted, they are not retried."""
         if interrupted:  # a server may have asked for a minute's patience
             self._stop.set()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def _read(self, item: Pending) -> _Read:
+    def _read(self, task: ImageTask) -> _Read:
         """In a reader's thread. Raises ImageError."""
-        reserved = self._room.reserve(item.image.version.size)
+        reserved = self._room.reserve(_listed_version(task).size)
         if reserved is None:
             return None
         size = 0
         try:
-            content = item.read()
+            content = task.read()
             size = len(content.data) if isinstance(content, Content) else 0
         finally:
-            self._room.keep(size, of=reserved)
+            self._room.hold(size, of=reserved)
         return content, size
 
     def _take(
-        self, pool: ThreadPoolExecutor, item: Pending, under_way: Future[_Read]
+        self, pool: ThreadPoolExecutor, task: ImageTask, reading: Future[_Read]
     ) -> Content | NotModified:
         """In a worker's thread. Raises ImageError."""
-        read = under_way.result()
-        if read is None:  # by a reader nevertheless: those can be stopped
-            return pool.submit(item.read).result()
+        read = reading.result()
+        if read is None:  # still by a reader: its retries can be stopped
+            return pool.submit(task.read).result()
         content, size = read
-        self._room.keep(0, of=size)
+        self._room.hold(0, of=size)
         return content
 
 
 class _Room:
-    """The bytes that are held. What is not known beforehand counts as the largest met so far."""
+    """Counts the bytes that are held; an unknown size counts as the largest so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int, first_guess: int) -> None:
         self._lock = Lock()
+        self._max_bytes = max_bytes
         self._held = 0
-        self._largest = FIRST_GUESS
+        self._largest = first_guess
 
     def reserve(self, size: int | None) -> int | None:
-        """The bytes set aside for one image; None where there is no room."""
+        """Bytes set aside for one image; None where there is no room."""
         with self._lock:
             wanted = self._largest if size is None else size
-            if self._held and self._held + wanted > AHEAD_BYTES:
+            if self._held and self._held + wanted > self._max_bytes:
                 return None
             self._held += wanted
             return wanted
 
-    def keep(self, size: int, *, of: int) -> None:
+    def hold(self, size: int, *, of: int) -> None:
         """Hold so many bytes in place of those that were set aside."""
         with self._lock:
             self._held += size - of
             self._largest = max(self._largest, size)
+
+
+def _is_remote(task: ImageTask) -> bool:
+    return not isinstance(task.image, bytes) and is_remote(task.image.uri)
+
+
+def _listed_version(task: ImageTask) -> ImageVersion:
+    if isinstance(task.image, bytes):
+        return ImageVersion(len(task.image))
+    return task.image.version

@@ -1,4 +1,4 @@
-"""Similar products: for one image of a gallery, or for all of them.
+"""Recommendations of similar images, for one image of a gallery or for all of them.
 
 >>> from cbir.recommendation import Rules, recommend
 >>> rules = Rules(k=12, same=("category",), different=("brand",), diversity=0.3)
@@ -6,16 +6,16 @@
 'mugs/blue-014.jpg'
 """
 
-from cbir.recommendation.everything import Block, Recommender, recommend_all
-from cbir.recommendation.export import Export, export_recommendations
-from cbir.recommendation.one import recommend
+from cbir.recommendation.all_items import BatchRecommender, RecommendationBlock, recommend_all
+from cbir.recommendation.export import ExportReport, export_recommendations
+from cbir.recommendation.one_item import recommend
 from cbir.recommendation.rules import Recommendation, Rules
 
 __all__ = [
-    "Block",
-    "Export",
+    "BatchRecommender",
+    "ExportReport",
     "Recommendation",
-    "Recommender",
+    "RecommendationBlock",
     "Rules",
     "export_recommendations",
     "recommend",

@@ -1,8 +1,8 @@
-"""Recommendations for all images into a file, by a run that may be killed at any point.
+"""Writes the recommendations for all images to a file; an interrupted run can be resumed.
 
-Finished blocks are kept beside the file, in `FILE.parts/`, with the rules and the state of the
-gallery that they are of. The next run with the same rules over the same gallery goes on behind
-them; any other starts anew.
+Finished blocks are stored beside the file in `FILE.parts/`, together with the rules and the state
+of the gallery. A later run with the same rules over the unchanged gallery computes only what is
+missing; any other run starts again.
 """
 
 from __future__ import annotations
@@ -20,36 +20,41 @@ import numpy as np
 from cbir.errors import CbirError
 from cbir.files import replacing
 from cbir.gallery import Gallery
-from cbir.recommendation.everything import BLOCK, Block, Recommender, block_count
-from cbir.recommendation.items import Items, load_items
+from cbir.recommendation.all_items import (
+    BLOCK_SIZE,
+    BatchRecommender,
+    RecommendationBlock,
+    block_count,
+)
+from cbir.recommendation.item_table import ItemTable, load_item_table
 from cbir.recommendation.rules import Rules
-from cbir.recommendation.writers import Rows, check_format, open_writer
+from cbir.recommendation.table_writers import TableRows, check_format, open_writer
 
-__all__ = ["Export", "export_recommendations"]
+__all__ = ["ExportReport", "export_recommendations"]
 
 PLAN = "plan.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Export:
-    """What one run wrote."""
+class ExportReport:
+    """The counts of one run."""
 
     items: int = 0
     recommendations: int = 0
     short: int = 0
-    """Items with fewer than k recommendations, those with none among them."""
+    """Items with fewer than k recommendations, including those with none."""
     without: int = 0
-    """Items with none."""
+    """Items with no recommendation."""
     lacking: int = 0
-    """Items that lack a field of `Rules.same` or `Rules.different`, and so have none."""
+    """Items without recommendations because they lack a field of `Rules.same` or `different`."""
     resumed: int = 0
     """Items that an earlier run had finished."""
     restarted: bool = False
-    """An earlier run's work was of other rules or another state of the gallery, and is gone."""
+    """Whether an earlier run's work was discarded: other rules, or the gallery has changed."""
     dimensions: int | None = None
-    """What a first pass compared; None where all dimensions were compared at once."""
+    """Dimensions compared by the first pass; None where all were compared at once."""
     recall: float | None = None
-    """Of that first pass, measured on a sample."""
+    """Recall of the first pass, measured on a sample."""
     seconds: float = 0.0
 
 
@@ -59,28 +64,34 @@ def export_recommendations(
     rules: Rules | None = None,
     *,
     exact: bool = False,
+    block_size: int = BLOCK_SIZE,
     progress: Callable[[int], None] | None = None,
-) -> Export:
-    """Write what is recommended for every image to a .parquet, .csv or .jsonl file.
+) -> ExportReport:
+    """Write the recommendations for every image to a .parquet, .csv or .jsonl file.
 
-    One row per item and recommendation, items in the order of ids. `path` is replaced at the
-    end. `progress` is called with the number of items done so far. Raises CbirError when the file
-    cannot be written, MissingExtraError for Parquet without pyarrow, FilterError when the rules
-    name a field that means nothing in this gallery.
+    The file has one row per item and recommendation, items in the order of ids; it is replaced at
+    the end. Interrupted, the run can be resumed after the last finished block of `block_size`
+    items. `progress` is called with the number of items done so far.
+
+    Raises CbirError when the file cannot be written, MissingExtraError for Parquet without pyarrow,
+    FilterError when the rules name a field that no image has, or one of lists.
     """
     started = time.perf_counter()
     rules, path = rules or Rules(), Path(path)
     check_format(path)
     with gallery.catalog.snapshot() as snapshot:
-        items = load_items(snapshot, rules)
+        items = load_item_table(snapshot, rules)
     parts = _Parts(path.with_name(path.name + ".parts"))
     try:
-        restarted = parts.begin(_plan(gallery, rules, items, exact=exact))
-        missing = [n for n in range(block_count(len(items))) if parts.read(n) is None]
-        done = len(items) - _item_count(missing, len(items))
-        export = Export(items=len(items), lacking=items.lacking, resumed=done, restarted=restarted)
+        restarted = parts.begin(_plan(gallery, rules, items, exact=exact, block_size=block_size))
+        blocks = block_count(len(items), block_size)
+        missing = [n for n in range(blocks) if parts.read(n) is None]
+        done = len(items) - _item_count(missing, len(items), block_size)
+        export = ExportReport(
+            items=len(items), lacking=items.lacking, resumed=done, restarted=restarted
+        )
         if missing:
-            recommender = Recommender.load(gallery, rules, exact=exact)
+            recommender = BatchRecommender.load(gallery, rules, exact=exact, block_size=block_size)
             if recommender.items.digest != items.digest:
                 raise CbirError(f"{gallery.path} has just changed; run the command again")
             for number, block in zip(missing, recommender.blocks(missing), strict=True):
@@ -91,7 +102,7 @@ def export_recommendations(
             if (leading := recommender.leading) is not None:
                 export = replace(export, dimensions=leading.dim, recall=leading.recall)
         with open_writer(path) as write:
-            for block in parts.blocks(block_count(len(items))):
+            for block in parts.blocks(blocks):
                 write(_rows(block, items))
                 counts = (block.ids >= 0).sum(axis=1)
                 export = replace(
@@ -106,12 +117,13 @@ def export_recommendations(
     return replace(export, seconds=time.perf_counter() - started)
 
 
-def _plan(gallery: Gallery, rules: Rules, items: Items, *, exact: bool) -> str:
+def _plan(gallery: Gallery, rules: Rules, items: ItemTable, *, exact: bool, block_size: int) -> str:
+    """The rules and the state of the gallery, as text: equal for runs that may be resumed."""
     options = {name: repr(value) for name, value in asdict(replace(rules, where=None)).items()}
     plan = {
         "gallery": gallery.catalog.gallery_id,
         "state": items.digest,
-        "block": BLOCK,
+        "block": block_size,
         "exact": exact,
         "where": repr(rules.where),
         **options,
@@ -119,20 +131,20 @@ def _plan(gallery: Gallery, rules: Rules, items: Items, *, exact: bool) -> str:
     return json.dumps(plan, indent=2, sort_keys=True)
 
 
-def _item_count(blocks: list[int], items: int) -> int:
-    return sum(min(BLOCK, items - number * BLOCK) for number in blocks)
+def _item_count(blocks: list[int], items: int, block_size: int) -> int:
+    return sum(min(block_size, items - number * block_size) for number in blocks)
 
 
-def _rows(block: Block, items: Items) -> Rows:
+def _rows(block: RecommendationBlock, items: ItemTable) -> TableRows:
     rows = []
-    for item, *found in zip(
+    for item, *columns in zip(
         block.items.tolist(),
         block.ids.tolist(),
         block.similarities.tolist(),
         block.scores.tolist(),
         strict=True,
     ):
-        for rank, (other, similarity, score) in enumerate(zip(*found, strict=True), 1):
+        for rank, (other, similarity, score) in enumerate(zip(*columns, strict=True), 1):
             if other >= 0:
                 keys = items.keys[item], items.keys[other]
                 rows.append((item, keys[0], rank, other, keys[1], similarity, score))
@@ -140,15 +152,15 @@ def _rows(block: Block, items: Items) -> Rows:
 
 
 class _Parts:
-    """Finished blocks in a folder, each a file that is whole or not there."""
+    """Finished blocks in a folder, each a file that is complete or absent."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def begin(self, plan: str) -> bool:
-        """Make ready for a plan; True when parts of another one had to go."""
-        known = self._folder / PLAN
-        if known.is_file() and known.read_text(encoding="utf-8", errors="replace") == plan:
+        """Prepare the folder for a plan; True when the parts of another plan were deleted."""
+        stored = self._folder / PLAN
+        if stored.is_file() and stored.read_text(encoding="utf-8", errors="replace") == plan:
             return False
         restarted = self._folder.exists()
         self.end()
@@ -158,13 +170,13 @@ class _Parts:
         return restarted
 
     def end(self) -> None:
-        """Take everything away."""
+        """Delete the folder."""
         if self._folder.exists():
-            # The plan first: what is left by a kill in between then counts for nothing.
+            # The plan first: parts without one, as a kill in between leaves them, are ignored.
             (self._folder / PLAN).unlink(missing_ok=True)
             shutil.rmtree(self._folder)
 
-    def write(self, number: int, block: Block) -> None:
+    def write(self, number: int, block: RecommendationBlock) -> None:
         with replacing(self._folder / _name(number)) as beside, beside.open("wb") as file:
             np.savez(
                 file,
@@ -174,18 +186,20 @@ class _Parts:
                 scores=block.scores,
             )
 
-    def read(self, number: int) -> Block | None:
-        """A block, or None where it is not finished."""
+    def read(self, number: int) -> RecommendationBlock | None:
+        """A finished block; None for one that is missing or damaged."""
         try:
-            # Opened here: of a damaged file, numpy would leave its own open.
+            # Opened here: numpy leaves a damaged file open.
             with (self._folder / _name(number)).open("rb") as file, np.load(file) as data:
-                return Block(data["items"], data["ids"], data["similarities"], data["scores"])
+                return RecommendationBlock(
+                    data["items"], data["ids"], data["similarities"], data["scores"]
+                )
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            return None  # damaged, say by a crash of the machine: worked out again
+            return None  # damaged, by a crash of the machine for example
 
-    def blocks(self, count: int) -> Iterator[Block]:
+    def blocks(self, count: int) -> Iterator[RecommendationBlock]:
         for number in range(count):
             block = self.read(number)
             if block is None:

@@ -1,4 +1,4 @@
-"""What may be recommended, in which order, and the value that comes out."""
+"""The rules of a recommendation, and one recommended image."""
 
 from __future__ import annotations
 
@@ -11,55 +11,64 @@ from cbir.types import ImageRecord
 __all__ = ["DUPLICATE_SIMILARITY", "Recommendation", "Rules"]
 
 DUPLICATE_SIMILARITY = 0.98
-"""More alike than this is taken for another picture of the same thing, not for a similar one."""
+"""Images more similar than this count as pictures of the same thing, not as similar things."""
 
 POOL_FACTOR = 4
+"""Candidates per recommendation among which weight and diversity choose."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What may be recommended for an item, and in which order.
+    """Which images may be recommended for an item, and in which order.
 
-    With the similarity s(i, j) of the embeddings, what is recommended for item i are the k best
-    j that satisfy every constraint, by
+    With s(i, j) the cosine similarity of two embeddings, the images recommended for item i are the
+    k images j with the highest
 
         score(i, j) = s(i, j) + β · r(j)
 
-    where r(j) in [0, 1] is the share of images whose `weight` is smaller than that of j (equal
-    ones count half), and β is `weight_strength`. With `diversity` δ the next one is always that
-    of the largest (1 - δ) · score(i, j) - δ · max s(j, l) over those l chosen already: maximal
-    marginal relevance (Carbonell and Goldstein 1998) with λ = 1 - δ.
+    among those that satisfy every constraint. r(j) in [0, 1] is the share of images whose `weight`
+    is smaller than that of j (equal ones count half), and β is `weight_strength`. With a
+    `diversity` of δ, the next image is always the one with the largest
+    (1 - δ) · score(i, j) - δ · max s(j, l) over the images l chosen before: maximal marginal
+    relevance (Carbonell and Goldstein 1998) with λ = 1 - δ.
 
-    Weights and diversity choose among the `pool` most similar images that satisfy the
-    constraints, so that nothing is recommended that does not look alike.
+    Weight and diversity choose among the `pool` most similar images that satisfy the constraints,
+    so that every recommended image still looks like the item.
+
+    Raises OptionError for values out of range, or a pool smaller than k.
     """
 
     k: int = 12
+    """How many images to recommend for an item."""
     where: Filter | None = None
-    """Only these images are recommended; any image may be the item."""
+    """Recommend only images that match this filter; any image may be the item."""
     same: tuple[str, ...] = ()
-    """Fields in which a recommended image has the item's value.
+    """Fields in which a recommended image must have the item's value.
 
-    An unknown value is neither the same nor another: an image without one of the fields of `same`
-    and `different` is not recommended, and nothing is recommended for it.
+    An image without one of the fields of `same` and `different` is not recommended, and nothing is
+    recommended for it.
     """
     different: tuple[str, ...] = ()
-    """Fields in which it has another value than the item."""
+    """Fields in which a recommended image must have another value than the item."""
     group_by: str | None = None
-    """Images of one value are one product: its best image alone is recommended, and never the
-    item's own product. An image without the field is a product of its own."""
+    """Field that names the product of an image. Only the best image of each product is recommended,
+    and none of the item's own product. An image without the field is a product of its own."""
     keep_duplicates: bool = False
-    """Also images of the item's very content, or more alike than `duplicate_similarity`."""
+    """Recommend duplicates of the item, too: the same bytes, or more similar than
+    `duplicate_similarity`."""
     duplicate_similarity: float = DUPLICATE_SIMILARITY
+    """Cosine similarity above which an image is a duplicate of the item."""
     min_similarity: float | None = None
+    """Recommend only images at least as similar."""
     diversity: float = 0.0
-    """δ from 0, the order of scores, to 1."""
+    """δ: from 0 (the highest scores) to 1 (as different from one another as possible)."""
     weight: str | None = None
-    """A field of numbers (or booleans); the more, the better. Images without it have r = 0."""
+    """Field of numbers or booleans: images with higher values are preferred. Images without it have
+    r = 0."""
     weight_strength: float = 0.1
-    """β: how much similarity the best weight outweighs."""
+    """β: how much similarity the highest weight makes up for."""
     pool: int | None = None
-    """None: 4 · k with a weight or diversity; otherwise always k."""
+    """How many of the most similar images weight and diversity choose among. None: 4 · k."""
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -69,27 +78,30 @@ class Rules:
         if self.weight_strength < 0:
             raise OptionError(f"weight_strength is {self.weight_strength}; it is at least 0")
         if self.pool is not None and self.pool < self.k:
-            raise OptionError(f"a pool of {self.pool} is too small for {self.k} recommendations")
+            raise OptionError(
+                f"a pool of {self.pool} is too small for {self.k} recommendations; "
+                f"make it {self.k} or more"
+            )
 
     @property
-    def chooses(self) -> bool:
-        """Whether anything but similarity decides."""
+    def reorders(self) -> bool:
+        """Whether weight or diversity change the order by similarity."""
         return self.diversity > 0 or (self.weight is not None and self.weight_strength > 0)
 
     @property
     def depth(self) -> int:
-        """How many of the most similar images the recommendations are chosen among."""
-        return (self.pool or POOL_FACTOR * self.k) if self.chooses else self.k
+        """How many of the most similar images the recommendations are chosen from."""
+        return (self.pool or POOL_FACTOR * self.k) if self.reorders else self.k
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """One image that is recommended for another."""
+    """An image that is recommended for another one."""
 
     rank: int
     """From 1, the best."""
     image: ImageRecord
     similarity: float
-    """Cosine similarity of the embeddings, in [-1, 1]; higher is more alike."""
+    """Cosine similarity of the embeddings, in [-1, 1]; higher is more similar."""
     score: float
-    """The similarity and the bonus of its weight; see `Rules`."""
+    """Similarity plus the bonus of the weight; see `Rules`."""

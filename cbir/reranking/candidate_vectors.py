@@ -22,9 +22,9 @@ def vectors_of(gallery: Gallery, hits: Sequence[Hit]) -> tuple[list[Hit], Vector
     layout = gallery.config.regions
     numbers = [0 if hit.region is None else 1 + layout.index(hit.region) for hit in hits]
     try:
-        return list(hits), normalised(gallery.compared(ids, np.array(numbers, dtype=np.int64)))
+        return list(hits), normalised(gallery.index().vectors(ids, np.array(numbers, np.int64)))
     except KeyError:
-        index = gallery.vectors()
+        index = gallery.image_index()
         present = np.isin(ids, index.ids())
         remaining = [hit for hit, here in zip(hits, present, strict=True) if here]
         return remaining, normalised(index.vectors(ids[present]))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 from cbir.types import Hit
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from cbir.arrays import Vectors
 
 
@@ -20,8 +22,9 @@ class QueryImage:
     """The id of an image of the gallery, whose stored descriptors are used; None for any other."""
     embedding: Vectors
     """(D,) float32, unit norm, in the space in which the gallery's index compares."""
-    read: Callable[[], bytes]
-    """The encoded image. Raises ImageError."""
+    read: Callable[[], bytes | Image]
+    """The encoded image, or a Pillow image, as `Descriptor.describe` takes it. Raises
+    ImageError."""
 
 
 class Reranker(Protocol):

@@ -33,7 +33,7 @@ class Block:
     regions: Ids
     """(N,): which region is so similar, from 1; 0 where it is the whole image."""
 
-    def take(self, places: npt.NDArray[np.generic] | list[int]) -> Block:
+    def take(self, places: npt.NDArray[np.generic] | list[int] | slice) -> Block:
         """The images at some places, or where a mask is true."""
         return Block(self.ids[places], self.similarities[places], self.regions[places])
 
@@ -59,7 +59,7 @@ def ranked(
       does not reach at all comes from an exact search in the end.
     """
     exact = exact or where is not None  # among the images of a filter every search is exact
-    steady = exact or gallery.index().kind == "flat"
+    steady = exact or gallery.index().exact
     shown = np.array(sorted(without), dtype=np.int64)
     size = first + len(shown) + 1 if steady else FIRST_STEP
     while True:

@@ -13,7 +13,6 @@ from cbir.types import Confidence, Word
 if TYPE_CHECKING:
     from cbir.arrays import Vectors
     from cbir.gallery import Gallery
-    from cbir.types import Hit
 
 __all__ = ["MATCH", "MIN_IMAGES", "SAME", "Scale", "is_match", "scale_of"]
 
@@ -125,6 +124,6 @@ def scale_of(gallery: Gallery, towards: Vectors) -> Scale | None:
     return Scale(chances * background.count, level)
 
 
-def is_match(hit: Hit) -> bool:
-    """Whether a hit is more similar to the query than unrelated images are by chance."""
-    return hit.confidence is not None and hit.confidence.word != "weak"
+def is_match(confidence: Confidence) -> bool:
+    """Whether a similarity is higher than unrelated images reach by chance."""
+    return confidence.word != "weak"

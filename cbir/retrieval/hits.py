@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cbir.types import Hit
@@ -11,10 +12,11 @@ from cbir.types import Hit
 if TYPE_CHECKING:
     from cbir.catalog.catalog import Catalog
     from cbir.retrieval.candidates import Block
+    from cbir.retrieval.confidence import Scale
 
 
 def similar_enough(blocks: Iterable[Block], least: float) -> Iterator[Block]:
-    """The blocks as far as similarities reach."""
+    """The candidates whose similarity is at least `least`; ends at the first that is not."""
     for block in blocks:
         enough = block.similarities >= least
         yield block.take(enough)
@@ -23,45 +25,71 @@ def similar_enough(blocks: Iterable[Block], least: float) -> Iterator[Block]:
 
 
 def grouped(blocks: Iterable[Block], catalog: Catalog, field: str, most: int) -> Iterator[Block]:
-    """The blocks with at most so many images of one value in a field, and all without one."""
+    """At most `most` candidates of each value of a metadata field, and all without a value."""
     groups: Counter[object] = Counter()
     distinct: int | None = None
     for block in blocks:
         values = catalog.values(field, block.ids.tolist())
-        kept = []
+        places = []
         for place, image_id in enumerate(block.ids.tolist()):
             if (value := values.get(image_id)) is not None:
                 groups[value] += 1
                 if groups[value] > most:
                     continue
-            kept.append(place)
-        yield block.take(kept)
+            places.append(place)
+        yield block.take(places)
         if distinct is None:
             distinct = catalog.distinct(field)
         if sum(count >= most for count in groups.values()) == distinct:
-            return  # nobody else can be admitted, however deep one looks
+            return  # every group is full, and every image has one
 
 
-def look_up(catalog: Catalog, blocks: Iterable[Block], needed: int) -> list[Hit]:
-    """The first `needed` candidates with their records, ranked."""
+@dataclass(frozen=True, slots=True)
+class FoundHits:
+    """The hits of a search, and what is known of those that were skipped."""
+
+    hits: tuple[Hit, ...]
+    """By rank, without the ranks that were skipped."""
+    best: float | None
+    """The highest similarity, also among those skipped; None where nothing was found."""
+
+    def with_confidence(self, scale: Scale) -> tuple[Hit, ...]:
+        """The hits with what their similarity means."""
+        return tuple(replace(h, confidence=scale.confidence(h.similarity)) for h in self.hits)
+
+
+def look_up(
+    catalog: Catalog, blocks: Iterable[Block], needed: int, *, skip: range = range(0)
+) -> FoundHits:
+    """The first `needed` candidates with their records; none is read for the places in `skip`.
+
+    A candidate that has left the catalogue since the search does not count.
+    """
+    skip = skip or range(needed, needed)
     hits: list[Hit] = []
+    best: float | None = None
+    found = 0
     for block in blocks:
         start = 0
-        while start < len(block.ids) and len(hits) < needed:
-            stop = start + needed - len(hits)
-            part = slice(start, stop)
-            records = catalog.records(block.ids[part].tolist())
-            layout = catalog.config.regions if block.regions[part].any() else ()
-            columns = block.ids, block.similarities, block.regions
+        while start < len(block.ids) and found < needed:
+            skipped = found in skip
+            end = skip.stop if skipped else skip.start if found < skip.start else needed
+            part = block.take(slice(start, start + end - found))
+            start += len(part.ids)
+            ids = part.ids.tolist()
+            records = {} if skipped else catalog.records(ids)
+            present = catalog.present(ids) if skipped else records.keys()
+            layout = catalog.config.regions if part.regions.any() and not skipped else ()
             for image_id, similarity, number in zip(
-                *(column[part].tolist() for column in columns), strict=True
+                ids, part.similarities.tolist(), part.regions.tolist(), strict=True
             ):
-                # An image removed since the search is simply not a hit any more.
-                if image_id in records:
-                    record = records[image_id]
+                if image_id not in present:
+                    continue
+                found += 1
+                best = similarity if best is None else max(best, similarity)
+                if not skipped:
                     region = layout[number - 1] if number else None
-                    hits.append(Hit(len(hits) + 1, record, similarity, region=region))
-            start = stop
-        if len(hits) == needed:
+                    hits.append(Hit(found, records[image_id], similarity, region=region))
+        if found == needed:
             break
-    return hits
+    return FoundHits(tuple(hits), best)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from cbir.arrays import Pixels, Vectors
 from cbir.embedding import Embedder
-from cbir.embedding.wrapped import WrappedEmbedder
+from cbir.embedding.wrappers import EmbedderWrapper
 
 __all__ = ["BatchingEmbedder"]
 
@@ -34,7 +34,7 @@ class _Batched:
         self.done = threading.Event()
 
 
-class BatchingEmbedder(WrappedEmbedder):
+class BatchingEmbedder(EmbedderWrapper):
     """An embedder that embeds the images of all callers that are waiting in one call.
 
     As many calls run at once as `parallelism` says. Callers that arrive while all of them run are

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from cbir.descriptors import Descriptor, descriptors_of, open_descriptor
 from cbir.gallery import Gallery
 from cbir.images import open_rgb
-from cbir.retrieval import Crop
-from cbir.retrieval.query import encoded
+from cbir.retrieval import Crop, as_query
+from cbir.retrieval.opened_query import OpenedQuery
 from cbir.server.problem import Problem
 from cbir.server.schemas.search import MatchesResponse
 from cbir.similarity import LocalFeatures, match, verify
@@ -34,7 +34,7 @@ def explain(
         gallery.image(query)
         own = _stored(gallery, kind, query)
     else:
-        own = kind.describe(encoded(query, gallery, crop=crop))
+        own = kind.describe(OpenedQuery(as_query(query), gallery, crop=crop).read())
     found = verify(own, theirs, match(own, theirs))
     places = places_of(own, theirs, found)
     if crop is not None and isinstance(query, bytes):

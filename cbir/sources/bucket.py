@@ -4,21 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from posixpath import splitext
+from typing import NoReturn
 
 from cbir.errors import ImageError, SourceError
 from cbir.images import IMAGE_SUFFIXES
-from cbir.sources.base import SourceImage
+from cbir.sources.base import SourceImage, SourceOptions
 from cbir.types import FailedImage, ImageVersion
 
-__all__ = ["BucketSource"]
+__all__ = ["BucketSource", "open_bucket", "refuse_website"]
+
+
+def open_bucket(location: str, options: SourceOptions) -> BucketSource:
+    """The bucket at a URL of any scheme that fsspec knows."""
+    return BucketSource(location)
+
+
+def refuse_website(location: str, options: SourceOptions) -> NoReturn:
+    """Raise SourceError: nothing lists the images of a website."""
+    raise SourceError(
+        f"{location}: a website cannot be listed; give a manifest (.csv, .jsonl, .parquet) of URLs"
+    )
 
 
 class BucketSource:
-    """The objects below a URL whose names are an image's, in the order of their names.
+    """The objects below a URL that have an image's suffix, in the order of their names.
 
-    The bucket is listed once: open the source again to see what has changed. A listing tells of
-    every object its size and entity tag, so that unchanged ones are not asked for.
+    The bucket is listed once: open the source again to see what has changed. The listing has the
+    size and entity tag of every object, so that unchanged ones need no request.
     """
+
+    lists_once = True
 
     def __init__(self, url: str) -> None:
         self.uri = self.root = url.rstrip("/")

@@ -1,8 +1,8 @@
-"""What the cells of a column are: told from all of them, so that one odd cell makes no two types.
+"""Column types of a file without types, found from all cells of a column.
 
-A CSV file knows only text. A column is one of numbers, booleans, dates or lists when every cell
-that is not empty reads as one; otherwise it stays text. Nothing that would change by being read is
-a number: `00123`, `1e5`, `+7` and whole numbers of 16 digits or more are text.
+A CSV file has only text. A column holds numbers, booleans, dates or lists if every cell that is not
+empty can be read as one; otherwise it stays text. Text that a number would not reproduce is no
+number: `00123`, `1e5`, `+7` and whole numbers of 16 digits or more.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ _TRUTH = {"true": True, "false": False}
 
 
 class ColumnTypes:
-    """The type of every column, in two passes: first every cell is seen, then each is read."""
+    """The type of every column, in two passes: `see` every cell, then `read` each."""
 
     def __init__(self, kinds: Iterable[FieldType] | None = None) -> None:
-        """`kinds` are the types that a text may be read as, all by default."""
+        """`kinds` are the types that text may be read as, all by default."""
         self._kinds = {kind: _READERS[kind] for kind in kinds or _READERS}
         self._of: dict[str, FieldType] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Columns that have been seen, empty ones among them."""
+        """Columns that have been seen."""
         return tuple(self._of)
 
     def see(self, name: str, cell: Any) -> None:
-        """Take a cell into account; of one that is no text, the column keeps what it has."""
+        """Take a cell into account; after one that is no text, `read` changes no cell."""
         kind = self._of.get(name)
         if kind == "text":
             return
@@ -52,21 +52,21 @@ class ColumnTypes:
             self._of[name] = "text"
 
     def read(self, name: str, cell: Any) -> Any:
-        """A cell as what its column is."""
+        """The value of a cell, in the type of its column."""
         kind = self._of.get(name, "text")
         return cell if kind == "text" or not isinstance(cell, str) else self._kinds[kind](cell)
 
 
 def is_empty(cell: Any) -> bool:
-    """Whether a cell says nothing."""
+    """Whether a cell is empty: None, or text of white space."""
     return cell is None or (isinstance(cell, str) and not cell.strip())
 
 
 def _number(text: str) -> int | float | None:
-    found = _NUMBER.fullmatch(text.strip())
-    if found is None:
+    match = _NUMBER.fullmatch(text.strip())
+    if match is None:
         return None
-    return float(found[0]) if found[2] else int(found[0])
+    return float(match[0]) if match[2] else int(match[0])
 
 
 def _boolean(text: str) -> bool | None:
@@ -74,10 +74,10 @@ def _boolean(text: str) -> bool | None:
 
 
 def _date(text: str) -> date | None:
-    found = _DATE.fullmatch(text.strip())
-    if found is None:
+    match = _DATE.fullmatch(text.strip())
+    if match is None:
         return None
-    day, time, minutes, seconds, fraction, zone = found.groups()
+    day, time, minutes, seconds, fraction, zone = match.groups()
     try:
         if time is None:
             return date.fromisoformat(day)
@@ -107,4 +107,4 @@ _READERS: Mapping[FieldType, Callable[[str], Any]] = {
     "date": _date,
     "list": _list,
 }
-"""What a text reads as, or None. No text reads as two of them, so that the first cell decides."""
+"""Parsers, which return None for other text. No text has two types: the first cell decides."""

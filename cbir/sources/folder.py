@@ -1,4 +1,4 @@
-"""Images of a folder and everything below it, or one image file."""
+"""Sources on disk: the images of a folder and everything below it, or one image file."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ __all__ = ["FileSource", "FolderSource", "holds_tars", "is_tar", "looks_like_ima
 class FolderSource:
     """The images below a folder, in a fixed order: of each folder its files, then its folders.
 
-    An image is what an image's suffix or signature says. Links are followed, and each folder is
-    visited once, under its own name before a link's. Hidden names and galleries are left out.
+    Images are recognised by suffix or signature. Links are followed; each folder is visited once,
+    under its own name rather than that of a link. Hidden names and galleries are left out.
     """
+
+    lists_once = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.uri = path_to_uri(path)
@@ -33,16 +35,16 @@ class FolderSource:
         return sum(1 for _ in self._walk())
 
     def __iter__(self) -> Iterator[SourceImage | FailedImage]:
-        for found in self._walk():
-            yield found if isinstance(found, FailedImage) else _image(found, self._path)
+        for entry in self._walk():
+            yield entry if isinstance(entry, FailedImage) else _image(entry, self._path)
 
     def keys(self) -> Iterator[str | FailedImage]:
-        """The images' keys without looking at each; and whatever else cannot be looked at.
+        """The images' keys, without the status of each file; and all that cannot be looked at.
 
-        A link that leads nowhere now may have been a folder of images, and may be again.
+        A broken link is among the latter: it may have been a folder of images, and may be again.
         """
-        for found in self._walk(unreadable=True):
-            yield found if isinstance(found, FailedImage) else _uri(found)
+        for entry in self._walk(unreadable=True):
+            yield entry if isinstance(entry, FailedImage) else _uri(entry)
 
     def _walk(self, *, unreadable: bool = False) -> Iterator[str | FailedImage]:
         visited: set[tuple[int, int]] = set()
@@ -68,15 +70,17 @@ class FolderSource:
             for entry in entries:
                 if _is_folder(entry):
                     (links if entry.is_symlink() else inner).append(entry.path)
-                elif (found := _file(entry)) is not None and (
-                    unreadable or isinstance(found, str) or _has_image_suffix(entry.name)
+                elif (image := _file(entry)) is not None and (
+                    unreadable or isinstance(image, str) or _has_image_suffix(entry.name)
                 ):
-                    yield found
+                    yield image
             folders.extend(reversed(inner))
 
 
 class FileSource:
     """One image file."""
+
+    lists_once = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.uri = path_to_uri(path)
@@ -92,7 +96,7 @@ class FileSource:
 
 
 def holds_tars(folder: str) -> bool:
-    """Whether a folder is one of shards: tars lie in it, and no images beside them."""
+    """Whether there are tars in a folder and no images beside them."""
     try:
         tars = False
         with os.scandir(folder) as entries:
@@ -101,12 +105,12 @@ def holds_tars(folder: str) -> bool:
                     return False
                 tars = tars or (is_tar(entry.name) and entry.is_file())
         return tars
-    except OSError:  # to walk it will tell why
+    except OSError:  # walking it reports the reason
         return False
 
 
 def is_tar(name: str) -> bool:
-    """Whether a file is a tar, by its name; hidden ones are none."""
+    """Whether a file name is that of a tar that is not hidden."""
     return name.casefold().endswith(".tar") and not name.startswith(".")
 
 
@@ -139,7 +143,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _file(entry: os.DirEntry[str]) -> str | FailedImage | None:
     """An entry's path if it is an image; None for any other file, FIFO, socket or device.
 
-    What cannot be looked at is a failure, whatever its name.
+    A failure where the entry cannot be looked at, whatever its name.
     """
     try:
         if entry.is_file():

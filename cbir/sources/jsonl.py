@@ -1,4 +1,4 @@
-"""A JSON Lines file: one object in each line."""
+"""Reads manifests in JSON Lines: one object per line."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from cbir.sources.columns import ColumnTypes, is_empty
 from cbir.sources.paths import printable
 from cbir.sources.rows import Row
 
-__all__ = ["JsonRows", "described"]
+__all__ = ["JsonRows", "flat_fields"]
 
 LONGEST_LINE = 1_000_000
-"""Bytes; a longer line is no row of a catalogue."""
+"""Bytes; a longer line is a failure."""
 
 
 class JsonRows:
-    """The objects of a JSON Lines file. JSON has no dates: a column of ISO dates is one."""
+    """The objects of a JSON Lines file. A column of ISO dates is read as dates: JSON has none."""
 
     word = "line"
 
@@ -70,22 +70,22 @@ class JsonRows:
 
 def _row(number: int, line: bytes) -> Row:
     try:
-        found = json.loads(line)
+        value = json.loads(line)
     except UnicodeDecodeError:
         return Row(number, problem="not UTF-8 text")
     except RecursionError:
         return Row(number, problem="not JSON: nested too deeply")
     except ValueError as error:
         return Row(number, problem=f"not JSON: {str(error).partition(':')[0]}")
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         return Row(number, problem='not a JSON object, as {"path": "a.jpg"}')
-    return Row(number, described(found))
+    return Row(number, flat_fields(value))
 
 
-def described(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a JSON object that say something; what lies deeper becomes JSON text."""
+def flat_fields(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a JSON object that are not empty; a nested object becomes its JSON text."""
     return {
-        name: json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
-        for name, value in found.items()
-        if not is_empty(value)
+        name: json.dumps(field, ensure_ascii=False) if isinstance(field, dict) else field
+        for name, field in value.items()
+        if not is_empty(field)
     }

@@ -1,4 +1,4 @@
-"""A file that may lie behind a URL, as a local file."""
+"""Local copies of files behind URLs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["LocalCopy", "suffix_of"]
 
 
 class LocalCopy:
-    """Where a file can be read; what lies behind a URL is fetched once, and gone with this."""
+    """A file on disk; one behind a URL is downloaded once, and deleted with this object."""
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
         self._local: Path | None = None
 
     def path(self) -> str:
-        """The local file. Raises SourceError."""
+        """Path of the local file. Raises SourceError."""
         if not is_remote(self._uri):
             return uri_to_path(self._uri)
         if self._local is None:

@@ -1,4 +1,4 @@
-"""A catalogue file: every row names an image and says what is known about it."""
+"""A manifest: a CSV, JSON Lines or Parquet file whose rows name images and their metadata."""
 
 from __future__ import annotations
 
@@ -12,23 +12,28 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 from cbir.errors import ImageError, SourceError
-from cbir.sources.base import SourceImage
-from cbir.sources.keys import Identities, key_of
+from cbir.sources.base import RowPlace, SourceImage, SourceOptions
+from cbir.sources.keys import key_of
 from cbir.sources.local_copy import LocalCopy
 from cbir.sources.paths import is_remote, path_to_uri, printable, uri_to_path
-from cbir.sources.rows import Row, Rows, open_rows
+from cbir.sources.rows import Row, RowReader, open_rows
 from cbir.sources.tar_index import member_path, member_version
 from cbir.types import FailedImage, ImageVersion
 
-__all__ = ["ManifestSource"]
+__all__ = ["ManifestSource", "open_manifest"]
 
 _LIKELY = re.compile("path|file|img|image|photo|picture|url", re.IGNORECASE)
+
+
+def open_manifest(location: str, options: SourceOptions) -> ManifestSource:
+    """The manifest at a path or URL."""
+    return ManifestSource(location, image_column=options.image_column, key=options.key)
 
 
 class ManifestSource:
     """The images that a CSV, JSON Lines or Parquet file lists; other columns become metadata.
 
-    An image is a path, relative to the file's folder, or a URL.
+    An image is given by a path, relative to the file's folder, or by a URL.
     """
 
     def __init__(
@@ -38,15 +43,15 @@ class ManifestSource:
         image_column: str = "path",
         key: str | None = None,
     ) -> None:
-        """`key` is a column that identifies an image; empty, its place does.
+        """`key` is the column that identifies an image; empty, its path or URL does.
 
-        None: as the gallery remembers of this file, otherwise its place.
+        None is the column that the gallery remembers for this file, if it does.
         """
         self.uri = path_to_uri(path)
         self.key = key
         self.image_column = image_column
         self._copy = LocalCopy(self.uri)
-        self._opened: tuple[tuple[int, int], Rows] | None = None
+        self._opened: tuple[tuple[int, int], RowReader] | None = None
         if is_remote(self.uri):
             self._folder = self.root = self.uri.rpartition("/")[0]
         else:
@@ -54,10 +59,10 @@ class ManifestSource:
             self.root = path_to_uri(self._folder)
 
     def with_key(self, key: str) -> ManifestSource:
-        """The same images, known by another column."""
+        """The same source, its images identified by another column."""
         other = copy(self)
         other.key = key
-        if key or self.key:  # whose column is read as text
+        if key or self.key:  # a key column is read as text
             other._opened = None
         return other
 
@@ -65,12 +70,12 @@ class ManifestSource:
         return self._rows().count()
 
     def __iter__(self) -> Iterator[SourceImage | FailedImage]:
-        rows, seen = self._rows(), Identities()
+        rows = self._rows()
         for row in rows:
-            yield self._image(row, rows.word, seen)
+            yield self._image(row, RowPlace(self.uri, rows.word, row.number))
 
-    def _rows(self) -> Rows:
-        """The file as it is now; what a first pass told of it holds as long as it stays so."""
+    def _rows(self) -> RowReader:
+        """The rows of the file, whose column types are found anew when the file has changed."""
         path = self._copy.path()
         try:
             status = os.stat(path)  # noqa: PTH116  (need not be UTF-8)
@@ -82,7 +87,7 @@ class ManifestSource:
             try:
                 rows = open_rows(path, image_column=self.image_column, names=names)
                 self._check(rows.columns)
-            except SourceError as error:  # of the copy, which nobody knows
+            except SourceError as error:  # it names the local copy
                 raise SourceError(str(error).replace(path, self._shown)) from error
             self._opened = state, rows
         return self._opened[1]
@@ -100,24 +105,19 @@ class ManifestSource:
     def _shown(self) -> str:
         return printable(uri_to_path(self.uri))
 
-    def _image(self, row: Row, word: str, seen: Identities) -> SourceImage | FailedImage:
-        this_row = f"{self.uri}:{row.number}"
+    def _image(self, row: Row, place: RowPlace) -> SourceImage | FailedImage:
         if row.problem:
-            return FailedImage(this_row, row.problem)
-        key, wrong = key_of(row.values, self.key)
-        if wrong:
-            return FailedImage(this_row, f"row {wrong}")
+            return FailedImage(place.uri, row.problem)
+        key, problem = key_of(row.values, self.key)
+        if problem:
+            return FailedImage(place.uri, f"row {problem}")
         path = row.values.get(self.image_column, "")
         if not isinstance(path, str) or not path or "\0" in path:
             reason = "path contains a NUL character" if path else "row has no path"
             reason = reason if isinstance(path, str) else f"{path!r:.60} is no path"
-            return FailedImage(this_row, reason, key)
-        uri, name = self._place(path)
-        if (first := seen.met(key or uri, row.number)) is not None:
-            known_as = f"{self.key} {key!r}" if key else "same path"
-            return FailedImage(this_row, f"the {known_as} stands in {word} {first}")
+            return FailedImage(place.uri, reason, key)
+        uri, name = self._location(path)
         metadata = {n: value for n, value in row.values.items() if n != self.image_column}
-        place = f"{word} {row.number}"
         if is_remote(uri):
             return SourceImage(uri, name, metadata, key=key, place=place)
         try:
@@ -126,8 +126,8 @@ class ManifestSource:
             return FailedImage(uri, f"{error} ({place})", key)
         return SourceImage(uri, name, metadata, version, key, place)
 
-    def _place(self, path: str) -> tuple[str, str]:
-        """The URI of an image, and its name for people."""
+    def _location(self, path: str) -> tuple[str, str]:
+        """The URI of an image and its name."""
         if is_remote(path) or is_remote(self.root):
             uri = path if is_remote(path) else urljoin(f"{self.root}/", path)
             if not is_remote(uri):  # `urljoin` knows no buckets

@@ -1,4 +1,4 @@
-"""Objects in buckets, and whatever else fsspec has a protocol for."""
+"""Reads objects in buckets, and behind any other protocol of fsspec."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from cbir.types import ImageVersion
 __all__ = ["copy", "listing", "read", "read_if_changed", "version"]
 
 ATTEMPTS = 2
-"""Few: the libraries of buckets try again themselves."""
+"""Few: the clients of buckets retry by themselves."""
 
 _lock = threading.Lock()
 _filesystems: dict[str, Any] = {}
-"""By scheme and host: fsspec would make one for every thread."""
+"""By scheme and host; fsspec itself would make one for every thread."""
 
 T = TypeVar("T")
 
 
 def read(url: str) -> bytes:
-    """An object. Raises ImageError."""
+    """The bytes of an object. Raises ImageError."""
     limit = max_download()
-    data: bytes = _tried(url, lambda fs, path: fs.cat_file(path, start=0, end=limit + 1))
+    data: bytes = _retried(url, lambda fs, path: fs.cat_file(path, start=0, end=limit + 1))
     if len(data) > limit:
         raise ImageError(
             f"above the limit of {limit / 1e6:,.1f} MB; CBIR_MAX_DOWNLOAD (bytes) raises it"
@@ -54,15 +54,15 @@ def version(url: str) -> ImageVersion:
 
     def look(fs: Any, path: str) -> Mapping[str, Any]:
         fs.invalidate_cache()
-        found: Mapping[str, Any] = fs.info(path)
-        return found
+        info: Mapping[str, Any] = fs.info(path)
+        return info
 
-    return _version(_tried(url, look))
+    return _version(_retried(url, look))
 
 
 def copy(url: str, path: str) -> None:
-    """Write an object to a local file. Raises ImageError."""
-    _tried(url, lambda fs, there: fs.get_file(there, path))
+    """Copy an object to a local file. Raises ImageError."""
+    _retried(url, lambda fs, remote: fs.get_file(remote, path))
 
 
 def listing(url: str) -> Iterator[tuple[str, ImageVersion]]:
@@ -70,16 +70,16 @@ def listing(url: str) -> Iterator[tuple[str, ImageVersion]]:
 
     def look(fs: Any, path: str) -> Mapping[str, Mapping[str, Any]]:
         fs.invalidate_cache()
-        found: Mapping[str, Mapping[str, Any]] = fs.find(path, detail=True)
-        return found
+        objects: Mapping[str, Mapping[str, Any]] = fs.find(path, detail=True)
+        return objects
 
-    found = _tried(url, look)
+    objects = _retried(url, look)
     fs, _ = _filesystem(url)
-    for name in sorted(found):
-        yield fs.unstrip_protocol(name), _version(found[name])
+    for name in sorted(objects):
+        yield fs.unstrip_protocol(name), _version(objects[name])
 
 
-def _tried(url: str, work: Callable[[Any, str], T]) -> T:
+def _retried(url: str, work: Callable[[Any, str], T]) -> T:
     """Result of `work(file system, path)`, with retries after errors that may pass."""
     fs, path = _filesystem(url)
 

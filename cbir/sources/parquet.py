@@ -1,4 +1,4 @@
-"""A Parquet file, read batch by batch."""
+"""Reads manifests in Parquet, batch by batch."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ParquetRows:
 
 
 def _is_plain(kind: Any) -> bool:
-    """Whether a column's values may be metadata: pictures in a column of bytes are none."""
+    """Whether a column may be metadata: one of bytes, such as encoded images, may not."""
     import pyarrow as pa
 
     return not (
@@ -73,7 +73,7 @@ def _is_plain(kind: Any) -> bool:
 
 
 def _values(column: Any) -> list[Any]:
-    """A column's values as Python knows them; nanoseconds are cut to microseconds."""
+    """A column's values as Python objects; nanoseconds are cut to microseconds."""
     import pyarrow as pa
 
     kind = column.type

@@ -1,8 +1,8 @@
-"""Local paths: as URIs, as text for people, and safely read.
+"""Local paths as URIs and as text, and safe reading of files.
 
-A path need not be UTF-8 text, and a database column must be. So a path that is text is its own
-URI, and another becomes a `file://` URL: `/photos/é.jpg`, but `file:///photos/%E9.jpg` if its é
-is a single byte. A URL is a URI as it stands.
+A path need not be UTF-8 text, but a database column must be. So a path that is text is its own
+URI, and any other becomes a `file://` URL: `/photos/é.jpg`, but `file:///photos/%E9.jpg` if its é
+is a single byte. A URL is its own URI.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def path_to_uri(path: str | os.PathLike[str]) -> str:
 
 
 def uri_to_path(uri: str) -> str:
-    """The path whose `path_to_uri` this is; any other `file://` URL is understood as well."""
+    """The path of a URI, the inverse of `path_to_uri`; also of any other `file://` URL."""
     if uri.startswith(_SCHEME):
         return os.fsdecode(unquote_to_bytes(uri[len(_SCHEME) :]))
     return uri
@@ -83,13 +83,13 @@ def read_file(path: str) -> bytes:
 
 
 def unreadable(error: OSError) -> ImageError:
-    """Why a file cannot be read, as an ImageMissingError if there is none."""
+    """The ImageError of an OSError: an ImageMissingError if there is no file."""
     missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
     return (ImageMissingError if missing else ImageError)(f"cannot be read: {error.strerror}")
 
 
 def read_head(path: str, length: int) -> bytes:
-    """The first bytes of a regular file; none of what cannot be read or is no such file."""
+    """The first bytes of a regular file; empty if it cannot be read or is none."""
     try:
         with _opened(path) as file:
             regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
@@ -99,6 +99,6 @@ def read_head(path: str, length: int) -> bytes:
 
 
 def _opened(path: str) -> io.FileIO:
-    # To open a FIFO would wait for its writer, were it not for O_NONBLOCK.
+    # Without O_NONBLOCK, opening a FIFO would wait for its writer.
     nonblocking = getattr(os, "O_NONBLOCK", 0)
     return io.FileIO(path, opener=lambda name, flags: os.open(name, flags | nonblocking))

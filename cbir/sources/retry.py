@@ -1,4 +1,4 @@
-"""Trying again what a network may have failed at by chance."""
+"""Retries of network requests whose failure may pass."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 4
 FIRST_WAIT_S = 0.5
-"""Doubled before every further attempt, less up to a half at random: not all come back at once."""
+"""Doubled before every further attempt, less up to half at random, so that clients spread out."""
 LONGEST_WAIT_S = 60.0
-"""A server that asks for more is not waited for."""
+"""If a server asks for a longer wait, the request fails."""
 
 T = TypeVar("T")
 
@@ -27,36 +27,36 @@ _thread = threading.local()
 
 
 class TransientError(Exception):
-    """A failure that may be gone with the next attempt; its text is the reason."""
+    """A failure that may pass; its text is the reason."""
 
     def __init__(self, reason: str, wait_s: float | None = None) -> None:
-        """`wait_s` is how long the server asks to be left alone."""
+        """`wait_s` is the wait that the server asks for."""
         super().__init__(reason)
         self.wait_s = wait_s
 
 
 def stop_at(event: threading.Event) -> None:
-    """Have this thread wait no longer, and try nothing again, once the event is set."""
+    """End the waits and retries of this thread once the event is set."""
     _thread.stop = event
 
 
 def with_retries(attempt: Callable[[], T], *, attempts: int | None = None) -> T:
-    """What `attempt` returns, called again after a TransientError. Raises ImageError in the end."""
+    """Result of `attempt`, retried after a TransientError. Raises ImageError after the last."""
     attempts = attempts or ATTEMPTS
     for number in range(attempts):
         try:
             return attempt()
         except TransientError as failure:
-            asked = failure.wait_s or 0.0
-            if asked > LONGEST_WAIT_S:
-                raise ImageError(f"{failure}, and to wait {asked:,.0f} s") from failure
+            requested = failure.wait_s or 0.0
+            if requested > LONGEST_WAIT_S:
+                raise ImageError(f"{failure}, and to wait {requested:,.0f} s") from failure
             if number == attempts - 1:
                 raise ImageError(f"{failure} ({attempts} attempts)") from failure
-            wait = max(asked, FIRST_WAIT_S * 2**number * random.uniform(0.5, 1.0))
+            wait = max(requested, FIRST_WAIT_S * 2**number * random.uniform(0.5, 1.0))
             log.info("%s; again in %.1f s", failure, wait)
             stop: threading.Event | None = getattr(_thread, "stop", None)
             if stop is None:
                 time.sleep(wait)
             elif stop.wait(wait):
-                raise ImageError(f"{failure}, and nobody waits any longer") from failure
+                raise ImageError(f"{failure}, and the run was interrupted") from failure
     raise AssertionError("unreachable")

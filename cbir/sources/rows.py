@@ -1,42 +1,43 @@
-"""The rows of a catalogue file, whatever its format."""
+"""The interface of what reads the rows of a manifest, and the formats that there are."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["MANIFEST_SUFFIXES", "Row", "Rows", "open_rows"]
+from cbir.registry import load_part
+
+__all__ = ["Row", "RowReader", "open_rows"]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: what its columns hold, or why it cannot be read."""
+    """One row of a manifest: its values, or the problem with it."""
 
     number: int
-    """Where it stands in the file, from 1."""
+    """Number of its line or row in the file, from 1."""
     values: Mapping[str, Any] = field(default_factory=dict)
-    """Columns that say something, as text, numbers, booleans, dates and lists."""
+    """Columns that are not empty: text, numbers, booleans, dates and lists."""
     problem: str = ""
 
 
-class Rows(Protocol):
-    """All rows of one file. May be iterated more than once; the file is never held in memory."""
+class RowReader(Protocol):
+    """Reads the rows of one file. It can be iterated more than once; memory stays small."""
 
     word: str
-    """What `Row.number` counts: `line` or `row`."""
+    """`line` or `row`: the unit of `Row.number`."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns' names. Raises SourceError."""
+        """Names of the columns. Raises SourceError."""
 
     def count(self) -> int:
-        """How many rows there are. Raises SourceError."""
+        """Number of rows. Raises SourceError."""
 
     def __iter__(self) -> Iterator[Row]:
-        """Every row; raises SourceError when the file cannot be read on."""
+        """Every row. Raises SourceError when the file cannot be read on."""
 
 
 _FORMATS = {
@@ -46,15 +47,14 @@ _FORMATS = {
     ".ndjson": "cbir.sources.jsonl:JsonRows",
     ".parquet": "cbir.sources.parquet:ParquetRows",
 }
-MANIFEST_SUFFIXES = frozenset(_FORMATS)
 
 
-def open_rows(path: str, *, image_column: str, names: Collection[str]) -> Rows:
-    """The rows of the file at `path`, by its suffix.
+def open_rows(path: str, *, image_column: str, names: Collection[str]) -> RowReader:
+    """Open the manifest at `path`, by its suffix.
 
-    `names` are columns that name things (an image, a key): a file without types keeps them text.
-    Raises SourceError when the file cannot be read, MissingExtraError without what reads it.
+    `names` are columns with paths or keys, which stay text in a format without types. Raises
+    SourceError when the file cannot be read, MissingExtraError without the library that reads it.
     """
-    module, _, name = _FORMATS[Path(path).suffix.casefold()].partition(":")
-    rows: Rows = getattr(import_module(module), name)(path, image_column, names)
+    reader = load_part(_FORMATS[Path(path).suffix.casefold()])
+    rows: RowReader = reader(path, image_column, names)
     return rows

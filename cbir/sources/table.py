@@ -1,4 +1,4 @@
-"""A CSV file with a header, read row by row, and plain words for what is wrong with it."""
+"""Reads CSV files with a header row by row, and names the line of what cannot be read."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Table:
     path: str
     delimiter: str
     columns: tuple[str, ...]
-    """Names without surrounding space; an empty one means the column has no name."""
+    """Names without surrounding space; empty where a column has no name."""
 
     @classmethod
     def open(cls, path: str, *, expected: str) -> Table:
-        """Read the header; the delimiter is the one that shows the expected column, if any does.
+        """Read the header, with the delimiter by which it has the expected column, if there is one.
 
         Raises SourceError if the file cannot be read or has no header.
         """
@@ -57,7 +57,7 @@ class Table:
 
 
 class CsvRows:
-    """The rows of a CSV file; what its columns hold is told by all their cells."""
+    """The rows of a CSV manifest, in types that are found from all cells of a column."""
 
     word = "line"
 
@@ -92,7 +92,7 @@ class CsvRows:
             )
 
     def _surveyed(self) -> tuple[int, ColumnTypes]:
-        """How many rows there are, and of what type each column is: by one pass, remembered."""
+        """(number of rows, column types), found by one pass over the file and kept."""
         if self._survey is None:
             types, count = ColumnTypes(), 0
             columns = self._table.columns
@@ -118,8 +118,8 @@ def _rows(path: str, file: io.TextIOBase, delimiter: str) -> Iterator[tuple[int,
     reader = csv.reader(lines(), delimiter=delimiter, skipinitialspace=True)
     try:
         for cells in reader:
-            # A quote left open swallows the rows after it, often to the end of the file: better
-            # to stop than to take those for removed.
+            # An open quote swallows the rows after it, often all of them: they must not be taken
+            # for removed.
             if len(current) > 1 and sum(line.count('"') for line in current) % 2:
                 raise csv.Error("a quote is opened and never closed")
             current.clear()

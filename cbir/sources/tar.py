@@ -1,4 +1,4 @@
-"""Tar shards in the layout of webdataset: consecutive files of one basename are one sample."""
+"""Tar shards in the webdataset layout: consecutive files of one basename are one sample."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 
 from cbir.errors import ImageError, SourceError
 from cbir.images import IMAGE_SUFFIXES
-from cbir.sources.base import SourceImage
+from cbir.sources.base import SourceImage, SourceOptions
 from cbir.sources.folder import is_tar
-from cbir.sources.jsonl import described
-from cbir.sources.keys import Identities, key_of
-from cbir.sources.paths import path_to_uri, printable, uri_to_path
+from cbir.sources.jsonl import flat_fields
+from cbir.sources.keys import key_of
+from cbir.sources.paths import is_remote, path_to_uri, printable, uri_to_path
 from cbir.sources.tar_index import Member, members, read_slice
 from cbir.types import FailedImage, ImageVersion
 
-__all__ = ["TarSource", "expand_braces"]
+__all__ = ["TarSource", "expand_braces", "open_tars"]
 
 SAMPLE_KEY = "__key__"
-"""What webdataset calls the path that the files of a sample have in common."""
+"""Webdataset's name for the path that the files of a sample have in common."""
 
 LARGEST_DESCRIPTION = 1_000_000
 """Bytes of a .json or .txt beside an image."""
@@ -34,12 +34,19 @@ _SAMPLE = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)")
 _BRACES = re.compile(r"\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}")
 
 
+def open_tars(location: str, options: SourceOptions) -> TarSource:
+    """The tar at a path, the tars of a folder or of a brace pattern. Raises SourceError."""
+    if is_remote(location):
+        raise SourceError(f"{location}: tars are read from disk; copy it there")
+    return TarSource(location, key=options.key)
+
+
 class TarSource:
     """The images of one tar, of all tars in a folder, or of those that a brace pattern names.
 
     The .json, .txt and .cls of a sample become the metadata of its images: the fields of the
     object, and a text and a class number under the extension's name. A damaged tar is a failure;
-    the samples before are read, except the last one, of which something may be missing.
+    the samples before it are read, except the last one, which may be incomplete.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, key: str | None = None) -> None:
@@ -51,7 +58,7 @@ class TarSource:
         self.root = path_to_uri(self._root)
 
     def with_key(self, key: str) -> TarSource:
-        """The same images, known by another field."""
+        """The same images, identified by another field."""
         return TarSource(self._path, key=key)
 
     def count(self) -> int:
@@ -62,10 +69,9 @@ class TarSource:
 
     def _walk(self, *, describe: bool) -> Iterator[SourceImage | FailedImage]:
         shards, missing = self._shards(), 0
-        identities = Identities()
         for shard in shards:
             try:
-                yield from self._images(shard, identities, describe=describe)
+                yield from self._images(shard, describe=describe)
             except ImageError as error:
                 yield FailedImage(path_to_uri(shard), str(error))
             except OSError as error:
@@ -87,9 +93,7 @@ class TarSource:
                 f"{printable(self._path)}: cannot list folder: {error.strerror}"
             ) from error
 
-    def _images(
-        self, shard: str, identities: Identities, *, describe: bool
-    ) -> Iterator[SourceImage | FailedImage]:
+    def _images(self, shard: str, *, describe: bool) -> Iterator[SourceImage | FailedImage]:
         with Path(shard).open("rb", buffering=0) as file:
             mtime_ns = os.fstat(file.fileno()).st_mtime_ns
             for sample, files in groupby(members(shard), _sample):
@@ -102,14 +106,10 @@ class TarSource:
                 for picture in pictures:
                     path = f"{shard}/{picture.name}"
                     uri = path_to_uri(path)
-                    key, wrong = key_of(values, self.key) if describe else ("", "")
+                    key, key_problem = key_of(values, self.key) if describe else ("", "")
                     name = printable(os.path.relpath(path, self._root))
-                    if not wrong and (first := identities.met(key or uri, name)) is not None:
-                        known_as = f"{self.key} {key!r}" if key else "same path"
-                        yield FailedImage(uri, f"the {known_as} is that of {first}")
-                        continue
-                    if problem or wrong:
-                        yield FailedImage(uri, problem or wrong, key)
+                    if problem or key_problem:
+                        yield FailedImage(uri, problem or key_problem, key)
                         continue
                     version = ImageVersion(picture.size, mtime_ns)
                     yield SourceImage(uri, name, metadata, version, key)
@@ -120,20 +120,20 @@ def expand_braces(pattern: str) -> list[str]:
 
     A pattern without braces is itself. Raises SourceError for far too many.
     """
-    found = [pattern]
-    while (braces := _BRACES.search(found[0])) is not None:
+    names = [pattern]
+    while (braces := _BRACES.search(names[0])) is not None:
         first, last, listed = braces.groups()
         texts = _numbers(first, last) if listed is None else listed.split(",")
-        if len(texts) * len(found) > MOST_SHARDS:
+        if len(texts) * len(names) > MOST_SHARDS:
             raise SourceError(f"{printable(pattern)}: names more than {MOST_SHARDS:,} files")
         # The first braces stand before the first difference, so that they are the same in all.
-        around = [one.split(braces[0], 1) for one in found]
-        found = [f"{before}{text}{after}" for before, after in around for text in texts]
-    return found
+        halves = [each.split(braces[0], 1) for each in names]
+        names = [f"{before}{text}{after}" for before, after in halves for text in texts]
+    return names
 
 
 def _numbers(first: str, last: str) -> list[str]:
-    """`000` to `009`, also backwards; a leading zero says how wide they are."""
+    """`000` to `009`, also backwards; a leading zero pads all to the same width."""
     step = 1 if int(first) <= int(last) else -1
     numbers = range(int(first), int(last) + step, step)[: MOST_SHARDS + 1]
     width = len(first) if first.startswith("0") else 0
@@ -141,12 +141,12 @@ def _numbers(first: str, last: str) -> list[str]:
 
 
 def _sample(member: Member) -> str:
-    found = _SAMPLE.fullmatch(member.name)
-    return found[1] if found else member.name
+    match = _SAMPLE.fullmatch(member.name)
+    return match[1] if match else member.name
 
 
 def _describe(descriptor: int, parts: list[Member]) -> tuple[dict[str, Any], str]:
-    """The metadata of a sample, or what is wrong with it."""
+    """(metadata of a sample, problem with it); one of them is empty."""
     metadata: dict[str, Any] = {}
     for part in parts:
         stem, suffix = os.path.splitext(part.name)  # noqa: PTH122
@@ -159,11 +159,11 @@ def _describe(descriptor: int, parts: list[Member]) -> tuple[dict[str, Any], str
         try:
             text = read_slice(descriptor, part).decode("utf-8-sig").strip()
             if suffix == ".json":
-                found = json.loads(text)
-                metadata |= described(found if isinstance(found, dict) else {field: found})
+                value = json.loads(text)
+                metadata |= flat_fields(value if isinstance(value, dict) else {field: value})
             elif text:
-                whole = suffix == ".cls" and re.fullmatch(r"-?\d{1,15}", text, re.ASCII)
-                metadata[field] = int(text) if whole else text
+                is_class = suffix == ".cls" and re.fullmatch(r"-?\d{1,15}", text, re.ASCII)
+                metadata[field] = int(text) if is_class else text
         except UnicodeDecodeError:
             return {}, f"{shown} is not UTF-8 text"
         except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""What lies where in a tar, so that each of its images can be read by itself.
+"""Reads single members of a tar, by an index of their offsets.
 
-An image in a tar has a path through it: `/data/shard-000.tar/0001.jpg`. No file system has
-anything below a file, so that such a path means one thing only.
+A member has a path through the tar: `/data/shard-000.tar/0001.jpg`. No file system has anything
+below a file, so that such a path is unambiguous.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cbir.types import ImageVersion
 __all__ = ["Member", "member_path", "member_version", "members", "read_member", "read_slice"]
 
 INDEXED_MEMBERS = 500_000
-"""Members that are remembered, of as many tars as that allows; of one tar all: 200 bytes each."""
+"""Members in memory, of as many tars as that allows, but all of the latest: 200 bytes each."""
 
 _BLOCK = 512
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
@@ -34,7 +34,7 @@ class Member:
     """A regular file in a tar."""
 
     name: str
-    """Its path, without what says nothing (`./a.jpg` is `a.jpg`)."""
+    """Its normalised path: `./a.jpg` is `a.jpg`."""
     offset: int
     size: int
 
@@ -42,8 +42,8 @@ class Member:
 def members(path: str) -> Iterator[Member]:
     """The regular files of a tar, in its order; links and hidden ones are left out.
 
-    Raises ImageError where it cannot be read on: what was yielded before is sound. Raises OSError
-    when it cannot be opened.
+    Raises ImageError where it is damaged, after the members before that, and OSError when it cannot
+    be opened.
     """
     with Path(path).open("rb") as file:
         if file.read(6).startswith(_COMPRESSED):
@@ -62,7 +62,7 @@ def members(path: str) -> Iterator[Member]:
             last = file.read(_BLOCK)
         except (tarfile.TarError, OSError, ValueError, OverflowError, EOFError) as error:
             raise ImageError(f"damaged tar: {error}") from error
-        # What is no header ends a tar for `tarfile`, too.
+        # `tarfile` takes anything that is no header for the end.
         if len(last) < _BLOCK:
             raise ImageError("truncated tar: it stops without its end mark")
         if last.strip(b"\0"):
@@ -70,7 +70,7 @@ def members(path: str) -> Iterator[Member]:
 
 
 def member_path(path: str) -> tuple[str, str] | None:
-    """(tar, member) of a path that leads through a tar, None of any other."""
+    """(tar, member) of a path through a tar; None for any other path."""
     tar, member = os.path.split(path)
     while tar and member and not os.path.isfile(tar):  # noqa: PTH113  (need not be UTF-8)
         if os.path.isdir(tar) or tar == os.path.dirname(tar):  # noqa: PTH112, PTH120
@@ -82,12 +82,12 @@ def member_path(path: str) -> tuple[str, str] | None:
 
 def read_member(tar: str, member: str) -> bytes:
     """A file in a tar. Raises ImageError."""
-    found = _find(tar, member)[0]
-    if found.size > max_bytes():
-        raise ImageError(f"{found.size / 1e6:,.0f} MB, above the limit of {max_bytes() / 1e6:,.0f}")
+    entry = _find(tar, member)[0]
+    if entry.size > max_bytes():
+        raise ImageError(f"{entry.size / 1e6:,.0f} MB, above the limit of {max_bytes() / 1e6:,.0f}")
     try:
         with Path(tar).open("rb", buffering=0) as file:
-            return read_slice(file.fileno(), found)
+            return read_slice(file.fileno(), entry)
     except OSError as error:
         raise unreadable(error) from error
 
@@ -105,8 +105,8 @@ def member_version(tar: str, member: str) -> ImageVersion:
 
     The times that a tar stores for its members are often all the same, whatever the content.
     """
-    found, mtime_ns = _find(tar, member)
-    return ImageVersion(found.size, mtime_ns)
+    entry, mtime_ns = _find(tar, member)
+    return ImageVersion(entry.size, mtime_ns)
 
 
 def _find(tar: str, name: str) -> tuple[Member, int]:
@@ -121,7 +121,7 @@ def _find(tar: str, name: str) -> tuple[Member, int]:
 
 
 class _Indexes:
-    """Offsets and sizes by name, of the tars that were asked for last."""
+    """Offsets and sizes by name, of the tars used last."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -131,13 +131,13 @@ class _Indexes:
 
     def of(self, tar: str, state: tuple[int, int]) -> dict[str, tuple[int, int]]:
         with self._lock:
-            found = self._known.pop(tar, None)
-            if found is None or found[0] != state:
-                found = state, _index(tar)
-            self._known[tar] = found
+            entry = self._known.pop(tar, None)
+            if entry is None or entry[0] != state:
+                entry = state, _index(tar)
+            self._known[tar] = entry
             while len(self._known) > 1 and self._total() > INDEXED_MEMBERS:
                 self._known.popitem(last=False)
-            return found[1]
+            return entry[1]
 
     def _total(self) -> int:
         return sum(len(index) for _, index in self._known.values())

@@ -71,11 +71,11 @@ def random_weights(backbone: str, folder: Path) -> str:
         return ""
     import torch
 
-    from cbir.embedding.networks import architecture
+    from cbir.embedding.pytorch.architecture import build_architecture
 
     torch.manual_seed(0)
     path = folder / f"{backbone}.pth"
-    torch.save(architecture(found, found.preprocessing.crop).state_dict(), path)
+    torch.save(build_architecture(found, found.preprocessing.crop).net.state_dict(), path)
     return str(path)
 
 

@@ -22,10 +22,10 @@ import torch
 from cbir import Gallery, index_images
 from cbir.config import EmbeddingSpec, available_cores
 from cbir.embedding import embed_views, load_embedder, resolve_spec
-from cbir.embedding.torch_runtime import GPU_BATCH, TorchRuntime
+from cbir.embedding.pytorch.runtime import GPU_BATCH, TorchRuntime
 from cbir.images import DecodedImage, DecodeOptions
-from cbir.indexing.crew import EmbeddingCrew
-from cbir.indexing.workers import Workers
+from cbir.indexing.executor import ChunkQueue
+from cbir.indexing.local_executor import EmbeddingThreads
 from scripts.benchmarks.arguments import add_data, add_json, parser
 from scripts.benchmarks.data import link, photographs, random_weights
 from scripts.benchmarks.measuring import stopwatch
@@ -137,33 +137,34 @@ def decoding_rates(
     rates = {}
     for what, target in (("decoding", Blind(embedder)), ("JPEG bytes", embedder)):
         for how, decoders in (("threads", 0), ("processes", available_cores())):
-            with EmbeddingCrew(target, decoders) as crew, at_work(target, crew) as workers:
-                embed_all(workers, islice(cycle(data), 4 * GPU_BATCH))  # warms up
+            with at_work(target, decoders) as queue:
+                embed_all(queue, islice(cycle(data), 4 * GPU_BATCH))  # warms up
                 with stopwatch() as watch:
-                    embed_all(workers, islice(cycle(data), count))
+                    embed_all(queue, islice(cycle(data), count))
                 rates[f"{what}, {how}"] = count / watch.seconds
     return rates
 
 
-def embed_all(workers: Workers[bytes, np.ndarray], images: Iterable[bytes]) -> None:
-    for chunk in workers.chunks(images):
-        workers.exchange(chunk)
-    list(workers.drain())
+def embed_all(queue: ChunkQueue[bytes, np.ndarray], images: Iterable[bytes]) -> None:
+    for chunk in queue.chunks(images):
+        queue.exchange(chunk)
+    list(queue.drain())
 
 
 @contextmanager
 def at_work(
-    embedder: TorchRuntime | Blind, crew: EmbeddingCrew
-) -> Iterator[Workers[bytes, np.ndarray]]:
+    embedder: TorchRuntime | Blind, decoders: int
+) -> Iterator[ChunkQueue[bytes, np.ndarray]]:
     spec = embedder.spec
+    options = DecodeOptions(spec.preprocessing, spec.views)
 
     def work(chunk: Sequence[bytes]) -> Sequence[np.ndarray]:
-        options = DecodeOptions(spec.preprocessing, spec.views)
-        decoded: list[DecodedImage] = [crew.decode(one, options) for one in chunk]
-        return list(embed_views(embedder, [one.pixels[0] for one in decoded]))
+        decoded: list[DecodedImage] = [threads.decode(data, options) for data in chunk]
+        return list(embed_views(embedder, [image.pixels[0] for image in decoded]))
 
-    with Workers(work, crew) as workers:
-        yield workers
+    threads = EmbeddingThreads(work, embedder, decoders=decoders)
+    with ChunkQueue(threads) as queue:
+        yield queue
 
 
 def gallery_rate(

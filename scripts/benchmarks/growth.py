@@ -75,10 +75,11 @@ def search(path: str) -> dict[str, float]:
     """The median of single queries, and the memory of the process that answers them."""
     from cbir.catalog.catalog import Catalog
     from cbir.indexes.local import LocalIndex
+    from cbir.indexes.registry import IndexPlace
 
     folder = Path(path)
     catalog = Catalog.open(f"sqlite:///{folder}/catalog.sqlite")
     queries = np.load(folder / "queries.npy").astype(np.float32)
-    vectors = LocalIndex(folder / "vectors", queries.shape[1], "auto")
+    vectors = LocalIndex(IndexPlace(folder / "vectors", queries.shape[1]))
     vectors.catch_up(catalog)
     return {"p50": answer(vectors, queries)["p50"], "memory": resident_mb()}

@@ -116,7 +116,7 @@ def tutorial(data: str, count: int, backbone: str, weights: str) -> dict[str, fl
     from torchvision import transforms
 
     from cbir.embedding import find_backbone, locate_weights, resolve_spec
-    from cbir.embedding.networks import build_network
+    from cbir.embedding.pytorch.network import build_network
 
     files = photographs(Path(data), count)
     spec, origin = resolve_spec(backbone, weights=weights or None)

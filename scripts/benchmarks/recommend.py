@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> None:
             vectors, spec = real.catalog.sample(20_000), real.spec
         with stopwatch() as watch, Gallery.create(folder / "shop", spec) as gallery:
             fill(gallery.catalog, count, vectors)
-            gallery.vectors()
+            gallery.image_index()
         print(
             f"{count:,} images of {spec.dim} dimensions, mixed from {len(vectors):,} real ones; "
             f"written in {watch.seconds:.0f} s",

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ import numpy as np
 from cbir.catalog.catalog import Catalog
 from cbir.catalog.rows import Batch
 from cbir.config import GalleryConfig
-from cbir.indexes import faiss_structures, pq
+from cbir.indexes import hnsw, pq
 from cbir.indexes.local import LocalIndex
+from cbir.indexes.registry import IndexPlace
 from scripts.benchmarks.arguments import add_data, add_json, add_plot, parser
 from scripts.benchmarks.data import made_up_row, made_up_spec
 from scripts.benchmarks.measuring import (
@@ -38,7 +40,7 @@ QUERIES = 200
 ADDED = 1000
 CURVES: dict[str, list[tuple[Any, str, tuple[int, ...]]]] = {
     "pq": [(pq, "CANDIDATES", (25, 50, 100, 200, 400, 800, 1600))],
-    "hnsw": [(faiss_structures, "HNSW_EF_SEARCH", (16, 32, 64, 128, 256))],
+    "hnsw": [(hnsw, "EF_SEARCH", (16, 32, 64, 128, 256))],
 }
 """What trades recall for time: the constant, and the values that are tried."""
 PEERS = {"hnswlib": "hnswlib", "usearch": "usearch"}
@@ -146,10 +148,11 @@ def measure(kind: Any, path: str) -> dict[str, Any]:
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
     dim, found = queries.shape[1], dict[str, Any]()
     files = folder / f"vectors-{kind}"
-    index = LocalIndex(files, dim, kind)
+    catalog.change_config(lambda config: replace(config, index=kind))
+    index = LocalIndex(IndexPlace(files, dim))
     found["build"] = seconds_of(lambda: index.catch_up(catalog))
     index.close()
-    index = LocalIndex(files, dim, kind)
+    index = LocalIndex(IndexPlace(files, dim))
     found["reopen"] = seconds_of(lambda: index.catch_up(catalog))
     assert index.kind == kind
     found.update(answer(index, queries))

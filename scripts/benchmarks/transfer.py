@@ -47,7 +47,7 @@ def fill(path: Path, count: int, dim: int) -> None:
 def step(what: str, source: str, target: str) -> str:
     """One export or import; of the latter, the vector index is built and counted apart."""
     indexing, peak = Stopwatch(), 0.0
-    refresh = Gallery.refresh
+    refresh = Gallery.update_indexes
 
     def timed(gallery: Gallery) -> None:
         nonlocal indexing, peak
@@ -55,7 +55,7 @@ def step(what: str, source: str, target: str) -> str:
         with stopwatch() as indexing:
             refresh(gallery)
 
-    Gallery.refresh = timed  # type: ignore[method-assign, assignment]
+    Gallery.update_indexes = timed  # type: ignore[method-assign, assignment]
     with stopwatch() as whole:
         if what == "export":
             with Gallery.open(source) as gallery:

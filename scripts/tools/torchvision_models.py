@@ -1,8 +1,8 @@
-"""Prints the table in cbir/embedding/torchvision_models.py for the installed torchvision.
+"""Prints the table in cbir/embedding/backbones/torchvision_models.py for the installed torchvision.
 
     .venv/bin/python -m scripts.tools.torchvision_models > table.txt
 
-No weights are needed: shapes are found on the meta device, which computes nothing.
+No weights are needed: each network runs once, untrained, on a blank image.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from torchvision.models import get_model_weights, list_models
 
 from cbir.config import Preprocessing
 from cbir.embedding.backbone import Backbone
-from cbir.embedding.networks import architecture, build_body
+from cbir.embedding.backbones.torchvision_models import builder_of
+from cbir.embedding.pytorch.architecture import build_architecture
 
 
 def main() -> None:
@@ -35,17 +36,16 @@ def _map_shape(name: str, crop: int) -> tuple[int, int]:
     """Channels and side of the feature map; side 0 for a class token."""
     backbone = Backbone(
         name=name,
-        family="vit" if name.startswith("vit_") else "torchvision",
+        builder=builder_of(name),
         channels=0,
         preprocessing=Preprocessing(crop, crop),
         poolings=(),
-        weights=(),
         licence="",
         source="",
     )
-    net = architecture(backbone, crop).to("meta").eval()
+    body = build_architecture(backbone, crop).body.to("meta")
     with torch.inference_mode():
-        shape = build_body(net, backbone, crop)(torch.zeros(1, 3, crop, crop, device="meta")).shape
+        shape = body(torch.zeros(1, 3, crop, crop, device="meta")).shape
     return shape[1], shape[2] if len(shape) == 4 else 0
 
 

@@ -1,4 +1,5 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,10 @@ from sqlalchemy import text
 
 from cbir.catalog import migrations
 from cbir.catalog.catalog import Catalog
-from cbir.catalog.rows import Batch, FailureRow, TouchedRow
+from cbir.catalog.rows import Batch, FailureRow, RegionRow, TouchedRow
 from cbir.catalog.schema import SCHEMA_VERSION
 from cbir.errors import GalleryError, GalleryExistsError, GalleryNotFoundError, GalleryVersionError
-from cbir.types import ImageVersion
+from cbir.types import DescriptorRow, ImageVersion
 
 SOURCE = "/photos"
 
@@ -62,6 +63,44 @@ def test_every_write_is_one_generation(catalog: Catalog) -> None:
     assert catalog.generation() == 3
 
 
+CHANGES_OF_VECTORS: dict[str, Callable[[Catalog], object]] = {
+    "an image added": lambda c: c.write(SOURCE, batch(row("/c", unit(3)))),
+    "an image embedded again": lambda c: c.write(SOURCE, batch(row("/a", unit(3)))),
+    "an image removed": lambda c: c.remove([2]),
+    "regions": lambda c: c.write_regions([RegionRow(1, b"/a".ljust(16, b"\0"), unit(1)[None])]),
+    "whitening": lambda c: c.set_whitening(None, None),
+}
+OTHER_CHANGES: dict[str, Callable[[Catalog], object]] = {
+    "metadata": lambda c: c.change_metadata(1, {"price": 3}),
+    "another place": lambda c: c.write(
+        SOURCE, Batch(touched=[TouchedRow(1, "/a", "/b", "b", ImageVersion(9, 9), {})])
+    ),
+    "another key": lambda c: c.write(
+        SOURCE, Batch(moved=[TouchedRow(1, "/z", "/z", "z", ImageVersion(9, 9), {})])
+    ),
+    "a failure": lambda c: c.write(SOURCE, Batch(failures=[FailureRow("/d", "/d", "bad", None)])),
+    "a dismissal": lambda c: c.dismiss([(1, 2)]),
+    "a descriptor": lambda c: c.write_descriptors(
+        "toy", [DescriptorRow(1, b"/a".ljust(16, b"\0"), b"x")]
+    ),
+    "configuration": lambda c: c.change_config(lambda config: replace(config, index="pq")),
+    "a key column": lambda c: c.set_key_column(SOURCE, "sku"),
+    "reserved ids": lambda c: c.reserve_ids(99),
+    "nothing removed": lambda c: c.remove([77]),
+    "regions of an image that is gone": lambda c: c.write_regions(
+        [RegionRow(77, bytes(16), unit(1)[None])]
+    ),
+}
+
+
+@pytest.mark.parametrize("change", [*CHANGES_OF_VECTORS, *OTHER_CHANGES])
+def test_a_generation_is_a_change_of_vectors(catalog: Catalog, change: str) -> None:
+    """Indexes follow it, and must not be saved again for anything else."""
+    catalog.write(SOURCE, batch(row("/a", unit(1)), row("/b", unit(2))))
+    {**CHANGES_OF_VECTORS, **OTHER_CHANGES}[change](catalog)
+    assert catalog.generation() == (2 if change in CHANGES_OF_VECTORS else 1)
+
+
 def test_changes_are_seen_since_a_generation(catalog: Catalog) -> None:
     catalog.write(SOURCE, batch(row("/a", unit(1)), row("/b", unit(2))))
     catalog.write(SOURCE, batch(row("/c", unit(3))))
@@ -80,7 +119,7 @@ def test_a_touch_changes_the_row_and_not_the_generation(catalog: Catalog) -> Non
     touched = TouchedRow(1, "/a", "/a", "new name", ImageVersion(9, 9), {"colour": "red"})
     catalog.write(SOURCE, Batch(touched=[touched]))
     assert catalog.generation() == 1
-    known = catalog.known(["/a"])["/a"]
+    known = catalog.indexed_images(["/a"])["/a"]
     assert (known.name, known.version, known.metadata) == (
         "new name",
         ImageVersion(9, 9),
@@ -101,7 +140,7 @@ def test_a_failure_is_kept_until_the_image_is_read(catalog: Catalog) -> None:
     failure = FailureRow("/a", "/a", "truncated", ImageVersion(3, 4))
     catalog.write(SOURCE, Batch(failures=[failure]))
     catalog.write(SOURCE, Batch(failures=[failure]))
-    assert catalog.known_failures(["/a", "/b"]) == {"/a": failure}
+    assert catalog.failures_by_key(["/a", "/b"]) == {"/a": failure}
     assert [f.reason for f in catalog.failures(source=SOURCE)] == ["truncated"]
     assert catalog.failures(source="/elsewhere") == []
     catalog.write(SOURCE, batch(row("/a", unit(1))))
@@ -120,7 +159,7 @@ def test_a_batch_is_written_whole_or_not_at_all(catalog: Catalog) -> None:
 def test_many_names_fit_several_statements(catalog: Catalog) -> None:
     rows = [row(f"/{i}", unit(i % 7)) for i in range(2500)]
     catalog.write(SOURCE, batch(*rows))
-    assert len(catalog.known([r.uri for r in rows])) == 2500
+    assert len(catalog.indexed_images([r.uri for r in rows])) == 2500
     assert [record.id for record, _ in catalog.scan()] == list(range(1, 2501))
     assert catalog.remove(range(1, 2500)) == 2499
     assert catalog.count() == 1

@@ -14,7 +14,7 @@ from rows import batch, config, row, spec, unit
 from cbir import export_gallery, import_gallery
 from cbir.catalog.catalog import Catalog
 from cbir.catalog.rows import RegionRow
-from cbir.config import GalleryConfig, IndexKind, Region, Whitening
+from cbir.config import GalleryConfig, Region, Whitening
 from cbir.errors import GalleryError
 from cbir.gallery import Gallery
 from cbir.integrity import verify_gallery
@@ -37,8 +37,8 @@ def add_regions(gallery: Gallery) -> None:
     gallery.catalog.write_regions(rows)
 
 
-def rebuild(kind: IndexKind) -> Change:
-    return lambda gallery: gallery.rebuild(index=kind)
+def rebuild(kind: str) -> Change:
+    return lambda gallery: gallery.rebuild_index(kind)
 
 
 def calibrate(digest: str) -> Change:

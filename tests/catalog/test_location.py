@@ -53,7 +53,7 @@ def test_it_is_created_filled_searched_and_opened_again(
         assert first.image.name == "odd/3.png"
         assert verify_gallery(gallery).ok
         assert read_config_fast(elsewhere) == gallery.config
-        gallery.rebuild(index="hnsw")
+        gallery.rebuild_index("hnsw")
     with Gallery.open(elsewhere) as again:
         assert (again.count(), again.config.index) == (6, "hnsw")
 

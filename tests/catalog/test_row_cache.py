@@ -38,7 +38,7 @@ def test_what_is_known_is_not_read_again(
 def test_a_commit_of_anybody_is_seen_at_once(two: tuple[Catalog, Catalog], writer: int) -> None:
     reader = two[0]
     for price in (1, 2, 3):  # describing takes no generation
-        two[writer].describe(1, {"price": price})
+        two[writer].change_metadata(1, {"price": price})
         assert reader.records([1])[1].metadata == {"price": price}
     two[writer].write("/s", batch(row("/2", unit(9))))
     assert reader.embeddings([2])[2] == pytest.approx(unit(9), abs=1e-3)

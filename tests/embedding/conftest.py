@@ -46,11 +46,11 @@ def checkpoint(tmp_path: Path) -> Callable[..., Path]:
     def save(name: str, *, wrap: Callable[[dict[str, Any]], Any] | None = None) -> Path:
         import torch
 
-        from cbir.embedding.networks import architecture
+        from cbir.embedding.pytorch.architecture import build_architecture
 
         torch.manual_seed(7)
         backbone = find_backbone(name)
-        state = architecture(backbone, backbone.preprocessing.crop).state_dict()
+        state = build_architecture(backbone, backbone.preprocessing.crop).net.state_dict()
         path = tmp_path / "random.pth"
         torch.save(wrap(dict(state)) if wrap else state, path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()

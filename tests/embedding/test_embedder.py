@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from cbir.embedding import Embedder, load_embedder, resolve_spec
-from cbir.embedding.openvino_compile import has_native_bf16
-from cbir.embedding.openvino_import import import_openvino
+from cbir.embedding.openvino.compiling import has_native_bf16
+from cbir.embedding.openvino.importing import import_openvino
 from cbir.errors import BackboneError
 from cbir.images import decode
 
@@ -127,7 +127,8 @@ def mean_average_precision(vectors: Vectors, labels: list[str]) -> float:
 def test_auto_is_torch_where_there_is_a_gpu(
     lite0: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cbir.embedding import embedder, torch_runtime
+    from cbir.embedding import loading
+    from cbir.embedding.pytorch import runtime
 
     seen: list[str] = []
 
@@ -135,8 +136,8 @@ def test_auto_is_torch_where_there_is_a_gpu(
         def __init__(self, *_: object, device: str, precision: str) -> None:
             seen.append(f"{device} {precision}")
 
-    monkeypatch.setattr(embedder, "_cuda_works", lambda: True)
-    monkeypatch.setattr(torch_runtime, "TorchRuntime", Gpu)
+    monkeypatch.setattr(loading, "_cuda_works", lambda: True)
+    monkeypatch.setattr(runtime, "TorchRuntime", Gpu)
     load_embedder(lite0.spec)
     assert seen == ["cuda auto"]
     assert load_embedder(lite0.spec, device="cpu").describe().startswith("openvino")
@@ -186,10 +187,10 @@ def test_torch_on_the_cpu_can_run_in_bf16(lite0: Embedder, photos: list[Pixels])
 
 
 def test_the_first_inferences_of_a_process_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cbir.embedding import openvino_runtime
+    from cbir.embedding.openvino import runtime
 
     # Two threads that infer first, at the same time, can block each other for ever.
-    monkeypatch.setattr(openvino_runtime, "_inferred", threading.Event())
+    monkeypatch.setattr(runtime, "_inferred", threading.Event())
     together, at_work, most = threading.Barrier(4), [0], [0]
 
     class Request:
@@ -201,7 +202,7 @@ def test_the_first_inferences_of_a_process_take_turns(monkeypatch: pytest.Monkey
 
     def infer(_: int) -> None:
         together.wait()
-        openvino_runtime._infer(Request(), np.zeros((1, 8, 8, 3), np.uint8))
+        runtime._infer(Request(), np.zeros((1, 8, 8, 3), np.uint8))
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(infer, range(4)))

@@ -10,6 +10,7 @@ from factories import encode, picture
 
 from cbir import CbirError, Gallery, index_images
 from cbir.evaluation import JudgedQuery, from_file, from_labels
+from cbir.retrieval import FileQuery, IdQuery
 
 
 def answers(query: JudgedQuery, ids: dict[str, int]) -> set[str]:
@@ -26,7 +27,7 @@ def test_labels_leave_one_out(labelled: Gallery, ids: dict[str, int]) -> None:
     tower = by_name["tower1.png"]
     assert (tower.image, tower.label, tower.total) == (ids["tower1"], "tower", 2)
     assert answers(tower, ids) == {"tower0", "tower2"}
-    assert tower.as_query() == ids["tower1"]
+    assert tower.as_query() == IdQuery(ids["tower1"])
 
 
 def test_queries_can_be_restricted_and_their_answers_are_not(
@@ -69,7 +70,7 @@ def test_a_json_file_names_images_in_many_ways(
     ship, external = truth.queries
     assert answers(ship, ids) == {"ship1", "ship2", "ship3"}
     assert ids["ship0"] in ship.junk  # never its own answer
-    assert external.as_query() == str(photo)
+    assert external.as_query() == FileQuery(str(photo))
     assert answers(external, ids) == {"tower0"}
     assert set(external.junk.tolist()) == {ids["tower1"], ids["tower2"]}
     assert truth.left_out == 1

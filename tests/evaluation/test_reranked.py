@@ -8,6 +8,7 @@ from rows import rounded
 from cbir import Gallery, Retriever, index_images
 from cbir.evaluation.reranked import reranked_search
 from cbir.reranking import open_reranker
+from cbir.retrieval import IdQuery, ImageQuery
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 50])
@@ -17,7 +18,7 @@ def test_it_finds_what_a_single_search_finds(tmp_path: Path, gallery: Gallery, d
     retriever = Retriever(gallery)
     reranker = open_reranker("aqe", gallery, depth=depth)
     search = reranked_search(retriever, reranker)
-    for query in (1, encode(plain("red"))):
+    for query in (IdQuery(1), ImageQuery(encode(plain("red")))):
         for k in (1, 2, len(COLOURS), 10):
             single = retriever.search(query, k=k, rerank=reranker)
             assert rounded(search(query, k).hits) == rounded(single.hits)

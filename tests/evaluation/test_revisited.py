@@ -13,6 +13,7 @@ from conftest import save_gradients
 from cbir import CbirError, Gallery, Retriever, index_images
 from cbir.evaluation import evaluate, from_revisited
 from cbir.evaluation.safe_pickle import read_pickle
+from cbir.retrieval import FileQuery, IdQuery
 
 IMAGES = ["ship0", "ship1", "ship2", "ship3", "tower0", "tower1", "bridge0"]
 ENTRIES: list[dict[str, Any]] = [
@@ -54,9 +55,9 @@ def test_a_protocol_decides_what_is_relevant_and_what_junk(
 
 def test_a_query_is_cropped_by_its_box(shelf: Path, labelled: Gallery) -> None:
     boxed, whole = from_revisited(labelled, write(shelf)).queries
-    image: Any = boxed.as_query()
-    assert image.size == (40, 30)
-    assert isinstance(whole.as_query(), int)
+    query: Any = boxed.as_query()
+    assert query.image.size == (40, 30)
+    assert isinstance(whole.as_query(), IdQuery)
     assert evaluate(Retriever(labelled), from_revisited(labelled, write(shelf)), timed=2)
 
 
@@ -64,7 +65,7 @@ def test_queries_may_be_files_beside_the_ground_truth(shelf: Path, labelled: Gal
     save_gradients(shelf / "jpg")
     file = write(shelf, qimlist=["red", "blue"])
     red, blue = from_revisited(labelled, file).queries
-    assert blue.as_query() == str(shelf / "jpg" / "blue.png")
+    assert blue.as_query() == FileQuery(str(shelf / "jpg" / "blue.png"))
     assert red.box == (0, 0, 40, 30)
     with pytest.raises(CbirError, match="query violet is neither in the gallery nor a file"):
         from_revisited(labelled, write(shelf, qimlist=["red", "violet"]))

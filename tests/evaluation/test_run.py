@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score
 from cbir import CbirError, Gallery, Retriever, SearchResult, index_images
 from cbir.errors import ImageError, WeightsError
 from cbir.evaluation import evaluate, from_file, from_labels
-from cbir.retrieval import Query
+from cbir.retrieval import IdQuery, Query
 
 
 def test_alike_pictures_are_found_without_fault(labelled: Gallery) -> None:
@@ -111,7 +111,7 @@ def test_searches_are_timed_one_by_one_with_photographs(labelled: Gallery) -> No
     assert latency is not None
     assert (latency.queries, latency.k) == (4, 3)
     assert 0 < latency.p50_ms <= latency.p90_ms <= latency.p99_ms < 10_000
-    assert [isinstance(query, int) for query in asked] == [True] * 10 + [False] * 5
+    assert [isinstance(query, IdQuery) for query in asked] == [True] * 10 + [False] * 5
     assert sum(query.seconds is not None for query in evaluation.queries) == 4
 
 

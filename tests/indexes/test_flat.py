@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,9 @@ from rows import batch, config, row
 
 from cbir.arrays import Vectors
 from cbir.catalog.catalog import Catalog
-from cbir.config import IndexKind
 from cbir.indexes import half_scan
 from cbir.indexes.local import LocalIndex
+from cbir.indexes.registry import IndexPlace
 from cbir.indexes.row_file import RowFile
 
 DIM = 96
@@ -35,7 +36,7 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
 
 @pytest.fixture
 def index(catalog: Catalog, tmp_path: Path) -> LocalIndex:
-    index = LocalIndex(tmp_path / "vectors", DIM, "flat")
+    index = LocalIndex(IndexPlace(tmp_path / "vectors", DIM))
     index.catch_up(catalog)
     return index
 
@@ -74,7 +75,7 @@ def test_adding_and_removing_leave_the_rows_where_they_are(
     catalog.remove([1, 2, 3])
     index.catch_up(catalog)
     assert rows() == (file, size + 10 * 2 * DIM)
-    again = LocalIndex(tmp_path / "vectors", DIM, "flat")
+    again = LocalIndex(IndexPlace(tmp_path / "vectors", DIM))
     again.catch_up(catalog)
     assert again.ids().tolist() == index.ids().tolist() == list(range(4, COUNT + 11))
     assert again.search(units(10, 3), 1).ids[:, 0].tolist() == list(range(COUNT + 1, COUNT + 11))
@@ -97,7 +98,7 @@ def test_where_nothing_can_be_written_it_stays_in_memory(
     catalog: Catalog,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    kind: IndexKind,
+    kind: str,
     trouble: str,
 ) -> None:
     monkeypatch.setattr("cbir.indexes.row_file.SPILL_BYTES", 100_000)
@@ -114,7 +115,8 @@ def test_where_nothing_can_be_written_it_stays_in_memory(
         monkeypatch.setattr(RowFile, "_write", fill_up)
     else:
         (tmp_path / "vectors").write_text("in the way")
-    index = LocalIndex(tmp_path / "vectors", DIM, kind)
+    catalog.change_config(lambda before: replace(before, index=kind))
+    index = LocalIndex(IndexPlace(tmp_path / "vectors", DIM))
     index.catch_up(catalog)
     assert index.kind == kind
     assert index.count() == COUNT

@@ -14,7 +14,7 @@ from cbir.catalog.catalog import Catalog
 from cbir.config import EmbeddingSpec, GalleryConfig, Preprocessing
 from cbir.indexes.index_files import load_manifest, saving
 from cbir.indexes.local import LocalIndex
-from cbir.indexes.protocol import kind_for
+from cbir.indexes.registry import IndexPlace, resolve_kind
 
 DIM = 128
 COUNT = 4000
@@ -36,7 +36,9 @@ def fill(catalog: Catalog, vectors: Vectors, *, start: int = 0) -> None:
 @pytest.fixture
 def catalog(tmp_path: Path) -> Iterator[Catalog]:
     spec = EmbeddingSpec("tiny_image", "none", "none", DIM, Preprocessing(32, 32))
-    catalog = Catalog.create(f"sqlite:///{tmp_path / 'catalog.sqlite'}", GalleryConfig(spec))
+    catalog = Catalog.create(
+        f"sqlite:///{tmp_path / 'catalog.sqlite'}", GalleryConfig(spec, index="pq")
+    )
     yield catalog
     catalog.close()
 
@@ -47,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def opened(folder: Path, catalog: Catalog) -> LocalIndex:
-    index = LocalIndex(folder, DIM, "pq")
+    index = LocalIndex(IndexPlace(folder, DIM))
     index.catch_up(catalog)
     return index
 
@@ -121,9 +123,9 @@ def test_many_removals_build_it_anew(catalog: Catalog, folder: Path) -> None:
     index = opened(folder, catalog)
     catalog.remove(range(1, 1501))
     index.catch_up(catalog)
-    header = load_manifest(folder)
-    assert header is not None
-    assert header.parts["rows"].size == (COUNT - 1500) * 2 * DIM
+    manifest = load_manifest(folder)
+    assert manifest is not None
+    assert manifest.parts["rows"].size == (COUNT - 1500) * 2 * DIM
 
 
 def test_two_processes_that_append_do_not_harm_each_other(catalog: Catalog, folder: Path) -> None:
@@ -143,9 +145,9 @@ def test_two_processes_that_append_do_not_harm_each_other(catalog: Catalog, fold
 def test_rows_of_a_killed_process_do_not_count(catalog: Catalog, folder: Path) -> None:
     fill(catalog, clustered(COUNT, 1))
     opened(folder, catalog).close()
-    header = load_manifest(folder)
-    assert header is not None
-    with (folder / header.parts["rows"].file).open("ab") as file:
+    manifest = load_manifest(folder)
+    assert manifest is not None
+    with (folder / manifest.parts["rows"].file).open("ab") as file:
         file.write(os.urandom(1000))
     fill(catalog, clustered(5, 2), start=COUNT)
     for _ in range(2):
@@ -197,9 +199,9 @@ def test_filters_are_exact(catalog: Catalog, folder: Path) -> None:
 
 
 def test_the_kind_follows_the_size_without_flapping() -> None:
-    assert kind_for("auto", 1000, 1280) == "flat"
-    assert kind_for("auto", 100_000, 1280) == "pq"
-    assert kind_for("auto", 40_000, 1280) == "flat"
-    assert kind_for("auto", 40_000, 1280, "pq") == "pq"
-    assert kind_for("auto", 20_000, 1280, "pq") == "flat"
-    assert kind_for("pq", 999, 1280) == "flat"
+    assert resolve_kind("auto", 1000, 1280) == "flat"
+    assert resolve_kind("auto", 100_000, 1280) == "pq"
+    assert resolve_kind("auto", 40_000, 1280) == "flat"
+    assert resolve_kind("auto", 40_000, 1280, "pq") == "pq"
+    assert resolve_kind("auto", 20_000, 1280, "pq") == "flat"
+    assert resolve_kind("pq", 999, 1280) == "flat"

@@ -1,6 +1,7 @@
 """Images found by their regions, beyond what every vector index must do."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -11,16 +12,14 @@ from rows import DIM, batch, config, row, unit
 from cbir.arrays import Vectors
 from cbir.catalog.catalog import Catalog
 from cbir.catalog.rows import ImageRow, RegionRow
-from cbir.config import IndexKind
-from cbir.indexes import regions as regions_module
-from cbir.indexes.local import LocalIndex
 from cbir.indexes.regions import RegionIndex
+from cbir.indexes.registry import IndexPlace, open_index
 
 SOURCE = "/photos"
 COUNT = 300
 """The regions are enough for every kind of index, the wholes are compared one by one."""
 EACH = 4
-KINDS: tuple[IndexKind, ...] = ("flat", "hnsw", "ivf", "pq")
+KINDS = ("flat", "hnsw", "ivf", "pq")
 
 
 @cache
@@ -49,9 +48,11 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
     catalog.close()
 
 
-def opened(catalog: Catalog, folder: Path, kind: IndexKind = "flat") -> RegionIndex:
-    whole = LocalIndex(folder / "vectors", DIM, kind)
-    index = RegionIndex(whole, folder / "regions", DIM, kind, regions=EACH)
+def opened(catalog: Catalog, folder: Path, kind: str = "flat", **limits: int) -> RegionIndex:
+    catalog.change_config(lambda before: replace(before, index=kind))
+    images = open_index(kind, IndexPlace(folder / "vectors", DIM))
+    parts = open_index(kind, IndexPlace(folder / "regions", DIM, EACH))
+    index = RegionIndex(images, parts, EACH, **limits)
     index.catch_up(catalog)
     return index
 
@@ -65,7 +66,7 @@ def scanned(queries: Vectors) -> tuple[Vectors, np.ndarray]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_agrees_with_a_full_scan_of_wholes_and_regions(
-    catalog: Catalog, tmp_path: Path, kind: IndexKind
+    catalog: Catalog, tmp_path: Path, kind: str
 ) -> None:
     catalog.write(SOURCE, batch(*images()))
     index = opened(catalog, tmp_path, kind)
@@ -89,9 +90,7 @@ def test_it_agrees_with_a_full_scan_of_wholes_and_regions(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_filters_are_exact_and_find_k_images(
-    catalog: Catalog, tmp_path: Path, kind: IndexKind
-) -> None:
+def test_filters_are_exact_and_find_k_images(catalog: Catalog, tmp_path: Path, kind: str) -> None:
     catalog.write(SOURCE, batch(*images()))
     index = opened(catalog, tmp_path, kind)
     queries = np.concatenate([unit(90_001)[None], regions()[7]])
@@ -107,32 +106,29 @@ def test_filters_are_exact_and_find_k_images(
 
 
 def test_one_image_with_all_the_nearest_regions_takes_one_place(
-    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    catalog: Catalog, tmp_path: Path
 ) -> None:
     catalog.write(SOURCE, batch(*images()))
-    index = opened(catalog, tmp_path)
-    monkeypatch.setattr(regions_module, "REGIONS_PER_HIT", 1)  # all first regions are of image 7
+    index = opened(catalog, tmp_path, regions_per_hit=1)  # all first regions are of image 7
     query = regions()[7, :1]
     found = index.search(query, 3)
     best, _ = scanned(query)
     assert (found.ids[0] - 1).tolist() == np.argsort(-best[0])[:3].tolist()
 
 
-def test_whole_rankings_come_in_bounded_pieces(
-    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whole_rankings_come_in_bounded_pieces(catalog: Catalog, tmp_path: Path) -> None:
     catalog.write(SOURCE, batch(*images()[:40]))
     index = opened(catalog, tmp_path)
     queries = np.stack([unit(i) for i in range(7)])
     before = index.search(queries, 40)
-    monkeypatch.setattr(regions_module, "PAIRS_AT_ONCE", 2 * 40 * EACH)
-    after = index.search(queries, 40)
+    in_pieces = opened(catalog, tmp_path, pairs_at_once=2 * 40 * EACH)
+    after = in_pieces.search(queries, 40)
     assert after.ids.tolist() == before.ids.tolist()
     assert np.sort(after.ids, axis=1).tolist() == [list(range(1, 41))] * 7
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_regions_follow_their_images(catalog: Catalog, tmp_path: Path, kind: IndexKind) -> None:
+def test_regions_follow_their_images(catalog: Catalog, tmp_path: Path, kind: str) -> None:
     catalog.write(SOURCE, batch(*images()))
     index = opened(catalog, tmp_path, kind)
     old = regions()[[3, 4, 5], 0]
@@ -149,7 +145,7 @@ def test_regions_follow_their_images(catalog: Catalog, tmp_path: Path, kind: Ind
                 [5] * EACH,
                 list(range(1, EACH + 1)),
             )
-            assert one.parts.count() == EACH * (COUNT - 2)
+            assert one.regions.count() == EACH * (COUNT - 2)
 
 
 def test_regions_that_come_later_are_found(catalog: Catalog, tmp_path: Path) -> None:
@@ -166,7 +162,7 @@ def test_regions_that_come_later_are_found(catalog: Catalog, tmp_path: Path) -> 
     found = index.search(regions()[9], 1)
     assert found.ids[:, 0].tolist() == [10] * EACH
     assert catalog.without_regions() == [6]
-    assert index.parts.count() == 19 * EACH
+    assert index.regions.count() == 19 * EACH
 
 
 def test_vectors_of_regions_come_back(catalog: Catalog, tmp_path: Path) -> None:

@@ -1,66 +1,128 @@
-"""What every vector index must do, run over all of them."""
+"""What every vector index must do, run over all of them: each kind in the registry, two kinds from
+outside, images with regions, the scan of the catalogue, and the index that never waits."""
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import outside_index
 import pytest
 from rows import DIM, batch, config, row, unit
 
 from cbir.catalog.catalog import Catalog
 from cbir.catalog.rows import ImageRow
-from cbir.config import IndexKind
+from cbir.config import Whitening
+from cbir.embedding.whitening import Projection
+from cbir.errors import FilterError
+from cbir.filters import Compare
+from cbir.indexes.catalog_scan import CatalogScan
+from cbir.indexes.index_or_scan import IndexOrScan
 from cbir.indexes.local import LocalIndex
+from cbir.indexes.protocol import VectorIndex
 from cbir.indexes.regions import RegionIndex
+from cbir.indexes.registry import (
+    AUTO,
+    INDEXES,
+    LOCAL,
+    IndexInfo,
+    IndexPlace,
+    choices,
+    open_index,
+    opened_by,
+)
 
 SOURCE = "/photos"
-KINDS: tuple[IndexKind, ...] = ("auto", "flat", "hnsw", "ivf", "pq")
 REGIONS = 1
 """Of every image, and just like the whole: what an index of wholes finds, one with regions finds
 once, too."""
 MANY = 1500
 """Enough images for an inverted file to be built."""
 
-Index = LocalIndex | RegionIndex
-Opener = Callable[[], Index]
-
-
-@pytest.fixture(
-    params=[(kind, 0) for kind in KINDS] + [(kind, REGIONS) for kind in KINDS if kind != "auto"],
-    ids=lambda param: f"{param[0]}-with-regions" if param[1] else param[0],
+OUTSIDE = (
+    IndexInfo(
+        name="dict",
+        help="a dictionary in files",
+        structure="outside_index:DictStructure",
+        exact=True,
+    ),
+    IndexInfo(
+        name="server",
+        help="vectors elsewhere",
+        index="outside_index:ServerIndex",
+        exact=True,
+    ),
 )
-def kind_and_regions(request: pytest.FixtureRequest) -> tuple[IndexKind, int]:
-    kind, regions = request.param
-    return kind, regions
+LOCAL_KINDS = tuple(kind for kind in choices() if opened_by(kind) == LOCAL)
+WITH_REGIONS = "-with-regions"
+SCAN, NEVER_WAITS = "scan", "never-waits"
+LOCAL_CASES = [*LOCAL_KINDS, *(kind + WITH_REGIONS for kind in LOCAL_KINDS if kind != AUTO)]
+CASES = [
+    *choices(),
+    *(kind.name for kind in OUTSIDE),
+    *(kind + WITH_REGIONS for kind in INDEXES),
+    *(kind.name + WITH_REGIONS for kind in OUTSIDE),
+    SCAN,
+    NEVER_WAITS,
+]
+
+Opener = Callable[[], VectorIndex]
+
+
+@pytest.fixture(autouse=True)
+def outside_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outside_index.ServerIndex, "servers", {})
+    monkeypatch.setattr(outside_index.ServerIndex, "states", {})
+    for kind in OUTSIDE:
+        monkeypatch.setitem(INDEXES, kind.name, kind)
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest) -> str:
+    """Tests of files are of local cases only, and say so by their own parameters."""
+    return str(request.param)
 
 
 @pytest.fixture
-def folder(tmp_path: Path, kind_and_regions: tuple[IndexKind, int]) -> Path:
+def folder(tmp_path: Path, case: str) -> Path:
     """Where the files of the index are; with regions, where those of the regions are."""
-    return tmp_path / ("regions" if kind_and_regions[1] else "vectors")
+    return tmp_path / ("regions" if case.endswith(WITH_REGIONS) else "vectors")
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    catalog = Catalog.create(f"sqlite:///{tmp_path / 'catalog.sqlite'}", config())
+def catalog(tmp_path: Path, case: str) -> Iterator[Catalog]:
+    kind = case.removesuffix(WITH_REGIONS)
+    made = config("flat" if kind in (SCAN, NEVER_WAITS) else kind)
+    catalog = Catalog.create(f"sqlite:///{tmp_path / 'catalog.sqlite'}", made)
     yield catalog
     catalog.close()
 
 
 @pytest.fixture
-def opener(tmp_path: Path, kind_and_regions: tuple[IndexKind, int]) -> Opener:
-    kind, regions = kind_and_regions
-
-    def opened() -> Index:
-        whole = LocalIndex(tmp_path / "vectors", DIM, kind)
-        if not regions:
+def opener(tmp_path: Path, catalog: Catalog, case: str) -> Opener:
+    def opened() -> VectorIndex:
+        if case == SCAN:
+            return CatalogScan(catalog)
+        kind = catalog.config.index
+        whole = open_index(kind, IndexPlace(tmp_path / "vectors", DIM))
+        if case == NEVER_WAITS:
+            return IndexOrScan(whole, catalog)
+        if not case.endswith(WITH_REGIONS):
             return whole
-        return RegionIndex(whole, tmp_path / "regions", DIM, kind, regions=regions)
+        regions = open_index(kind, IndexPlace(tmp_path / "regions", DIM, REGIONS))
+        return RegionIndex(whole, regions, REGIONS)
 
     return opened
+
+
+def local(test: Callable[..., None]) -> Callable[..., None]:
+    """Run a test over the kinds that are kept in files."""
+    of_local: Callable[..., None] = pytest.mark.parametrize("case", LOCAL_CASES)(test)
+    return of_local
 
 
 @cache
@@ -73,7 +135,7 @@ def fill(catalog: Catalog, count: int = MANY, *, start: int = 0) -> None:
     catalog.write(SOURCE, batch(*(image(f"/{i}", i) for i in range(start, start + count))))
 
 
-def nearest(index: Index, seed: int) -> int:
+def nearest(index: VectorIndex, seed: int) -> int:
     return int(index.search(unit(seed)[None], 1).ids[0, 0])
 
 
@@ -148,6 +210,7 @@ def test_vectors_come_back_as_stored(catalog: Catalog, opener: Opener) -> None:
         index.vectors(np.array([5], np.int64))
 
 
+@local
 def test_another_process_opens_what_was_saved(
     catalog: Catalog, opener: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +249,7 @@ def _empty(file: Path) -> None:
     file.write_bytes(b"")
 
 
+@local
 @pytest.mark.parametrize("damage", [Path.unlink, _truncate, _flip, _empty])
 @pytest.mark.parametrize("number", range(5))
 def test_a_damaged_file_is_rebuilt_silently(
@@ -203,6 +267,7 @@ def test_a_damaged_file_is_rebuilt_silently(
     assert len([path for path in folder.iterdir() if path.name != "lock"]) == len(files)
 
 
+@local
 def test_an_index_of_another_gallery_is_not_used(
     catalog: Catalog, opener: Opener, tmp_path: Path
 ) -> None:
@@ -216,20 +281,22 @@ def test_an_index_of_another_gallery_is_not_used(
     assert nearest(index, 3) == 4
 
 
+@local
 def test_an_index_ahead_of_a_restored_catalogue_is_rebuilt(
     catalog: Catalog, opener: Opener, folder: Path
 ) -> None:
     fill(catalog, 10)
     opener().catch_up(catalog)
-    header = folder / "index.json"
-    data = json.loads(header.read_text())
-    header.write_text(json.dumps(data | {"generation": data["generation"] + 5}))
+    manifest = folder / "index.json"
+    data = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(data | {"generation": data["generation"] + 5}))
     index = opener()
     index.catch_up(catalog)
     assert index.count() == 10
-    assert json.loads(header.read_text())["generation"] == catalog.generation()
+    assert json.loads(manifest.read_text())["generation"] == catalog.generation()
 
 
+@local
 def test_a_folder_that_cannot_be_written_still_searches(
     catalog: Catalog,
     opener: Opener,
@@ -247,6 +314,7 @@ def test_a_folder_that_cannot_be_written_still_searches(
     assert "not saved" in caplog.text
 
 
+@local
 def test_a_kill_between_the_two_files_leaves_the_old_pair(
     catalog: Catalog, opener: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,14 +346,17 @@ def test_rebuild_reads_everything_again(catalog: Catalog, opener: Opener) -> Non
     assert nearest(index, 24) == 25
 
 
-def test_an_inverted_file_is_built_once_there_are_enough(catalog: Catalog, tmp_path: Path) -> None:
-    index = LocalIndex(tmp_path / "vectors", DIM, "ivf")
+@pytest.mark.parametrize("case", [kind for kind in INDEXES if INDEXES[kind].min_count])
+def test_a_kind_that_is_trained_is_built_once_there_are_enough(
+    catalog: Catalog, opener: Opener, case: str
+) -> None:
+    index = opener()
     fill(catalog, 100)
     index.catch_up(catalog)
-    before = index.kind
+    assert (index.kind, index.exact) == ("flat", True)
     fill(catalog, MANY, start=100)
     index.catch_up(catalog)
-    assert (before, index.kind) == ("flat", "ivf")
+    assert (index.kind, index.exact) == (case, False)
 
 
 @pytest.mark.parametrize("count", [0, 1, 700, MANY])
@@ -301,8 +372,8 @@ def test_only_ids_that_are_allowed_are_found(
     queries = np.stack([unit(10_000 + i) for i in range(3)])
     stored = index.vectors(chosen) if count else np.empty((0, DIM), np.float32)
     for few in (10 * MANY, 0):  # gathered and compared, and scanned past the others
-        monkeypatch.setattr("cbir.indexes.faiss_structures.FEW_IMAGES", few)
-        monkeypatch.setattr("cbir.indexes.faiss_structures.FEW_PART", MANY * 10)
+        monkeypatch.setattr("cbir.indexes.faiss_structure.GATHERED_IMAGES", few)
+        monkeypatch.setattr("cbir.indexes.faiss_structure.GATHERED_PART", MANY * 10)
         found = index.search(queries, 10, allowed=allowed)
         expected = chosen[np.argsort(-(queries @ stored.T), axis=1)[:, :10]]
         kept = min(10, count)
@@ -311,3 +382,128 @@ def test_only_ids_that_are_allowed_are_found(
         assert np.isneginf(found.similarities[:, kept:]).all()
         best = -np.sort(-(queries @ stored.T), axis=1)[:, :10]
         np.testing.assert_allclose(found.similarities[:, :kept], best, atol=1e-6)
+
+
+def test_a_filter_admits_what_it_matches(catalog: Catalog, opener: Opener) -> None:
+    rows = [image(f"/{i}", i) for i in range(40)]
+    catalog.write(SOURCE, batch(*(replaced(r, {"n": i}) for i, r in enumerate(rows))))
+    index = opener()
+    index.catch_up(catalog)
+    queries = np.stack([unit(30), unit(3)])
+    found = index.search(queries, 5, allowed=Compare("n", "<", 4))
+    assert np.sort(found.ids, axis=1).tolist() == [[-1, 1, 2, 3, 4]] * 2
+    assert found.ids[1, 0] == 4
+    by_ids = index.search(queries, 5, allowed=catalog.matching(Compare("n", "<", 4)))
+    assert by_ids.ids.tolist() == found.ids.tolist()
+    with pytest.raises(FilterError, match="no image has a field 'm'"):
+        index.search(queries, 5, allowed=Compare("m", "<", 4))
+
+
+def test_it_knows_whether_it_is_current(catalog: Catalog, opener: Opener, case: str) -> None:
+    index = opener()
+    index.catch_up(catalog)
+    assert index.is_current(catalog)
+    assert index.generation == catalog.generation()
+    fill(catalog, 5)
+    assert index.is_current(catalog) == (case == SCAN)
+    index.catch_up(catalog)
+    assert index.is_current(catalog)
+    assert index.generation == catalog.generation()
+
+
+@local
+def test_current_files_are_current_before_they_are_read(
+    catalog: Catalog, opener: Opener, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(catalog, 20)
+    opener().catch_up(catalog)
+    monkeypatch.setattr(LocalIndex, "_load", None)
+    assert opener().is_current(catalog)
+    next(path for path in folder.iterdir() if path.suffix in (".bin", ".faiss")).unlink()
+    assert not opener().is_current(catalog)
+
+
+def test_vectors_are_projected_as_the_gallery_decides(catalog: Catalog, opener: Opener) -> None:
+    fill(catalog, 60)
+    index = opener()
+    index.catch_up(catalog)
+    assert index.projection is None
+    projection = Projection(np.full(DIM, 0.1, np.float32), np.eye(DIM, dtype=np.float32)[:5])
+    catalog.set_whitening(Whitening(fitted=projection.digest), projection)
+    index.catch_up(catalog)
+    for one in (index, caught_up(opener(), catalog)):
+        assert one.projection is not None
+        assert one.projection.digest == projection.digest
+        expected = projection.apply(np.stack([unit(i) for i in (8, 2)]))
+        np.testing.assert_allclose(one.project(np.stack([unit(8), unit(2)])), expected, atol=1e-3)
+        np.testing.assert_allclose(one.vectors(np.array([9, 3])), expected, atol=2e-3)
+        assert one.search(expected[:1], 1).ids.tolist() == [[9]]
+        assert one.search(unit(8)[None], 1, projected=False).ids.tolist() == [[9]]
+
+
+def test_it_has_regions_or_says_that_it_has_none(
+    catalog: Catalog, opener: Opener, case: str
+) -> None:
+    fill(catalog, 20)
+    index = caught_up(opener(), catalog)
+    ids = np.array([9, 3])
+    plain = index.vectors(ids, np.array([0, 0]))
+    np.testing.assert_allclose(plain, index.vectors(ids), atol=1e-6)
+    if case.endswith(WITH_REGIONS):
+        np.testing.assert_allclose(index.vectors(ids, np.array([0, 1])), plain, atol=1e-3)
+    else:
+        with pytest.raises(KeyError):
+            index.vectors(ids, np.array([0, 1]))
+
+
+def test_the_index_that_never_waits_scans_until_it_has_caught_up_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = Catalog.create(f"sqlite:///{tmp_path / 'catalog.sqlite'}", config("hnsw"))
+    index = IndexOrScan(open_index("hnsw", IndexPlace(tmp_path / "vectors", DIM)), catalog)
+    fill(catalog, 10)
+    assert (index.kind, index.exact, index.count(), nearest(index, 3)) == ("scan", True, 10, 4)
+    assert not index.is_current(catalog)
+    index.catch_up(catalog)
+    assert (index.kind, index.exact, index.count(), nearest(index, 3)) == ("hnsw", False, 10, 4)
+    fill(catalog, 10, start=10)
+    assert index.count() == 10  # as it last was
+    index.close()
+    catalog.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors as Linux does")
+def test_nothing_is_left_open(
+    catalog: Catalog, opener: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cbir.indexes.pq.SHARD_ROWS", MANY // 2)  # scanned by two threads
+    monkeypatch.setattr("cbir.indexes.pq.CANDIDATES", 20)
+    monkeypatch.setattr("cbir.indexes.pq.available_cores", lambda: 2)
+    fill(catalog)
+
+    def use() -> None:
+        index = caught_up(opener(), catalog)
+        index.search(np.stack([unit(1), unit(2)]), 3)
+        index.search(unit(1)[None], 3, allowed=np.array([4, 5]), exact=True)
+        index.close()
+
+    use()
+    before = open_things()
+    for _ in range(20):
+        use()
+    assert open_things() == before
+
+
+def open_things() -> tuple[set[str], int]:
+    """Threads of ours, and how many descriptors this process has."""
+    threads = {thread.name for thread in threading.enumerate()}
+    return threads, sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def caught_up(index: VectorIndex, catalog: Catalog) -> VectorIndex:
+    index.catch_up(catalog)
+    return index
+
+
+def replaced(image: ImageRow, metadata: dict[str, int]) -> ImageRow:
+    return replace(image, metadata=metadata)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -15,15 +16,12 @@ from rows import batch, row, unit
 
 from cbir.errors import CbirError, MissingExtraError
 from cbir.gallery import Gallery
-from cbir.recommendation import Rules, everything, export, export_recommendations, recommend
+from cbir.recommendation import Rules, export_recommendations, recommend
 
 BLOCK = 16
 
 
-@pytest.fixture(autouse=True)
-def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(everything, "BLOCK", BLOCK)
-    monkeypatch.setattr(export, "BLOCK", BLOCK)
+write_recommendations = partial(export_recommendations, block_size=BLOCK)
 
 
 def open_products(path: Path) -> Gallery:
@@ -39,7 +37,7 @@ def test_the_rows_are_what_is_recommended(tmp_path: Path) -> None:
     rules = Rules(k=4, same=("category",), weight="margin")
     with open_products(tmp_path / "g") as gallery:
         done: list[int] = []
-        report = export_recommendations(gallery, tmp_path / "r.csv", rules, progress=done.append)
+        report = write_recommendations(gallery, tmp_path / "r.csv", rules, progress=done.append)
         rows = read(tmp_path / "r.csv")
         keys = {record.id: record.key for record, _ in gallery.catalog.scan()}
         wanted = [
@@ -60,7 +58,7 @@ def test_the_formats_say_the_same(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     with open_products(tmp_path / "g") as gallery:
         for name in ("r.csv", "r.jsonl", "r.parquet"):
-            export_recommendations(gallery, tmp_path / name, Rules(k=3))
+            write_recommendations(gallery, tmp_path / name, Rules(k=3))
     lines = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
     table = parquet.read_table(tmp_path / "r.parquet").to_pylist()
     assert len(table) == len(lines) == 300
@@ -78,7 +76,7 @@ def test_other_endings_are_refused(tmp_path: Path, name: str) -> None:
         open_products(tmp_path / "g") as gallery,
         pytest.raises(CbirError, match=r"name it \.parquet, \.csv or \.jsonl"),
     ):
-        export_recommendations(gallery, tmp_path / name)
+        write_recommendations(gallery, tmp_path / name)
 
 
 def test_parquet_says_what_it_needs(tmp_path: Path) -> None:
@@ -87,7 +85,7 @@ def test_parquet_says_what_it_needs(tmp_path: Path) -> None:
         patch.dict(sys.modules, {"pyarrow": None}),
         pytest.raises(MissingExtraError, match=r"pip install 'cbir\[parquet\]'"),
     ):
-        export_recommendations(gallery, tmp_path / "r.parquet")
+        write_recommendations(gallery, tmp_path / "r.parquet")
 
 
 def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
@@ -95,7 +93,7 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
         open_products(tmp_path / "g") as gallery,
         pytest.raises(CbirError, match="cannot be written: No such file or directory"),
     ):
-        export_recommendations(gallery, tmp_path / "no" / "r.csv")
+        write_recommendations(gallery, tmp_path / "no" / "r.csv")
 
 
 class StoppedError(Exception):
@@ -108,7 +106,7 @@ def interrupt(gallery: Gallery, out: Path, rules: Rules, *, after: int) -> None:
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        export_recommendations(gallery, out, rules, progress=stop)
+        write_recommendations(gallery, out, rules, progress=stop)
 
 
 def test_a_run_goes_on_where_another_stopped(tmp_path: Path) -> None:
@@ -117,17 +115,17 @@ def test_a_run_goes_on_where_another_stopped(tmp_path: Path) -> None:
         interrupt(gallery, out, Rules(k=4), after=40)
         assert not out.exists()
         done: list[int] = []
-        report = export_recommendations(gallery, out, Rules(k=4), progress=done.append)
+        report = write_recommendations(gallery, out, Rules(k=4), progress=done.append)
         assert report.resumed == done[0] - BLOCK == 48
         assert not report.restarted
-        export_recommendations(gallery, tmp_path / "whole.csv", Rules(k=4))
+        write_recommendations(gallery, tmp_path / "whole.csv", Rules(k=4))
         assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
 def test_other_rules_start_anew(tmp_path: Path) -> None:
     with open_products(tmp_path / "g") as gallery:
         interrupt(gallery, tmp_path / "r.csv", Rules(k=4), after=40)
-        report = export_recommendations(gallery, tmp_path / "r.csv", Rules(k=5))
+        report = write_recommendations(gallery, tmp_path / "r.csv", Rules(k=5))
         assert (report.resumed, report.restarted, report.recommendations) == (0, True, 500)
 
 
@@ -149,7 +147,7 @@ def test_a_changed_gallery_starts_anew(tmp_path: Path, change: str) -> None:
                 3, image.key, image.uri, image.name, ImageVersion(100, 2), {"margin": 99}
             )
             gallery.write("/shop", Batch(touched=[touched]))
-        report = export_recommendations(gallery, tmp_path / "r.csv", rules)
+        report = write_recommendations(gallery, tmp_path / "r.csv", rules)
         assert (report.resumed, report.restarted) == (0, True)
 
 
@@ -158,28 +156,28 @@ def test_a_damaged_part_is_worked_out_again(tmp_path: Path) -> None:
         interrupt(gallery, tmp_path / "r.csv", Rules(k=4), after=40)
         part = tmp_path / "r.csv.parts" / "000001.npz"
         part.write_bytes(part.read_bytes()[:100])
-        report = export_recommendations(gallery, tmp_path / "r.csv", Rules(k=4))
+        report = write_recommendations(gallery, tmp_path / "r.csv", Rules(k=4))
         assert report.resumed == 2 * BLOCK
         assert report.recommendations == 400
 
 
 SLOWLY = """
 import sys
-from cbir.recommendation import everything, export, Rules, export_recommendations
+from cbir.recommendation import Rules, export_recommendations
 from cbir.gallery import Gallery
 
-everything.BLOCK = export.BLOCK = 16
 print("started", flush=True)
 with Gallery.open(sys.argv[1]) as gallery:
     leave = lambda done: sys.stdin.readline()  # two blocks, and no more before the kill
-    export_recommendations(gallery, sys.argv[2], Rules(k=4, diversity=0.3), progress=leave)
+    rules = Rules(k=4, diversity=0.3)
+    export_recommendations(gallery, sys.argv[2], rules, block_size=16, progress=leave)
 """
 
 
 def test_runs_that_are_killed_end_in_the_same_file(tmp_path: Path) -> None:
     out, parts = tmp_path / "r.csv", tmp_path / "r.csv.parts"
     with open_products(tmp_path / "g") as gallery:
-        export_recommendations(gallery, tmp_path / "whole.csv", Rules(k=4, diversity=0.3))
+        write_recommendations(gallery, tmp_path / "whole.csv", Rules(k=4, diversity=0.3))
     found: list[int] = []
     kills = 0
     for attempt in range(30):
@@ -207,5 +205,5 @@ def test_runs_that_are_killed_end_in_the_same_file(tmp_path: Path) -> None:
     assert found == sorted(found)
     if not out.exists():
         with Gallery.open(tmp_path / "g") as gallery:
-            export_recommendations(gallery, out, Rules(k=4, diversity=0.3))
+            write_recommendations(gallery, out, Rules(k=4, diversity=0.3))
     assert out.read_bytes() == (tmp_path / "whole.csv").read_bytes()

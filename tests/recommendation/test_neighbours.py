@@ -8,7 +8,7 @@ from recommendation.shop import open_shop, products
 
 from cbir.indexes import neighbours
 from cbir.indexes.neighbours import leading_directions, top
-from cbir.recommendation import Recommender, Rules, everything
+from cbir.recommendation import BatchRecommender, Rules
 
 
 @pytest.mark.parametrize(
@@ -67,12 +67,10 @@ def test_a_first_pass_changes_hardly_anything(
 
     rows = products(900, dim=256)
     rows = [replace(r, embedding=v) for r, v in zip(rows, clustered(900), strict=True)]
-    monkeypatch.setattr(everything, "MANY", 100)
-    monkeypatch.setattr(everything, "BLOCK", 256)
     monkeypatch.setattr(neighbours, "BLOCK_BYTES", 200_000)
     with open_shop(tmp_path / "g", rows) as gallery:
-        fast = Recommender.load(gallery, rules)
-        slow = Recommender.load(gallery, rules, exact=True)
+        fast = BatchRecommender.load(gallery, rules, block_size=256, exact_up_to=100)
+        slow = BatchRecommender.load(gallery, rules, exact=True, block_size=256)
         assert fast.leading is not None
         assert slow.leading is None
         quick = np.concatenate([block.ids for block in fast.blocks()])

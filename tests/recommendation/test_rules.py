@@ -156,7 +156,7 @@ def test_a_gallery_of_nearly_nothing(tmp_path: Path, count: int) -> None:
 
 def test_an_approximate_index_still_gives_k(tmp_path: Path) -> None:
     with open_shop(tmp_path / "g", products(120)) as gallery:
-        gallery.rebuild(index="hnsw")
+        gallery.rebuild_index("hnsw")
         assert len(recommend(gallery, 1, Rules(k=100, keep_duplicates=True))) == 100
 
 

@@ -49,7 +49,7 @@ def make(tmp_path: Path) -> Make:
 def add(gallery: Gallery, vectors: np.ndarray, *, first: int = 0) -> None:
     rows = [row(f"/{number}.png", vector) for number, vector in enumerate(vectors, first)]
     gallery.write("/", batch(*rows))
-    gallery.vectors()
+    gallery.image_index()
 
 
 def words(gallery: Gallery, vectors: np.ndarray) -> list[Word]:
@@ -140,7 +140,7 @@ def test_it_is_measured_again_when_the_gallery_changes(make: Make) -> None:
         first = gallery.background()
         gallery.search(vectors[:1], 1)
         assert gallery.background() is first
-        other.vectors()
+        other.image_index()
         np.testing.assert_array_equal(other.background().vectors, first.vectors)
         other.remove([1, 2])
         gallery.search(vectors[:1], 1)
@@ -161,7 +161,7 @@ def test_the_images_drawn_hardly_change_with_the_gallery(make: Make) -> None:
         before = gallery.background().vectors
         assert before.shape == (SIZE, DIM)
         gallery.remove(range(1, 31))
-        after = draw(gallery.vectors()).vectors
+        after = draw(gallery.image_index()).vectors
     kept = {vector.tobytes() for vector in before} & {vector.tobytes() for vector in after}
     assert len(kept) >= SIZE - 30
 

@@ -10,7 +10,6 @@ import pytest
 from rows import DIM, batch, row, spec, unit
 
 from cbir import Gallery, Retriever, SearchResult, parse_where
-from cbir.config import IndexKind
 from cbir.errors import FilterError
 from cbir.filters import Compare, Exists
 from cbir.indexes.local import LocalIndex
@@ -57,7 +56,7 @@ class Stock:
 def stock(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stock]:
-    kind: IndexKind = request.param
+    kind: str = request.param
     order = np.random.default_rng(0).permutation(COUNT)
     with Gallery.create(tmp_path_factory.mktemp(kind) / "g", spec(), index=kind) as gallery:
         rng = np.random.default_rng(1)
@@ -96,7 +95,7 @@ def test_all_that_match_are_found_however_many_are_asked_for(stock: Stock) -> No
 def test_what_matches_and_is_not_in_the_index_yet_is_left_out(
     stock: Stock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stock.gallery.vectors()
+    stock.gallery.image_index()
     known = parse_where(["n<50"])
     for where in (known, parse_where(["n<15000"])):
         before = stock.gallery.search(unit(5)[None], 60, where=where)
@@ -121,8 +120,8 @@ def test_pages_are_the_long_answer(stock: Stock) -> None:
 def test_pages_of_an_index_that_overlooks_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cbir.indexes.faiss_structures.HNSW_EF_SEARCH", 10)
-    monkeypatch.setattr("cbir.indexes.faiss_structures.HNSW_NEIGHBOURS", 4)
+    monkeypatch.setattr("cbir.indexes.hnsw.EF_SEARCH", 10)
+    monkeypatch.setattr("cbir.indexes.hnsw.NEIGHBOURS", 4)
     with Gallery.create(tmp_path / "g", spec(96), index="hnsw") as gallery:
         gallery.write("/s", batch(*(row(f"/{i}", unit(i, 96)) for i in range(2_500))))
         retriever = Retriever(gallery)
@@ -221,11 +220,11 @@ def test_an_unknown_field_is_an_error_that_names_the_known(stock: Stock) -> None
 
 
 @pytest.mark.parametrize("kind", ["flat", "hnsw"])
-def test_equal_images_come_by_id_whatever_the_page(tmp_path: Path, kind: IndexKind) -> None:
+def test_equal_images_come_by_id_whatever_the_page(tmp_path: Path, kind: str) -> None:
     with Gallery.create(tmp_path / "g", spec(), index=kind) as gallery:
         gallery.write("/s", batch(*(row(f"/{i}", unit(0)) for i in range(150))))
         gallery.write("/s", batch(*(row(f"/other{i}", unit(i)) for i in range(1, 60))))
-        gallery.vectors()
+        gallery.image_index()
         # Embedded anew: in the index these now come last, though their ids are small.
         gallery.write("/s", batch(*(row(f"/{i}", unit(0)) for i in range(0, 150, 3))))
         retriever = Retriever(gallery)

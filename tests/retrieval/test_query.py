@@ -15,7 +15,8 @@ from cbir.errors import ImageError, NotFoundError
 from cbir.images import open_rgb
 from cbir.reranking import QueryImage
 from cbir.retrieval import Crop
-from cbir.retrieval.query import combined, cropped
+from cbir.retrieval.combination import combine_vectors
+from cbir.retrieval.crop import crop_image
 from cbir.types import Hit, RerankScore
 
 
@@ -68,13 +69,13 @@ def test_unwanted_images_push_away(colours: Path, gallery: Gallery) -> None:
 
 def test_what_is_combined_is_of_unit_length() -> None:
     rows = np.eye(3, dtype=np.float32)
-    mean = combined(rows[:2], rows[:0], "mean")
+    mean = combine_vectors(rows[:2], rows[:0], "mean")
     np.testing.assert_allclose(mean, [[0.5**0.5, 0.5**0.5, 0]], atol=1e-6)
-    np.testing.assert_allclose(combined(rows[:2], rows[:0], "best"), rows[:2])
-    away = combined(rows[:1], rows[1:2], "mean")
+    np.testing.assert_allclose(combine_vectors(rows[:2], rows[:0], "best"), rows[:2])
+    away = combine_vectors(rows[:1], rows[1:2], "mean")
     np.testing.assert_allclose(away[0] / away[0, 0], [1, -0.3, 0], atol=1e-6)
     opposed = np.stack([rows[0], -rows[0]])
-    assert not combined(opposed, rows[:0], "mean").any()
+    assert not combine_vectors(opposed, rows[:0], "mean").any()
 
 
 def two_halves(colours: Path) -> Image.Image:
@@ -137,7 +138,7 @@ def test_a_region_of_an_image_of_the_gallery(colours: Path, gallery: Gallery) ->
 )
 def test_a_region_outside_or_empty_is_an_error(crop: Crop, says: str) -> None:
     with pytest.raises(ImageError, match=says):
-        cropped(Image.new("RGB", (128, 64)), crop)
+        crop_image(Image.new("RGB", (128, 64)), crop)
 
 
 def test_one_pixel_is_a_region(colours: Path, gallery: Gallery) -> None:
@@ -202,12 +203,12 @@ def test_options_that_make_no_sense(
     colours: Path, gallery: Gallery, options: dict[str, object], says: str
 ) -> None:
     with pytest.raises(ValueError, match=says):
-        Retriever(gallery).search(**({"query": 1} | options))  # type: ignore[arg-type]
+        Retriever(gallery).search(**({"query": 1} | options))  # type: ignore[arg-type, call-arg]
 
 
 def test_a_condition_as_text_is_an_error_that_says_how(colours: Path, gallery: Gallery) -> None:
     with pytest.raises(TypeError, match=r"parse_where\(\['category=shoes'\]\)"):
-        Retriever(gallery).search(1, where="price<50")  # type: ignore[arg-type]
+        Retriever(gallery).search(1, where="price<50")
 
 
 def test_an_unknown_id_among_several_is_an_error(colours: Path, gallery: Gallery) -> None:

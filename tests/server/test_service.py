@@ -18,7 +18,7 @@ from serving import Serve, names, running
 from cbir import Gallery, Retriever, index_images
 from cbir.catalog import sqlite
 from cbir.client import BusyError, Client
-from cbir.embedding.tiny_image import TinyImageEmbedder
+from cbir.embedding.backbones.tiny_image import TinyImageEmbedder
 from cbir.indexes.local import LocalIndex
 from cbir.server import Settings, create_app, uploads
 from cbir.server.batching_embedder import BatchingEmbedder
@@ -75,7 +75,7 @@ def test_the_client_says_when_to_come_again(
     def full(*_arguments: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(uploads, "_keep", full)
+    monkeypatch.setattr(uploads, "_store", full)
     with pytest.raises(BusyError, match="No space left on device") as caught:
         client.add(encode(picture()))
     assert caught.value.retry_after_s == 5

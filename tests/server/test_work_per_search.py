@@ -8,7 +8,7 @@ import httpx
 import pytest
 from serving import Serve, names
 
-from cbir.embedding.tiny_image import TinyImageEmbedder
+from cbir.embedding.backbones.tiny_image import TinyImageEmbedder
 from cbir.indexes.local import LocalIndex
 
 RED = 4

@@ -13,7 +13,7 @@ from factories import encode, plain
 
 from cbir.errors import MissingExtraError, SourceError
 from cbir.metadata import plain as as_kept
-from cbir.sources import ManifestSource, SourceImage
+from cbir.sources import ManifestSource, SourceImage, distinct
 from cbir.types import FailedImage
 
 pa = pytest.importorskip("pyarrow")
@@ -62,14 +62,14 @@ def feed(folder: Path, suffix: str, rows: Sequence[Any] = ROWS) -> Path:
 
 
 def images(source: ManifestSource) -> list[SourceImage]:
-    found = list(source)
+    found = list(distinct(source))
     assert source.count() == len(found)
     assert all(isinstance(image, SourceImage) for image in found), found
     return [image for image in found if isinstance(image, SourceImage)]
 
 
 def failures(source: ManifestSource) -> list[tuple[str, str]]:
-    found = list(source)
+    found = list(distinct(source))
     assert source.count() == len(found)
     return [(f.uri, f.reason) for f in found if isinstance(f, FailedImage)]
 
@@ -114,7 +114,11 @@ def test_rows_that_fail_say_which(folder: Path, suffix: str) -> None:
     assert failures(ManifestSource(path)) == [
         (f"{folder}/gone.png", f"no such file ({word} 2)"),
         (f"{path}:3", "row has no path"),
-        (f"{path}:4", f"the same path stands in {word} 1"),
+        (
+            f"{path}:4",
+            f"the same path stands in {word} 1 with other metadata; {word} 1 was taken, "
+            "--key COLUMN (key=...) keeps both",
+        ),
     ]
 
 

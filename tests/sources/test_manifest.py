@@ -6,7 +6,7 @@ import pytest
 from factories import encode, folder_for_everyone, plain, unprivileged
 
 from cbir.errors import SourceError
-from cbir.sources import ManifestSource, SourceImage
+from cbir.sources import ManifestSource, SourceImage, distinct
 from cbir.types import FailedImage, ImageVersion
 
 PNG = encode(plain("red", 2, 2))
@@ -27,13 +27,13 @@ def manifest(folder: Path, content: str | bytes, **options: str) -> ManifestSour
 
 
 def images(source: ManifestSource) -> list[SourceImage]:
-    found = list(source)
+    found = list(distinct(source))
     assert source.count() == len(found)
     return [image for image in found if isinstance(image, SourceImage)]
 
 
 def failures(source: ManifestSource) -> list[tuple[str, str]]:
-    found = list(source)
+    found = list(distinct(source))
     assert source.count() == len(found)
     return [(f.uri, f.reason) for f in found if isinstance(f, FailedImage)]
 
@@ -117,7 +117,12 @@ def test_a_header_alone_lists_no_images(folder: Path) -> None:
         ("/dev/zero,A", "/dev/zero", "not a regular file (line 3)"),
         (",A", "{folder}/feed.csv:3", "row has no path"),
         ("blue.png,A,B", "{folder}/feed.csv:3", "row has 3 cells, the header 2"),
-        ("./red.png,A", "{folder}/feed.csv:3", "the same path stands in line 2"),
+        (
+            "./red.png,A",
+            "{folder}/feed.csv:3",
+            "the same path stands in line 2 with other metadata; line 2 was taken, "
+            "--key COLUMN (key=...) keeps both",
+        ),
         (
             "n" * 300 + ".png,A",
             "{folder}/" + "n" * 300 + ".png",

@@ -14,7 +14,7 @@ from terminal import cbir
 from cbir import Gallery
 from cbir.errors import ImageError, SourceError
 from cbir.integrity import verify_gallery
-from cbir.sources import SourceImage, open_source, tar_index
+from cbir.sources import SourceImage, distinct, open_source, tar_index
 from cbir.sources.reading import current_version, read_uri
 from cbir.sources.tar import TarSource, expand_braces
 from cbir.types import FailedImage, ImageVersion
@@ -33,13 +33,13 @@ def shard(path: Path, files: Mapping[str, bytes], *, format: int = tarfile.PAX_F
 
 def images(source: object) -> list[SourceImage]:
     assert isinstance(source, TarSource)
-    found = list(source)
+    found = list(distinct(source))
     assert source.count() == len(found)
     return [image for image in found if isinstance(image, SourceImage)]
 
 
 def failures(source: TarSource) -> list[tuple[str, str]]:
-    found = list(source)
+    found = list(distinct(source))
     assert source.count() == len(found)
     return [(f.uri, f.reason) for f in found if isinstance(f, FailedImage)]
 
@@ -132,7 +132,9 @@ def test_a_name_twice_is_a_failure(tmp_path: Path) -> None:
             info = tarfile.TarInfo("1.png")
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
-    assert failures(TarSource(path)) == [(f"{path}/1.png", "the same path is that of a.tar/1.png")]
+    assert failures(TarSource(path)) == [
+        (f"{path}/1.png", "the same path stands in a.tar/1.png, which was taken")
+    ]
 
 
 # Which shards
@@ -231,7 +233,7 @@ def test_a_field_or_the_sample_can_be_the_key(shards: Path, tmp_path: Path) -> N
         {"1.png": PNG[0], "1.cls": b"3", "2.png": PNG[1], "2.cls": b"3", "3.png": PNG[2]},
     )
     assert failures(TarSource(path, key="cls")) == [
-        (f"{path}/2.png", "the cls '3' is that of a.tar/1.png"),
+        (f"{path}/2.png", "the cls '3' stands in a.tar/1.png, which was taken"),
         (f"{path}/3.png", "has no 'cls', which --key names"),
     ]
 
@@ -286,7 +288,7 @@ def test_every_command_copes_with_members(shards: Path, tmp_path: Path) -> None:
     for options in ((), ("--content",)):
         assert cbir("verify", "-g", gallery, *options).out.endswith("6 images, sound\n")
     with Gallery.open(gallery) as opened:
-        known = opened.catalog.known([member])[member].version
+        known = opened.catalog.indexed_images([member])[member].version
         assert current_version(member) == known
         shard(shards / "shard-001.tar", {"0003.png": PNG[0]})
         os.utime(shards / "shard-001.tar", ns=(1, 1))

@@ -161,7 +161,7 @@ home, name = {
     "making": (Catalog, "reserve_ids"),
     "transaction": (writes, "forget_failures"),
     "commit": (Gallery, "write"),
-    "indexed": (Gallery, "refresh"),
+    "indexed": (Gallery, "update_indexes"),
 }[point]
 function, calls = getattr(home, name), 0
 def deadly(*given, **options):

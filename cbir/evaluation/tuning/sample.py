@@ -17,7 +17,7 @@ from cbir.evaluation.alteration import altered
 from cbir.evaluation.metrics import average_precision
 from cbir.evaluation.tuning.trial import Judged
 from cbir.images import open_rgb
-from cbir.sources import SourceImage, open_source
+from cbir.sources import SourceImage, distinct, open_source
 from cbir.sources.reading import content_hash
 
 __all__ = ["Sample", "draw"]
@@ -115,7 +115,7 @@ def draw(source: str | PathLike[str], label: str | None, count: int) -> Sample:
 
     Raises SourceError for a source that cannot be read, CbirError when no label stands on two.
     """
-    images = [image for image in open_source(source) if isinstance(image, SourceImage)]
+    images = [image for image in distinct(open_source(source)) if isinstance(image, SourceImage)]
     rng = np.random.default_rng(0)
     if label is None:
         chosen = sorted(rng.permutation(len(images))[:count])

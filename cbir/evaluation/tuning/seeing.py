@@ -130,7 +130,7 @@ def _from_map(
     norm of what is pooled, which is of the first degree in the map."""
     import torch
 
-    from cbir.embedding.pooling import pooling_module
+    from cbir.embedding.pytorch.pooling import pooling_module
 
     flat = embedder.embed(shown)
     side = round((flat.shape[1] / channels) ** 0.5)

@@ -1,4 +1,4 @@
-"""Similar products for one image."""
+"""Recommendations for one image."""
 
 from __future__ import annotations
 
@@ -31,15 +31,17 @@ router = APIRouter(tags=["recommendations"])
 async def recommendations(
     request: Request, image_id: Annotated[int, Path(ge=1, le=MAX_ID)]
 ) -> Response:
-    """What is recommended for an image of the gallery, by rules."""
-    service, asked = service_of(request), options_of(request, RecommendQuery)
+    """Images recommended for an image of the gallery, by similarity and by rules."""
+    service, rules = service_of(request), options_of(request, RecommendQuery).rules()
 
     def work() -> Response:
         item = service.gallery.image(image_id)
-        found = recommend(service.gallery, image_id, asked.rules())
-        answers = [RecommendedImage.of(one) for one in found]
+        recommended = recommend(service.gallery, image_id, rules)
         return json_response(
-            RecommendationsResponse.model_construct(item=Image.of(item), recommendations=answers)
+            RecommendationsResponse.model_construct(
+                item=Image.of(item),
+                recommendations=[RecommendedImage.of(one) for one in recommended],
+            )
         )
 
     return await service.quick.run(work)

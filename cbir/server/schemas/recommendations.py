@@ -1,4 +1,4 @@
-"""What may be recommended, and what is."""
+"""The rules of a recommendation as query parameters, and the recommended images."""
 
 from __future__ import annotations
 
@@ -10,25 +10,40 @@ from cbir.recommendation import Recommendation, Rules
 from cbir.server.schemas.base import Image, RequestModel, ResponseModel, Text
 from cbir.server.schemas.conditions import Condition, Conditions, where_of
 
+DEFAULTS = Rules()
+
 
 class RecommendQuery(RequestModel):
-    k: Annotated[int, Field(ge=1, le=200)] = 12
+    """The fields of `Rules`, within the limits of a server; `filter` is another form of `where`."""
+
+    k: Annotated[int, Field(ge=1, le=200)] = DEFAULTS.k
+    """How many images to recommend."""
     where: Conditions = []
     filter: Json[Condition] | None = None
-    same: Annotated[list[Text], Field(max_length=10)] = []
-    """Fields in which a recommended image has the item's value."""
-    different: Annotated[list[Text], Field(max_length=10)] = []
-    """Fields in which it has another one."""
-    group_by: Text | None = None
-    """One image per value of this field, and none of the item's own."""
-    keep_duplicates: bool = False
-    min_similarity: Annotated[float, Field(ge=-1, le=1)] | None = None
-    diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
-    weight: Text | None = None
-    """A field of numbers; the more, the better."""
-    weight_strength: Annotated[float, Field(ge=0, le=10)] = 0.1
+    """Conditions as a tree, in JSON."""
+    same: Annotated[list[Text], Field(max_length=10)] = list(DEFAULTS.same)
+    """Fields in which a recommended image must have the item's value."""
+    different: Annotated[list[Text], Field(max_length=10)] = list(DEFAULTS.different)
+    """Fields in which a recommended image must have another value than the item."""
+    group_by: Text | None = DEFAULTS.group_by
+    """Field that names the product: one image per product, and none of the item's own."""
+    keep_duplicates: bool = DEFAULTS.keep_duplicates
+    """Recommend duplicates of the item, too."""
+    duplicate_similarity: Annotated[float, Field(ge=-1, le=1)] = DEFAULTS.duplicate_similarity
+    """Cosine similarity above which an image is a duplicate of the item."""
+    min_similarity: Annotated[float, Field(ge=-1, le=1)] | None = DEFAULTS.min_similarity
+    """Recommend only images at least as similar."""
+    diversity: Annotated[float, Field(ge=0, le=1)] = DEFAULTS.diversity
+    """From 0 (the highest scores) to 1 (as different from one another as possible)."""
+    weight: Text | None = DEFAULTS.weight
+    """Field of numbers: images with higher values are preferred."""
+    weight_strength: Annotated[float, Field(ge=0, le=10)] = DEFAULTS.weight_strength
+    """How much similarity the highest weight makes up for."""
+    pool: Annotated[int, Field(ge=1, le=10_000)] | None = DEFAULTS.pool
+    """How many of the most similar images weight and diversity choose among; null: 4 · k."""
 
     def rules(self) -> Rules:
+        """The same as `Rules`. Raises OptionError for rules that contradict each other."""
         values = self.model_dump(exclude={"where", "filter", "same", "different"})
         return Rules(
             where=where_of(self.where, self.filter),
@@ -40,18 +55,24 @@ class RecommendQuery(RequestModel):
 
 class RecommendedImage(ResponseModel):
     rank: int
+    """From 1, the best."""
     similarity: float
+    """Cosine similarity to the item, in [-1, 1]."""
     score: float
-    """The similarity and the bonus of its weight."""
+    """Similarity plus the bonus of the weight."""
     image: Image
 
     @classmethod
-    def of(cls, one: Recommendation) -> RecommendedImage:
+    def of(cls, recommendation: Recommendation) -> RecommendedImage:
         return cls(
-            rank=one.rank, similarity=one.similarity, score=one.score, image=Image.of(one.image)
+            rank=recommendation.rank,
+            similarity=recommendation.similarity,
+            score=recommendation.score,
+            image=Image.of(recommendation.image),
         )
 
 
 class RecommendationsResponse(ResponseModel):
     item: Image
     recommendations: list[RecommendedImage]
+    """The best first."""

@@ -1,0 +1,1 @@
+"""Networks in torch: built from a checkpoint, to be exported or to run on a GPU."""

@@ -1,0 +1,139 @@
+"""CUDA graphs: a network's kernels recorded once per batch size, then launched together.
+
+A network is hundreds of kernels, each started by the processor: with small batches a GPU waits
+for that, and the cores it takes are wanted for decoding. A CUDA graph starts them all at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["SIZES", "CudaRecorder", "GraphedNetwork", "Recording"]
+
+log = logging.getLogger(__name__)
+
+SIZES = (1, 2, 4, 8, 16, 32, 64)
+"""Batch sizes that are recorded; a batch runs in the smallest that holds it."""
+RUNS_BEFORE_RECORDING = 3
+"""Runs of a batch size until it is recorded: a single query would wait for a recording."""
+WARM_UPS = 3
+"""Runs before a recording, in which libraries try out kernels and set aside memory."""
+TOLERANCE = 0.02
+"""Largest error of a recording's vectors, relative to their length: a cosine of 0.9998."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Kernels that read one fixed tensor and write another."""
+
+    images: Tensor
+    """uint8 (size, H, W, 3)"""
+    vectors: Tensor
+    """float32 (size, D)"""
+    replay: Callable[[], None]
+
+
+Recorder: TypeAlias = Callable[[nn.Module, Tensor], Recording]
+
+
+class CudaRecorder:
+    """Records a network's kernels on a GPU; all recordings share one pool of memory.
+
+    One is replayed at a time, and its output is copied before the next.
+    """
+
+    def __init__(self) -> None:
+        self._pool: Any = None
+
+    def __call__(self, network: nn.Module, images: Tensor) -> Recording:
+        """Of batches shaped as `images`, in inference mode. Raises RuntimeError."""
+        device = images.device
+        with (
+            torch.cuda.device(device),
+            # Restores this thread's stream, whatever fails within.
+            torch.cuda.stream(torch.cuda.current_stream(device)),
+            # cuDNN chooses its fastest kernels in the warm-up runs, and those are recorded.
+            torch.backends.cudnn.flags(enabled=True, benchmark=True),
+        ):
+            if self._pool is None:
+                self._pool = torch.cuda.graph_pool_handle()
+            aside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+            aside.wait_stream(torch.cuda.current_stream(device))
+            with torch.cuda.stream(aside):
+                for _ in range(WARM_UPS):
+                    network(images)
+            torch.cuda.current_stream(device).wait_stream(aside)
+            graph = torch.cuda.CUDAGraph()
+            # Other threads go on copying their batches, which a "global" recording forbids.
+            with torch.cuda.graph(
+                graph, pool=self._pool, stream=aside, capture_error_mode="thread_local"
+            ):
+                vectors = network(images)
+        return Recording(images, vectors, graph.replay)
+
+
+class GraphedNetwork:
+    """A network on a GPU, by recordings of it once a batch size has come a few times.
+
+    Without a recording that works it is the network itself. Calls must take turns.
+    """
+
+    def __init__(
+        self, network: nn.Module, device: torch.device, *, recorder: Recorder | None = None
+    ) -> None:
+        self.network = network
+        self._device = device
+        self._recorder = recorder or CudaRecorder()
+        self._runs: Counter[int] = Counter()
+        self._recordings: dict[int, Recording] = {}
+        self._works = True
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """uint8 (N, H, W, 3) in any memory → float32 (N, D) on the GPU, which may be at work."""
+        size = min((size for size in SIZES if size >= len(images)), default=None)
+        if size is None:
+            return self._run(images)
+        self._runs[size] += 1
+        if self._works and self._runs[size] == RUNS_BEFORE_RECORDING:
+            self._record(size, images)
+        if size not in self._recordings:
+            return self._run(images)
+        return self._replay(self._recordings[size], images)
+
+    def clear(self) -> None:
+        """Frees the memory of all recordings, which are made again when needed."""
+        self._recordings.clear()
+        self._runs.clear()
+
+    def _run(self, images: Tensor) -> Tensor:
+        vectors: Tensor = self.network(images.to(self._device, non_blocking=True))
+        return vectors
+
+    def _replay(self, recording: Recording, images: Tensor) -> Tensor:
+        recording.images[: len(images)].copy_(images, non_blocking=True)
+        recording.replay()
+        # The next replay writes over it.
+        return recording.vectors[: len(images)].clone()
+
+    def _record(self, size: int, images: Tensor) -> None:
+        """Records batches of `size`, unless that fails or computes something else."""
+        blank = torch.zeros((size, *images.shape[1:]), dtype=torch.uint8, device=self._device)
+        try:
+            recording = self._recorder(self.network, blank)
+            vectors, expected = self._replay(recording, images), self._run(images)
+            error, length = (vectors - expected).norm(dim=1), expected.norm(dim=1)
+            if not bool((error <= TOLERANCE * length + 1e-6).all()):
+                raise RuntimeError("it computes something else")
+        except RuntimeError as error:  # as torch's errors of CUDA are, lack of memory among them
+            log.warning("no CUDA graph of this network, which runs without: %s", error)
+            self._works = False
+            self._recordings.clear()
+            return
+        self._recordings[size] = recording

@@ -1,0 +1,67 @@
+"""Embedders around another: opened on first use, or with something done before or after."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from cbir.arrays import Pixels, Vectors
+from cbir.config import EmbeddingSpec
+from cbir.embedding.embedder import Embedder
+
+__all__ = ["EmbedderWrapper", "LazyEmbedder"]
+
+
+class EmbedderWrapper:
+    """An embedder around another: passes on everything but `embed`, which a subclass defines."""
+
+    def __init__(self, inner: Embedder) -> None:
+        self._inner = inner
+
+    @property
+    def spec(self) -> EmbeddingSpec:
+        return self._inner.spec
+
+    @property
+    def device(self) -> str:
+        return self._inner.device
+
+    @property
+    def parallelism(self) -> int:
+        return self._inner.parallelism
+
+    def describe(self) -> str:
+        return self._inner.describe()
+
+
+class LazyEmbedder:
+    """An embedder that opens its network on first use.
+
+    A run that finds nothing new, or a query by id, loads no network at all.
+    """
+
+    def __init__(self, spec: EmbeddingSpec, opener: Callable[[], Embedder]) -> None:
+        self.spec = spec
+        self._opener = opener
+        self._opened: Embedder | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def device(self) -> str:
+        return self._embedder().device
+
+    @property
+    def parallelism(self) -> int:
+        return self._embedder().parallelism
+
+    def embed(self, images: Sequence[Pixels]) -> Vectors:
+        return self._embedder().embed(images)
+
+    def describe(self) -> str:
+        return self._embedder().describe()
+
+    def _embedder(self) -> Embedder:
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._opener()
+            return self._opened

@@ -1,0 +1,107 @@
+"""What the kinds that live in a FAISS index have in common: files, lookups, filtered scans."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import faiss
+import numpy as np
+
+from cbir.arrays import Ids, Vectors
+from cbir.indexes import index_files
+from cbir.indexes.index_files import IndexManifest, Part
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["FaissStructure"]
+
+log = logging.getLogger(__name__)
+
+GATHERED_IMAGES = 2000
+GATHERED_PART = 50
+"""If a filter allows at most 2000 images, or one in 50, these are gathered and compared: that costs
+less than scanning past the others."""
+
+
+class FaissStructure:
+    """A FAISS index of unit vectors under ids, compared by inner product.
+
+    The part of a `SearchStructure` that does not depend on the kind; `HnswIndex` and `IvfIndex`
+    add how it is built, searched and changed.
+    """
+
+    def __init__(self, index: Any) -> None:
+        self._index = index
+
+    @classmethod
+    def load(cls, folder: Path, manifest: IndexManifest) -> Self | None:
+        part = manifest.parts.get("index")
+        data = None if part is None else index_files.read_part(folder, part)
+        if data is None:
+            return None
+        try:
+            return cls(faiss.deserialize_index(data))
+        except RuntimeError as error:  # FAISS's own word for a file it cannot read
+            log.info("%s: unreadable vector index (%s)", folder, error)
+            return None
+
+    @property
+    def dim(self) -> int:
+        return int(self._index.d)
+
+    def add(self, ids: Ids, vectors: Vectors) -> None:
+        self._index.add_with_ids(vectors, ids)
+
+    def ids(self) -> Ids:
+        raise NotImplementedError
+
+    def count(self) -> int:
+        return int(self._index.ntotal)
+
+    def vectors(self, ids: Ids) -> Vectors:
+        try:
+            return np.asarray(self._index.reconstruct_batch(ids), dtype=np.float32)
+        except RuntimeError as error:
+            raise KeyError("not all of these images are in the index") from error
+
+    def save(
+        self,
+        folder: Path,
+        current: IndexManifest | None,
+        *,
+        searching: AbstractContextManager[object],
+    ) -> Mapping[str, Part]:
+        data = faiss.serialize_index(self._index)
+        return {"index": index_files.write_part(folder, "index", ".faiss", data)}
+
+    def close(self) -> None:
+        self._index = None
+
+    def _gathers(self, allowed: Ids) -> bool:
+        """Whether to gather and compare the allowed images rather than to scan past the others."""
+        return len(allowed) <= max(GATHERED_IMAGES, self.count() // GATHERED_PART)
+
+    def _compare_gathered(self, queries: Vectors, k: int, allowed: Ids) -> tuple[Vectors, Ids]:
+        """The best k of the allowed images, each of which is looked up."""
+        present, vectors = self._gather(allowed)
+        similarities = np.full((len(queries), k), -np.inf, dtype=np.float32)
+        ids = np.full((len(queries), k), -1, dtype=np.int64)
+        if len(present):
+            products = queries @ vectors.T
+            best = np.argsort(-products, axis=1, kind="stable")[:, :k]
+            similarities[:, : best.shape[1]] = np.take_along_axis(products, best, axis=1)
+            ids[:, : best.shape[1]] = present[best]
+        return similarities, ids
+
+    def _gather(self, allowed: Ids) -> tuple[Ids, Vectors]:
+        """Those of the ids that the index holds, with their vectors."""
+        try:
+            return allowed, self._index.reconstruct_batch(allowed)
+        except RuntimeError:  # some are not in the index, which is rare and dear to find out
+            present = allowed[np.isin(allowed, self.ids())]
+            return present, self._index.reconstruct_batch(present)

@@ -1,0 +1,177 @@
+"""The indexes of one gallery: which there are, when they are opened, when brought up to date."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from cbir.catalog.catalog import Catalog
+from cbir.config import GalleryConfig
+from cbir.indexes import background, index_files
+from cbir.indexes.background import Background
+from cbir.indexes.index_or_scan import IndexOrScan
+from cbir.indexes.protocol import VectorIndex
+from cbir.indexes.registry import LOCAL, IndexPlace, find_index, open_index, opened_by, resolve_kind
+
+__all__ = ["IMAGES", "REGIONS", "GalleryIndexes"]
+
+IMAGES = "vectors"
+REGIONS = "regions"
+"""Folders of the two indexes within the gallery's."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The indexes of a gallery as one configuration wants them."""
+
+    wanted: tuple[str, int]
+    """What opens them, and how many regions each image has."""
+    images: VectorIndex
+    regions: VectorIndex | None
+    searched: VectorIndex
+
+
+class GalleryIndexes:
+    """The indexes of one gallery: of whole images and, where it has them, of regions.
+
+    They are opened on first use, and again when any process gives the gallery another kind of
+    index, or regions. Every index handed out is up to date, unless searches are not to wait.
+    """
+
+    def __init__(self, folder: Path, catalog: Catalog) -> None:
+        self._folder = folder
+        self._catalog = catalog
+        self._opening = threading.Lock()
+        self._opened: _Opened | None = None
+        self._waits = True
+        self._config: GalleryConfig | None = None
+        self._background: Background | None = None
+
+    def stop_waiting(self) -> None:
+        """Have searches take the indexes as they are from now on, and scan the catalogue until
+        `update` has been called once."""
+        self._waits = False
+        self.close()
+
+    def images(self) -> VectorIndex:
+        """The index of whole images."""
+        return self._current(self._open().images)
+
+    def regions(self) -> VectorIndex | None:
+        """The index of the regions alone, under the ids of `region_rows`, if there are any."""
+        regions = self._open().regions
+        return None if regions is None else self._current(regions)
+
+    def searched(self) -> VectorIndex:
+        """The index that is searched: of whole images, with their regions if there are any."""
+        return self._current(self._open().searched)
+
+    @property
+    def config(self) -> GalleryConfig:
+        """As last committed by anybody; where searches do not wait, as of the last `update`."""
+        return self._config or self._catalog.config
+
+    def update(self) -> None:
+        """Bring all indexes and their files up to date; those that are need not be loaded."""
+        config = self._catalog.config
+        with self._opening:
+            opened = self._opened_for(config)
+            if self._waits:
+                self._opened = opened
+        for index in (opened.images, opened.searched):
+            if not index.is_current(self._catalog):
+                index.catch_up(self._catalog)
+        with self._opening:
+            self._opened = opened
+            self._config = None if self._waits else config
+
+    def rebuild(self) -> None:
+        """Build all indexes anew from the catalogue."""
+        self._open().searched.catch_up(self._catalog, rebuild=True)
+
+    def kind(self) -> str:
+        """Kind of the index that is searched; foretold where its files are not up to date.
+
+        No index is loaded for it.
+        """
+        config = self._catalog.config
+        folders = (IMAGES, REGIONS) if config.regions else (IMAGES,)
+        kinds = [
+            self._saved_kind(folder, config) or self._foretold_kind(folder, config)
+            for folder in folders
+        ]
+        return next((kind for kind in kinds if not find_index(kind).exact), kinds[-1])
+
+    def background(self) -> Background:
+        """Images drawn from the gallery as of its last search, against which hits are judged.
+
+        Drawn once, and again when anything has changed; it is not stored.
+        """
+        # Up to date or not: so every hit of one search is judged by one background.
+        index = self.images() if self._opened is None else self._opened.images
+        if index.generation == 0:  # not caught up yet
+            index = self.images()
+        drawn = self._background
+        if drawn is None or drawn.generation != index.generation:
+            self._background = drawn = background.draw(index)
+        return drawn
+
+    def close(self) -> None:
+        """Let go of memory, files and threads; the indexes are opened again when needed."""
+        with self._opening:
+            opened, self._opened, self._background = self._opened, None, None
+        if opened is not None:
+            opened.searched.close()
+
+    def _current(self, index: VectorIndex) -> VectorIndex:
+        if self._waits:
+            index.catch_up(self._catalog)
+        return index
+
+    def _open(self) -> _Opened:
+        with self._opening:
+            self._opened = opened = self._opened_for(self.config)
+            return opened
+
+    def _opened_for(self, config: GalleryConfig) -> _Opened:
+        """The indexes that a configuration wants, opened where they are not yet.
+
+        Old ones are not closed: somebody may be searching them, and they end with the last search.
+        """
+        old, count, dim = self._opened, len(config.regions), config.spec.dim
+        wanted = opened_by(config.index), count
+        if old is not None and old.wanted == wanted:
+            return old
+        if old is not None and old.wanted[0] == wanted[0]:
+            images = old.images
+        else:
+            place = IndexPlace(self._folder / IMAGES, dim)
+            images = self._answering(open_index(config.index, place))
+        if not count:
+            return _Opened(wanted, images, None, images)
+        from cbir.indexes.regions import RegionIndex
+
+        whole = images.index if isinstance(images, IndexOrScan) else images
+        regions = open_index(config.index, IndexPlace(self._folder / REGIONS, dim, count))
+        searched = self._answering(RegionIndex(whole, regions, count))
+        return _Opened(wanted, images, regions, searched)
+
+    def _answering(self, index: VectorIndex) -> VectorIndex:
+        return index if self._waits else IndexOrScan(index, self._catalog)
+
+    def _saved_kind(self, folder: str, config: GalleryConfig) -> str | None:
+        """Kind of an index whose files are up to date, or that keeps none."""
+        if opened_by(config.index) != LOCAL:
+            return config.index
+        state = self._catalog.gallery_id, self._catalog.generation()
+        manifest = index_files.current_manifest(self._folder / folder, *state)
+        return None if manifest is None else manifest.kind
+
+    def _foretold_kind(self, folder: str, config: GalleryConfig) -> str:
+        """Kind of an index that would be built now."""
+        with self._catalog.snapshot() as snapshot:
+            rows = snapshot.regions(len(config.regions)) if folder == REGIONS else snapshot
+            _, projection = snapshot.projection
+            dim = config.spec.dim if projection is None else projection.dim
+            return resolve_kind(config.index, rows.count, dim)

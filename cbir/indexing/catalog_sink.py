@@ -1,0 +1,107 @@
+"""Stage 4: commits the changes of a run to the catalogue."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from cbir.catalog.rows import Batch, TouchedRow
+from cbir.gallery import Gallery
+from cbir.indexing.sink import Limits, ProgressCallback
+from cbir.indexing.source_state import below
+from cbir.indexing.values import ChangeKind, ImageChange
+from cbir.sources import uri_to_path
+from cbir.types import FailedImage, IndexReport
+
+__all__ = ["CatalogSink"]
+
+
+class CatalogSink:
+    """Counts changes and commits their rows, a transaction for every few hundred."""
+
+    def __init__(
+        self, gallery: Gallery, source: str, limits: Limits, progress: ProgressCallback | None
+    ) -> None:
+        """`source` is the URI of the source that the images come from."""
+        self._gallery = gallery
+        self._source = source
+        self._limits = limits
+        self._progress = progress
+        self._repeated = 0
+        self._batch = Batch()
+        self._committed_at = time.monotonic()
+        self._counts: Counter[ChangeKind] = Counter()
+        self._removed = 0
+        self._failed: list[FailedImage] = []
+        self.refusal = ""
+        """Why nothing was removed; empty when it was not refused."""
+
+    def add_unchanged(self, count: int) -> None:
+        self._counts["unchanged"] += count
+        self._report()
+
+    def add_repeated(self, count: int) -> None:
+        self._repeated += count
+        self._report()
+
+    def write(self, changes: Sequence[ImageChange]) -> None:
+        for change in changes:
+            self._counts[change.kind] += 1
+            if change.failure is not None:
+                self._failed.append(change.failure)
+            if change.kind == "moved" and isinstance(change.row, TouchedRow):
+                self._batch.moved.append(change.row)
+            elif change.row is not None:
+                self._batch.add(change.row)
+        late = time.monotonic() - self._committed_at > self._limits.commit_seconds
+        if len(self._batch) >= self._limits.commit_rows or (late and self._batch):
+            self._commit()
+        if changes:
+            self._report()
+
+    def remove(self, ids: Sequence[int], *, overwritten: Sequence[int] = ()) -> None:
+        self._commit()
+        self._removed += len(overwritten)
+        rows = self._limits.remove_rows
+        for start in range(0, len(ids), rows):
+            part = ids[start : start + rows]
+            self._removed += self._gallery.catalog.remove(part, source=self._source)
+
+    def refuse(self, reason: str) -> None:
+        self.refusal = reason
+
+    def close(self) -> None:
+        """Commit the rest, and delete the failures of images that the source no longer lists."""
+        self._commit()
+        failing = {failure.key for failure in self._failed}
+        folders = {uri_to_path(failure.uri) for failure in self._failed}
+        stored = self._gallery.catalog.failures(source=self._source)
+        gone = [f.key for f in stored if f.key not in failing and not below(f.uri, folders)]
+        if gone:
+            self._gallery.catalog.forget_failures(gone)
+
+    def report(self, seconds: float) -> IndexReport:
+        """All that was written."""
+        return IndexReport(
+            added=self._counts["added"],
+            updated=self._counts["updated"] + self._counts["touched"],
+            unchanged=self._counts["unchanged"],
+            removed=self._removed,
+            moved=self._counts["moved"],
+            repeated=self._repeated,
+            failed=tuple(self._failed),
+            seconds=seconds,
+        )
+
+    def _commit(self) -> None:
+        # A source may fail at one key twice; the last reason stands.
+        failures = {row.key: row for row in self._batch.failures}
+        self._batch.failures = list(failures.values())
+        self._gallery.write(self._source, self._batch)
+        self._batch = Batch()
+        self._committed_at = time.monotonic()
+
+    def _report(self) -> None:
+        if self._progress is not None:
+            self._progress(self._counts.total() + self._repeated)

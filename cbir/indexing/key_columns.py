@@ -1,0 +1,51 @@
+"""The column that identifies a source's images: named once, remembered by the gallery."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from cbir.catalog.catalog import Catalog
+from cbir.errors import SourceError
+from cbir.sources import Source
+
+
+@runtime_checkable
+class Keyed(Protocol):
+    """A source that can identify its images by a column instead of by their place."""
+
+    uri: str
+    key: str | None
+    """The column; empty: the place. None: not named, so that the gallery's memory decides."""
+
+    def with_key(self, key: str) -> Source:
+        """The same images, identified by another column."""
+
+
+def with_key_column(source: Source, catalog: Catalog | None, *, prune: bool) -> Source:
+    """The source, its images identified by the column that the gallery remembers, if it names none.
+
+    Raises SourceError if it names another one and `prune` is not given: every image would be in
+    the gallery twice. With `prune`, images are found by their content and get their new keys.
+    """
+    if not isinstance(source, Keyed):
+        return source
+    before = None if catalog is None else catalog.key_column(source.uri)
+    if source.key is None:
+        return source.with_key(before or "")
+    if before is not None and before != source.key and not prune:
+        raise SourceError(
+            f"{source.uri}: the gallery knows its images by {_column_name(before)}, not by "
+            f"{_column_name(source.key)}. Leave --key out to keep it so; with --prune (prune=True) "
+            "they get the new keys, and ids and embeddings stay"
+        )
+    return source
+
+
+def remember_key_column(source: Source, catalog: Catalog) -> None:
+    """Store the column that identifies the source's images."""
+    if isinstance(source, Keyed) and source.key != (catalog.key_column(source.uri) or ""):
+        catalog.set_key_column(source.uri, source.key or "")
+
+
+def _column_name(key: str) -> str:
+    return repr(key) if key else "their place"

@@ -1,0 +1,174 @@
+"""Stage 3: reads, decodes and embeds a chunk of images; in a thread, or anywhere else.
+
+`embed_chunk` is all that a machine elsewhere has to run. Its arguments and results can be pickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from cbir.config import GalleryConfig
+from cbir.embedding import Embedder, Precision, Runtime, embed_views, embedder_for
+from cbir.errors import ImageError
+from cbir.images import DecodedImage, DecodeOptions, check_header, decode_image
+from cbir.images.processes import Decode
+from cbir.indexing.values import (
+    CheckedImage,
+    ChunkResult,
+    EmbeddedImage,
+    ImageTask,
+    MatchedImage,
+    UnchangedImage,
+    UnreadableImage,
+)
+from cbir.sources.content import Content, NotModified
+from cbir.sources.reading import content_hash
+
+__all__ = ["ContentSet", "EmbedderConfig", "check_chunk", "embed_chunk", "process_chunk"]
+
+Read = Callable[[], Content | NotModified]
+"""Returns the content of one image of a chunk. Raises ImageError."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderConfig:
+    """All that is needed to embed images for a gallery; can be pickled.
+
+    The options are those of `cbir.load_embedder`.
+    """
+
+    gallery: GalleryConfig
+    device: str = "auto"
+    runtime: Runtime = "auto"
+    precision: Precision = "auto"
+    streams: int | None = None
+
+    @property
+    def decode_options(self) -> DecodeOptions:
+        spec = self.gallery.spec
+        return DecodeOptions(spec.preprocessing, spec.views, self.gallery.regions)
+
+    def open(self) -> Embedder:
+        """A new embedder. Raises BackboneError, WeightsError as `cbir.load_embedder`."""
+        return embedder_for(
+            self.gallery,
+            device=self.device,
+            runtime=self.runtime,
+            precision=self.precision,
+            streams=self.streams,
+        )
+
+
+class ContentSet:
+    """Content hashes of a source's images; can be pickled, 16 bytes each."""
+
+    def __init__(self, hashes: npt.NDArray[np.bytes_] | None = None) -> None:
+        """`hashes` (N,) of dtype S16, ascending."""
+        self._hashes = np.empty(0, "S16") if hashes is None else hashes
+
+    def __contains__(self, content_hash: bytes) -> bool:
+        value = np.array(content_hash, "S16")
+        place = int(np.searchsorted(self._hashes, value))
+        return place < len(self._hashes) and bool(self._hashes[place] == value)
+
+
+def embed_chunk(
+    tasks: Sequence[ImageTask], config: EmbedderConfig, contents: ContentSet | None = None
+) -> list[ChunkResult]:
+    """Read, decode and embed images by places or bytes; the results are in the order of the tasks.
+
+    An image that cannot be read is an UnreadableImage with its reason. The network stays open for
+    the next chunk of the process. With `contents`, an image that has moved is not embedded again.
+    Raises BackboneError, WeightsError where the network cannot be opened.
+    """
+    return process_chunk(
+        tasks, _opened(config), config.decode_options, contents=contents or ContentSet()
+    )
+
+
+@lru_cache(maxsize=1)
+def _opened(config: EmbedderConfig) -> Embedder:
+    return config.open()
+
+
+def process_chunk(
+    tasks: Sequence[ImageTask],
+    embedder: Embedder,
+    options: DecodeOptions,
+    *,
+    contents: ContentSet,
+    decode: Decode = decode_image,
+    reads: Sequence[Read] | None = None,
+) -> list[ChunkResult]:
+    """`embed_chunk` with an embedder that is open; images and regions are one batch.
+
+    `decode` may do its work in another process, and `reads` may have read the images already.
+    """
+    results: list[ChunkResult | None] = []
+    decoded: list[tuple[int, bytes, Content, DecodedImage]] = []
+    for position, task in enumerate(tasks):
+        content = _read(task, task.read if reads is None else reads[position], contents)
+        if not isinstance(content, tuple):
+            results.append(content)
+            continue
+        encoded, digest = content
+        try:
+            image = decode(encoded.data, options)
+        except ImageError as error:
+            results.append(UnreadableImage(str(error), encoded.version))
+            continue
+        results.append(None)
+        decoded.append((position, digest, encoded, image))
+    vectors = embed_views(embedder, [part for *_, image in decoded for part in image.pixels])
+    regions = len(options.regions)
+    embeddings = vectors.reshape(len(decoded), 1 + regions, embedder.spec.dim)
+    for (position, digest, encoded, image), embedding in zip(decoded, embeddings, strict=True):
+        results[position] = EmbeddedImage(
+            digest,
+            encoded.version,
+            image.width,
+            image.height,
+            embedding[0],
+            embedding[1:] if regions else None,
+        )
+    return [result for result in results if result is not None]
+
+
+def check_chunk(
+    tasks: Sequence[ImageTask], *, contents: ContentSet, reads: Sequence[Read] | None = None
+) -> list[ChunkResult]:
+    """`embed_chunk` as far as the headers of images tell; nothing is decoded or embedded."""
+    results: list[ChunkResult] = []
+    for position, task in enumerate(tasks):
+        content = _read(task, task.read if reads is None else reads[position], contents)
+        if not isinstance(content, tuple):
+            results.append(content)
+            continue
+        try:
+            check_header(content[0].data)
+            results.append(CheckedImage())
+        except ImageError as error:
+            results.append(UnreadableImage(str(error)))
+    return results
+
+
+def _read(task: ImageTask, read: Read, contents: ContentSet) -> tuple[Content, bytes] | ChunkResult:
+    """The encoded image and its hash if it has to be decoded; otherwise the result."""
+    try:
+        content = read()
+    except ImageError as error:
+        # Not the content's fault: no version tells when it is mended.
+        return UnreadableImage(str(error))
+    if isinstance(content, NotModified):
+        return UnchangedImage(content.version, modified=False)
+    digest = content_hash(content.data)
+    if digest == task.content_hash:
+        return UnchangedImage(content.version)
+    if task.match and digest in contents:
+        return MatchedImage(digest, content.version)
+    return content, digest

@@ -1,0 +1,154 @@
+"""Brings a catalogue, or a plan, up to a source: the stages of one run, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import compress
+
+import numpy as np
+
+from cbir.catalog.catalog import Catalog
+from cbir.indexing.compare import change_of, compare_page
+from cbir.indexing.executor import PendingQueue
+from cbir.indexing.listing import KeyListing, list_pages
+from cbir.indexing.moves import Moves
+from cbir.indexing.process_chunk import ContentSet
+from cbir.indexing.sink import Limits, Sink
+from cbir.indexing.source_state import SourceState
+from cbir.indexing.values import (
+    ChunkResult,
+    ContentMatch,
+    EmbeddedImage,
+    ImageChange,
+    PendingImage,
+)
+from cbir.sources import Source
+
+__all__ = ["SourceSync"]
+
+
+class SourceSync:
+    """One run over a source. `list` and `prune` are called only if images may be removed."""
+
+    def __init__(
+        self,
+        source: Source,
+        catalog: Catalog | None,
+        sink: Sink,
+        *,
+        retry_failed: bool,
+        limits: Limits,
+    ) -> None:
+        """Without a catalogue every image is new."""
+        self._source = source
+        self._catalog = catalog
+        self._sink = sink
+        self._retry_failed = retry_failed
+        self._limits = limits
+        self._state = SourceState()
+        self._moves: Moves | None = None
+        self._copies: list[PendingImage] = []
+
+    def list(self, *, force: bool) -> bool:
+        """List the keys of the source and find those that are gone; False if they are too many."""
+        listing = KeyListing(self._source)
+        if self._catalog is None:
+            return True
+        self._state = SourceState(self._catalog, self._source.uri)
+        self._moves = Moves(self._catalog, self._state, listing)
+        return force or self._enough(self._moves.possible)
+
+    @property
+    def contents(self) -> ContentSet:
+        """The contents that may be found at another place of the source."""
+        return ContentSet() if self._moves is None else self._state.contents
+
+    def process(self, queue: PendingQueue) -> None:
+        """Compare the whole source with the catalogue; embed and write what is new or changed."""
+        size = self._limits.page
+        for number, (page, repeated) in enumerate(list_pages(self._source, size)):
+            if number == 0 and len(page) + repeated == size and self._catalog and not self._moves:
+                # A small source is looked up by its keys; to read all its rows takes longer.
+                self._state = SourceState(self._catalog, self._source.uri)
+            if repeated:
+                self._sink.add_repeated(repeated)
+            unchanged = self._state.unchanged(page)
+            self._sink.add_unchanged(int(unchanged.sum()))
+            rest = list(compress(page, np.logical_not(unchanged)))
+            if rest:
+                changes, pending = compare_page(
+                    rest, self._catalog, retry_failed=self._retry_failed
+                )
+                self._sink.write(changes)
+                self._submit(map(self._with_match, pending), queue)
+        self._drain(queue)
+
+    def prune(self, queue: PendingQueue, *, force: bool) -> None:
+        """Move the images that have exchanged places, then remove those that were not found."""
+        if self._moves is None:
+            return
+        moves, copies = self._moves.close()
+        self._sink.write(moves)
+        self._submit(copies, queue)
+        self._drain(queue)
+        gone, overwritten = self._moves.left(), self._moves.overwritten
+        if not force and not self._enough(len(self._state) - len(gone)):
+            gone = []
+        self._sink.remove(gone, overwritten=overwritten)
+
+    def _with_match(self, pending: PendingImage) -> PendingImage:
+        if self._moves is None or not self._moves.may_match(pending):
+            return pending
+        return replace(pending, match=True)
+
+    def _submit(self, pending: Iterable[PendingImage], queue: PendingQueue) -> None:
+        for chunk in queue.chunks(pending):
+            self._take(queue.exchange(chunk))
+            if len(self._copies) >= len(chunk):
+                copies, self._copies = self._copies, []
+                self._take(queue.exchange(copies))
+
+    def _drain(self, queue: PendingQueue) -> None:
+        for results in queue.drain():
+            self._take(results)
+        while self._copies:
+            copies, self._copies = self._copies, []
+            self._submit(copies, queue)
+            for results in queue.drain():
+                self._take(results)
+
+    def _take(self, results: Sequence[tuple[PendingImage, ChunkResult]]) -> None:
+        changes: list[ImageChange] = []
+        for pending, result in results:
+            change: ImageChange | ContentMatch | PendingImage | None
+            change = self._matched(pending, result) or change_of(pending, result)
+            if isinstance(change, ContentMatch):
+                assert self._moves is not None
+                change = self._moves.resolve(change)
+            if isinstance(change, PendingImage) and change.embedded is not None:
+                change = change_of(change, change.embedded)
+            if isinstance(change, PendingImage):
+                self._copies.append(change)
+            elif isinstance(change, ImageChange):
+                changes.append(change)
+        self._sink.write(changes)
+
+    def _matched(self, pending: PendingImage, result: ChunkResult) -> ContentMatch | None:
+        """The match of an image that an executor has embedded without looking for one."""
+        if not pending.match or not isinstance(result, EmbeddedImage):
+            return None
+        if result.content_hash not in self.contents:
+            return None
+        return ContentMatch(pending, result.content_hash, result.version, result)
+
+    def _enough(self, found: int) -> bool:
+        """Whether so many images are still there that the others may be removed."""
+        if 2 * found >= len(self._state):
+            return True
+        self._sink.refuse(
+            f"{self._source.uri}: lists only {found:,} of the {len(self._state):,} images that "
+            "the gallery has of it; nothing was removed. If that is right, --force (force=True) "
+            "removes the others, and --dry-run --force shows them"
+        )
+        return False

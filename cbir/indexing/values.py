@@ -1,0 +1,168 @@
+"""The values that pass from stage to stage of an indexing run.
+
+    SourceImage → PendingImage → ImageTask → (chunk, by an executor) → ChunkResult → ImageChange
+
+An ImageTask and everything in a ChunkResult can be pickled and sent to another process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from cbir.arrays import Vectors
+from cbir.catalog.rows import FailureRow, ImageRow, IndexedImage, TouchedRow
+from cbir.sources import SourceImage
+from cbir.sources.base import UNKNOWN
+from cbir.sources.content import Content, NotModified
+from cbir.types import FailedImage, ImageVersion
+
+__all__ = [
+    "ChangeKind",
+    "CheckedImage",
+    "ChunkResult",
+    "ContentMatch",
+    "EmbeddedImage",
+    "ImageChange",
+    "ImageTask",
+    "PendingImage",
+    "UnchangedImage",
+    "UnreadableImage",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTask:
+    """One image to be read and embedded, with what is known of its indexed version."""
+
+    image: SourceImage | bytes
+    """The listed image, or its encoded bytes if they have been read already."""
+    version: ImageVersion = UNKNOWN
+    """The indexed version: a server need not send it again."""
+    content_hash: bytes | None = None
+    """The indexed content: if it is still the same, the image is not decoded."""
+    match: bool = False
+    """Whether to look for the content among the source's other images before decoding it."""
+
+    def read(self) -> Content | NotModified:
+        """The encoded image, unless a server says that it is unchanged. Raises ImageError."""
+        if isinstance(self.image, bytes):
+            return Content(self.image, ImageVersion(len(self.image)))
+        return self.image.fetch(self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedImage:
+    """An image that was read, decoded and embedded."""
+
+    content_hash: bytes
+    version: ImageVersion
+    width: int
+    height: int
+    embedding: Vectors
+    """(D,) float32, unit norm."""
+    regions: Vectors | None = None
+    """(R, D) float32, unit norm, in a gallery that has regions."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedImage:
+    """An image that would be embedded: its header can be read. Only plans end here."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnchangedImage:
+    """An image whose content is the indexed one."""
+
+    version: ImageVersion
+    modified: bool = True
+    """False if the server said so without sending the image."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedImage:
+    """An image that was not embedded: another image of the source has its content."""
+
+    content_hash: bytes
+    version: ImageVersion
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableImage:
+    """An image that could not be read or decoded, and why."""
+
+    reason: str
+    version: ImageVersion | None = None
+    """The version that cannot be decoded; None where it could not even be read."""
+
+
+ChunkResult: TypeAlias = (
+    EmbeddedImage | CheckedImage | UnchangedImage | MatchedImage | UnreadableImage
+)
+"""Result of one ImageTask."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingImage:
+    """An image of the source that must be read, beside its row in the catalogue if it has one."""
+
+    image: SourceImage
+    known: IndexedImage | None = None
+    failure: FailureRow | None = None
+    """The failure that the catalogue remembers of it."""
+    match: bool = False
+    """Whether its content may be that of another image of the source, which has moved here."""
+    embedded: EmbeddedImage | None = None
+    """Its result, if it has been embedded already and turned out to be a copy."""
+
+    @property
+    def before(self) -> FailureRow | IndexedImage | None:
+        """The row of what was read at this place the last time."""
+        if self.failure is not None and self.failure.version is not None:
+            return self.failure
+        elsewhere = self.known is None or self.known.uri != self.image.uri
+        return None if elsewhere else self.known
+
+    def task(self) -> ImageTask:
+        """The work that is left to an executor."""
+        before = self.before
+        version = None if before is None else before.version
+        content_hash = None if self.known is None else self.known.content_hash
+        return ImageTask(self.image, version or UNKNOWN, content_hash, self.match)
+
+
+@dataclass(frozen=True, slots=True)
+class ContentMatch:
+    """An image with the content of another image of the source: moved from there, or a copy."""
+
+    pending: PendingImage
+    content_hash: bytes
+    version: ImageVersion
+    embedded: EmbeddedImage | None = None
+    """Its embedding, if the executor has made one nevertheless."""
+
+    @property
+    def image(self) -> SourceImage:
+        return self.pending.image
+
+    @property
+    def known(self) -> IndexedImage | None:
+        return self.pending.known
+
+    def as_copy(self, known: IndexedImage | None) -> PendingImage:
+        """The image as one that has to be embedded, in place of `known`."""
+        return replace(self.pending, known=known, match=False, embedded=self.embedded)
+
+
+ChangeKind = Literal["added", "updated", "touched", "unchanged", "moved", "failed"]
+"""`touched` is another place, name or metadata of the same content under the same key."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageChange:
+    """The outcome of one image, and the row to be written, if any."""
+
+    kind: ChangeKind
+    name: str
+    row: ImageRow | TouchedRow | FailureRow | None = None
+    failure: FailedImage | None = None

@@ -1,0 +1,90 @@
+"""A query's image, read once for everything a search needs of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cbir.errors import BackboneError
+from cbir.images import DecodeOptions, decode_image, encode_lossless, open_rgb
+from cbir.retrieval.crop import crop_image
+from cbir.retrieval.queries import EmbeddedQuery, FileQuery, IdQuery, ImageQuery, Query, UrlQuery
+from cbir.sources.paths import path_to_uri
+from cbir.sources.reading import read_uri
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from cbir.arrays import Pixels
+    from cbir.config import EmbeddingSpec, Region
+    from cbir.gallery import Gallery
+    from cbir.retrieval.crop import Crop
+
+__all__ = ["OpenedQuery", "read_query"]
+
+
+class OpenedQuery:
+    """The image of a query, or a crop of it. It is read when it is first needed, and kept."""
+
+    def __init__(self, query: Query, gallery: Gallery, *, crop: Crop | None = None) -> None:
+        self.query = query.query if isinstance(query, EmbeddedQuery) else query
+        self.crop = crop
+        self._gallery = gallery
+
+    @property
+    def id(self) -> int | None:
+        """The id of the image of the gallery that this is the whole of, if it is one."""
+        return self.query.id if isinstance(self.query, IdQuery) and self.crop is None else None
+
+    def views(self, spec: EmbeddingSpec, regions: Sequence[Region] = ()) -> Pixels:
+        """The pixels to embed, of the image and R regions: (1 + R, V, crop, crop, 3).
+
+        Raises ImageError.
+        """
+        options = DecodeOptions(spec.preprocessing, spec.views, tuple(regions))
+        return decode_image(self.read(), options).pixels
+
+    def encoded(self) -> bytes:
+        """The image as an encoded file. Raises ImageError."""
+        source = self.read()
+        return source if isinstance(source, bytes) else encode_lossless(source)
+
+    def read(self) -> bytes | Image:
+        """The encoded image as it was read, or a Pillow image; a crop in upright sRGB.
+
+        Raises ImageError when it cannot be read, or the crop does not lie within it.
+        """
+        return self._image
+
+    @cached_property
+    def _image(self) -> bytes | Image:
+        if isinstance(self.query, IdQuery):
+            whole: bytes | Image = read_uri(self._gallery.image(self.query.id).uri)
+        else:
+            whole = read_query(self.query)
+        return whole if self.crop is None else crop_image(open_rgb(whole), self.crop)
+
+
+def read_query(query: Query) -> bytes | Image:
+    """The encoded image, or the Pillow image, of a query that is none of a gallery's.
+
+    Raises ImageError when it cannot be read, BackboneError for words.
+    """
+    if isinstance(query, FileQuery):
+        return read_uri(path_to_uri(query.path))
+    if isinstance(query, UrlQuery):
+        return read_uri(query.url)
+    if isinstance(query, ImageQuery):
+        if isinstance(query.image, np.ndarray):
+            from PIL import Image
+
+            return Image.fromarray(query.image)
+        return query.image
+    if isinstance(query, EmbeddedQuery):
+        return read_query(query.query)
+    if isinstance(query, IdQuery):
+        raise TypeError(f"{query} is an image of a gallery, which has to read it")
+    raise BackboneError(f"no backbone reads words yet ({query}); search with an image")
