@@ -1,4 +1,4 @@
-"""Which images may answer a query: a small tree of conditions on their metadata.
+"""Filters: small trees of conditions on the metadata of images.
 
 >>> parse_where(["category=shoes", "price<50"])
 And(children=(Compare(field='category', operator='=', value='shoes'), \

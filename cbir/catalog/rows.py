@@ -11,8 +11,8 @@ from cbir.types import ImageVersion
 
 
 @dataclass(frozen=True, slots=True)
-class KnownImage:
-    """What the catalogue remembers of an image, as far as an indexing run needs it."""
+class IndexedImage:
+    """An image of the catalogue with everything that an indexing run compares."""
 
     id: int
     key: str

@@ -1,4 +1,4 @@
-"""Which images match a filter: every leaf is a range of one index, the rest is sets of ids.
+"""Images that match a filter: every leaf is a range of one index, the rest is sets of ids.
 
 Every value is bound, every field and type is checked before the first query runs.
 """
@@ -38,7 +38,7 @@ def matching(connection: Connection, where: Filter) -> Ids:
 
 
 def unknown_field(field: str, known: Fields | Mapping[str, Kinds]) -> str:
-    """What to say when no image has a field: its nearest namesake and the known ones."""
+    """The message for a field that no image has: the most similar name, and all names."""
     close = difflib.get_close_matches(field, known, n=1)
     meant = f"; did you mean {close[0]!r}?" if close else ";"
     names = ", ".join(sorted(known)) or "none: index a manifest with columns beside the path"
