@@ -142,10 +142,10 @@ class LocalIndex:
     ) -> Candidates:
         """(Q, d) projected vectors → the k nearest of each, equal ones by ascending id."""
         allowed = allowed_ids(allowed, self._catalog)
-        found = min(k, self.count() if allowed is None else len(allowed), self.count())
+        width = min(k, self.count() if allowed is None else len(allowed), self.count())
         ids = np.full((len(queries), k), -1, dtype=np.int64)
         similarities = np.full((len(queries), k), -np.inf, dtype=np.float32)
-        if found > 0:
+        if width > 0:
             # Of the calling thread; more than there are queries would only wait for each other.
             many = len(queries) > 1
             faiss.omp_set_num_threads(min(len(queries), available_cores()) if many else 1)
@@ -153,11 +153,11 @@ class LocalIndex:
                 assert self._structure is not None  # it has images
                 compared = queries if projected else self.project(queries)
                 compared = np.ascontiguousarray(compared, dtype=np.float32)
-                scores, rows = self._structure.search(compared, found, allowed=allowed, exact=exact)
+                scores, rows = self._structure.search(compared, width, allowed=allowed, exact=exact)
             scores = np.where(rows >= 0, scores, -np.inf)
             order = np.lexsort((rows, -scores), axis=1)
-            ids[:, :found] = np.take_along_axis(rows, order, axis=1)
-            similarities[:, :found] = np.take_along_axis(scores, order, axis=1)
+            ids[:, :width] = np.take_along_axis(rows, order, axis=1)
+            similarities[:, :width] = np.take_along_axis(scores, order, axis=1)
         return Candidates(ids, similarities)
 
     def ids(self) -> Ids:
