@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import URL, delete, insert, inspect, select, update
+from sqlalchemy import URL, insert, inspect, select, update
 
-from cbir.catalog import dismissals, writes
-from cbir.catalog.dismissals import Pair
+from cbir.catalog import attachments, gallery_state, writes
+from cbir.catalog.attachments import Pair
 from cbir.catalog.engine import connect, dialect_of, place_of, reading, writing
 from cbir.catalog.migrations import migrate
 from cbir.catalog.reader import CatalogReader
 from cbir.catalog.rows import Batch, RegionRow
-from cbir.catalog.schema import SCHEMA_VERSION, metadata, projections, sources, state
+from cbir.catalog.schema import SCHEMA_VERSION, metadata, sources, state
 from cbir.config import GalleryConfig, Whitening
 from cbir.embedding.whitening import Projection
 from cbir.errors import GalleryExistsError, GalleryNotFoundError
@@ -91,64 +91,64 @@ class Catalog(CatalogReader):
             writes.write_touched(connection, source_id, batch.touched)
             writes.write_failures(connection, source_id, batch.failures)
 
-    def describe(self, image_id: int, changes: Mapping[str, Any]) -> bool:
-        """Change fields of an image's metadata, None being no value; whether there is the image."""
+    def change_metadata(self, image_id: int, changes: Mapping[str, Any]) -> bool:
+        """Change fields of an image's metadata; None deletes one. False when it has no image."""
         with writing(self._engine) as connection:
-            return writes.describe(connection, image_id, changes)
+            return writes.change_metadata(connection, image_id, changes)
 
     def write_descriptors(self, method: str, rows: Sequence[DescriptorRow]) -> None:
-        """Store what a reranker needs of images, in place of what there was.
+        """Replace descriptors of images by those in `rows`, computed by `method`.
 
-        Those of images that are gone, or whose content is another by now, are left out.
+        Rows of images that are gone, or whose content has changed meanwhile, are left out.
         """
         if not rows:
             return
         with writing(self._engine) as connection:
-            writes.write_descriptors(connection, method, rows)
+            attachments.write_descriptors(connection, method, rows)
 
     def dismiss(self, pairs: Iterable[Pair]) -> int:
-        """Remember that these pairs are no duplicates, until an image of them changes or goes.
+        """Mark pairs of images as no duplicates, until one of the two changes or goes.
 
-        Returns how many were not known. Pairs of images that are gone are left out.
+        Returns the number of new pairs. Pairs of images that are gone are left out.
         """
         ordered = sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]})
         with writing(self._engine) as connection:
-            there = writes.existing(connection, sorted({i for pair in ordered for i in pair}))
-            return dismissals.dismiss(connection, [p for p in ordered if there.issuperset(p)])
+            return attachments.write_dismissals(connection, ordered)
 
     def undismiss(self, pairs: Iterable[Pair]) -> int:
-        """Forget that these pairs were dismissed. Returns how many were."""
+        """Undo `dismiss`. Returns how many of the pairs were dismissed."""
         with writing(self._engine) as connection:
-            return dismissals.undismiss(connection, sorted({(min(p), max(p)) for p in pairs}))
+            ordered = sorted({(min(pair), max(pair)) for pair in pairs})
+            return attachments.delete_dismissals(connection, ordered)
 
     def write_regions(self, rows: Sequence[RegionRow]) -> None:
         """Store the regions of images that have none yet; as in `write_descriptors`."""
         if not rows:
             return
         with writing(self._engine) as connection:
-            writes.write_regions(connection, rows)
+            attachments.write_regions(connection, rows)
 
     def set_key_column(self, source: str, column: str) -> None:
-        """Write down by which column a source's images are known; empty: by their place."""
+        """Set the column that the keys of a source's images come from; empty: their URIs."""
         with writing(self._engine) as connection:
             row = sources.c.id == writes.source_id(connection, source)
             connection.execute(update(sources).where(row).values(key_column=column or None))
 
     def remove(self, ids: Sequence[int], *, source: str | None = None) -> int:
-        """Take images out for good, of `source` (its URI) alone if given; how many there were."""
+        """Remove images, only of `source` (its URI) if given. Returns how many were removed."""
         with writing(self._engine) as connection:
             known = None if source is None else writes.source_id(connection, source)
             return writes.remove_images(connection, ids, source=known)
 
-    def forget_failures(self, keys: Sequence[str]) -> int:
-        """Forget failures, for example of files that are gone. Returns how many there were."""
+    def remove_failures(self, keys: Sequence[str]) -> int:
+        """Delete failures, for example of files that are gone. Returns how many were deleted."""
         with writing(self._engine) as connection:
-            return writes.forget_failures(connection, keys)
+            return writes.remove_failures(connection, keys)
 
     def reserve_ids(self, below: int) -> None:
-        """Have no new image given an id below this one, unless it brings it along."""
+        """Give no new image an id below this one, unless its row states one."""
         with writing(self._engine) as connection:
-            writes.reserve_ids(connection, below)
+            gallery_state.reserve_ids(connection, below)
 
     def change_config(self, change: Callable[[GalleryConfig], GalleryConfig]) -> GalleryConfig:
         """Replace the configuration by what `change` makes of the committed one: one transaction.
@@ -158,12 +158,12 @@ class Catalog(CatalogReader):
         raises ValueError otherwise. Returns the new configuration.
         """
         with writing(self._engine) as connection:
-            current = writes.read_config(connection)
+            current = gallery_state.read_config(connection)
             changed = change(current)
             if (changed.spec, changed.whitening) != (current.spec, current.whitening):
                 raise ValueError("a gallery's spec and whitening are not changed by its settings")
             if changed != current:
-                writes.write_config(connection, changed)
+                gallery_state.write_config(connection, changed)
         return changed
 
     def set_whitening(self, whitening: Whitening | None, projection: Projection | None) -> None:
@@ -176,10 +176,7 @@ class Catalog(CatalogReader):
         if fitted != (None if whitening is None else whitening.fitted):
             raise ValueError(f"a whitening that names another projection than {fitted}")
         with writing(self._engine) as connection:
-            writes.next_generation(connection)
-            connection.execute(delete(projections))
-            if projection is not None:
-                values = {"digest": fitted, "data": projection.to_bytes()}
-                connection.execute(insert(projections).values(values))
-            changed = replace(writes.read_config(connection), whitening=whitening)
-            writes.write_config(connection, changed)
+            gallery_state.next_generation(connection)
+            gallery_state.write_projection(connection, projection)
+            changed = replace(gallery_state.read_config(connection), whitening=whitening)
+            gallery_state.write_config(connection, changed)

@@ -1,4 +1,4 @@
-"""Images with everything that a catalogue keeps of them, as they travel to another one."""
+"""Images with everything that the catalogue keeps of them, as they are exported and imported."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ class CatalogImage:
         return self == replace(other, id=self.id)
 
 
-def stored_pages(
+def image_pages(
     connection: Connection, allowed: Ids | None, page: int
 ) -> Iterator[list[CatalogImage]]:
-    """All images, or those with these ids (N,), ascending by id."""
+    """Pages of all images, or of those with the `allowed` ids (N,), ascending by id."""
     kinds = _date_fields(connection)
     if allowed is None:
         streamed = connection.execution_options(yield_per=page)
-        for rows in streamed.execute(_STORED.order_by(images.c.id)).partitions():
+        for rows in streamed.execute(_CATALOG_IMAGE.order_by(images.c.id)).partitions():
             yield _complete(connection, rows, kinds)
         return
     for start in range(0, len(allowed), page):
@@ -59,20 +59,20 @@ def stored_pages(
             row
             for part in parts(ids)
             for row in connection.execute(
-                _STORED.where(images.c.id.in_(part)).order_by(images.c.id)
+                _CATALOG_IMAGE.where(images.c.id.in_(part)).order_by(images.c.id)
             )
         ]
         yield _complete(connection, rows, kinds)
 
 
-def stored_by_key(connection: Connection, keys: Sequence[str]) -> list[CatalogImage]:
+def images_by_key(connection: Connection, keys: Sequence[str]) -> list[CatalogImage]:
     """The images with these keys, of at most as many as fit one statement."""
-    rows = connection.execute(_STORED.where(images.c.key.in_(keys))).all()
+    rows = connection.execute(_CATALOG_IMAGE.where(images.c.key.in_(keys))).all()
     return _complete(connection, rows, _date_fields(connection))
 
 
-# In the order of what a StoredImage takes, but for the dates.
-_STORED = (
+# In the order of what a CatalogImage takes, but for the dates.
+_CATALOG_IMAGE = (
     select(
         images.c.id,
         images.c.key,
@@ -84,7 +84,7 @@ _STORED = (
         images.c.size,
         images.c.mtime_ns,
         images.c.content_hash,
-        cast(images.c.metadata, Text).label("described"),
+        cast(images.c.metadata, Text).label("json"),
         embeddings.c.vector,
     )
     .join(sources, sources.c.id == images.c.source_id)

@@ -1,11 +1,11 @@
-"""Does a catalogue agree with itself?"""
+"""Checks that a catalogue is consistent."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, func, select
 
-from cbir.catalog import writes
 from cbir.catalog.dialects import load_dialect
+from cbir.catalog.gallery_state import read_config
 from cbir.catalog.schema import embeddings, images, regions
 from cbir.config import GalleryConfig
 
@@ -13,8 +13,8 @@ __all__ = ["problems"]
 
 
 def problems(connection: Connection) -> list[str]:
-    """What is wrong with a gallery's catalogue itself; empty when nothing is."""
-    config = writes.read_config(connection)
+    """Problems of a catalogue: damage, missing embeddings, wrong regions; empty when sound."""
+    config = read_config(connection)
     return [
         *load_dialect(connection.dialect.name).problems(connection),
         *(

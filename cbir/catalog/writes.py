@@ -1,4 +1,4 @@
-"""The statements behind what `Catalog` writes, inside a transaction of the caller."""
+"""Statements that write images, their metadata and failures, in a transaction of the caller."""
 
 from __future__ import annotations
 
@@ -10,53 +10,20 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from cbir.arrays import Vectors
-from cbir.catalog.dismissals import forget_dismissals_of
+from cbir.catalog.attachments import delete_attachments, insert_regions
 from cbir.catalog.engine import insert_rows, parts
+from cbir.catalog.gallery_state import next_generation
 from cbir.catalog.metadata.values import delete_values, insert_values, replace_values
-from cbir.catalog.rows import FailureRow, ImageRow, RegionRow, TouchedRow
+from cbir.catalog.rows import FailureRow, ImageRow, TouchedRow
 from cbir.catalog.schema import (
-    descriptors,
     embeddings,
     failures,
     images,
-    regions,
     sources,
-    state,
     tombstones,
 )
 from cbir.catalog.vectors import encode
-from cbir.config import GalleryConfig
 from cbir.metadata import as_json, plain
-from cbir.types import DescriptorRow
-
-
-def next_generation(connection: Connection, *, new_images: int = 0) -> tuple[int, int]:
-    """Take the next generation, for a change of vectors, and ids: (generation, first new id)."""
-    connection.execute(
-        update(state).values(
-            generation=state.c.generation + 1,
-            next_image_id=state.c.next_image_id + new_images,
-        )
-    )
-    row = connection.execute(select(state.c.generation, state.c.next_image_id)).one()
-    return row.generation, row.next_image_id - new_images
-
-
-def read_config(connection: Connection) -> GalleryConfig:
-    """The committed configuration or, if this transaction has written one, that."""
-    return GalleryConfig.from_json(connection.execute(select(state.c.config)).scalar_one())
-
-
-def write_config(connection: Connection, config: GalleryConfig) -> None:
-    """Replace the configuration; the caller has read what it replaces in this transaction."""
-    connection.execute(update(state).values(config=config.to_json()))
-
-
-def reserve_ids(connection: Connection, below: int) -> None:
-    """Have no new image given an id below this one."""
-    later = state.c.next_image_id < below
-    connection.execute(update(state).where(later).values(next_image_id=below))
 
 
 def source_id(connection: Connection, uri: str) -> int:
@@ -100,7 +67,7 @@ def write_images(connection: Connection, source: int, rows: Sequence[ImageRow]) 
             [rows[i] for i in stale],
             [vectors[i] for i in stale],
         )
-    forget_failures(connection, [row.key for row in rows])
+    remove_failures(connection, [row.key for row in rows])
 
 
 def write_touched(connection: Connection, source: int, rows: Sequence[TouchedRow]) -> None:
@@ -125,10 +92,10 @@ def write_touched(connection: Connection, source: int, rows: Sequence[TouchedRow
     for part in parts(rows):
         delete_values(connection, [row.id for row in part])
     insert_values(connection, [(row.id, row.metadata) for row in rows])
-    forget_failures(connection, [row.key for row in rows])
+    remove_failures(connection, [row.key for row in rows])
 
 
-def describe(connection: Connection, image_id: int, changes: Mapping[str, Any]) -> bool:
+def change_metadata(connection: Connection, image_id: int, changes: Mapping[str, Any]) -> bool:
     """Change fields of an image's metadata, None being no value; whether there is such an image.
 
     Other fields keep their types: JSON does not tell a date from a text.
@@ -163,7 +130,7 @@ def write_failures(connection: Connection, source: int, rows: Sequence[FailureRo
     """Remember what could not be read, replacing what was known of the same key."""
     if not rows:
         return
-    forget_failures(connection, [row.key for row in rows])
+    remove_failures(connection, [row.key for row in rows])
     connection.execute(
         insert(failures),
         [
@@ -181,7 +148,7 @@ def write_failures(connection: Connection, source: int, rows: Sequence[FailureRo
     )
 
 
-def forget_failures(connection: Connection, keys: Sequence[str]) -> int:
+def remove_failures(connection: Connection, keys: Sequence[str]) -> int:
     """Delete the failures of these keys. Returns how many there were."""
     if connection.execute(select(failures.c.key).limit(1)).first() is None:
         return 0
@@ -204,73 +171,14 @@ def remove_images(connection: Connection, ids: Sequence[int], *, source: int | N
             continue
         if generation is None:
             generation, _ = next_generation(connection)
-        for table in (descriptors, regions, embeddings):
-            connection.execute(delete(table).where(table.c.image_id.in_(present)))
-        forget_dismissals_of(connection, present)
+        delete_attachments(connection, present)
         delete_values(connection, present)
+        connection.execute(delete(embeddings).where(embeddings.c.image_id.in_(present)))
         connection.execute(delete(images).where(images.c.id.in_(present)))
         rows = [{"image_id": i, "generation": generation} for i in present]
         connection.execute(insert(tombstones), rows)
         removed += len(present)
     return removed
-
-
-def write_descriptors(connection: Connection, method: str, rows: Sequence[DescriptorRow]) -> None:
-    """Store descriptors, except of images that are gone or no longer have that content."""
-    for part in parts(rows):
-        ids = [row.image_id for row in part]
-        content = select(images.c.id, images.c.content_hash).where(images.c.id.in_(ids))
-        current = {row.id: row.content_hash for row in connection.execute(content)}
-        fitting = [row for row in part if current.get(row.image_id) == row.content_hash]
-        if fitting:
-            old = descriptors.c.image_id.in_([row.image_id for row in fitting])
-            connection.execute(delete(descriptors).where(old, descriptors.c.method == method))
-            connection.execute(
-                insert(descriptors),
-                [{"image_id": r.image_id, "method": method, "data": r.data} for r in fitting],
-            )
-
-
-def existing(connection: Connection, ids: Sequence[int]) -> set[int]:
-    """Those of these ids that images have."""
-    found: set[int] = set()
-    for part in parts(ids):
-        query = select(images.c.id).where(images.c.id.in_(part))
-        found.update(connection.execute(query).scalars())
-    return found
-
-
-def write_regions(connection: Connection, rows: Sequence[RegionRow]) -> None:
-    """Store the regions of images that have none, and still have that content."""
-    generation = None
-    for part in parts(rows):
-        bare = (
-            select(images.c.id, images.c.content_hash)
-            .outerjoin(regions, regions.c.image_id == images.c.id)
-            .where(images.c.id.in_([row.image_id for row in part]), regions.c.region.is_(None))
-        )
-        current = {row.id: row.content_hash for row in connection.execute(bare)}
-        fitting = [row for row in part if current.get(row.image_id) == row.content_hash]
-        if fitting and generation is None:
-            generation, _ = next_generation(connection)
-        if generation is not None:
-            vectors = [(row.image_id, row.vectors) for row in fitting]
-            _insert_regions(connection, generation, vectors)
-
-
-def _insert_regions(
-    connection: Connection, generation: int, rows: Sequence[tuple[int, Vectors | None]]
-) -> None:
-    insert_rows(
-        connection,
-        regions,
-        [
-            (image_id, region, generation, vector)
-            for image_id, vectors in rows
-            if vectors is not None
-            for region, vector in enumerate(encode(vectors), 1)
-        ],
-    )
 
 
 def _insert(
@@ -283,8 +191,8 @@ def _insert(
 ) -> None:
     if not rows:
         return
-    kept = [row.id for row in rows if row.id is not None]
-    ids = kept or range(first_id, first_id + len(rows))
+    given = [row.id for row in rows if row.id is not None]
+    ids = given or range(first_id, first_id + len(rows))
     insert_rows(
         connection,
         images,
@@ -312,8 +220,7 @@ def _insert(
         embeddings,
         [(i, generation, vector) for i, vector in zip(ids, vectors, strict=True)],
     )
-    own = [(i, row.regions) for i, row in zip(ids, rows, strict=True)]
-    _insert_regions(connection, generation, own)
+    insert_regions(connection, generation, zip(ids, (row.regions for row in rows), strict=True))
 
 
 def _replace(
@@ -327,9 +234,7 @@ def _replace(
     if not rows:
         return
     for part in parts(ids):  # what was made from the old content
-        for table in (descriptors, regions):
-            connection.execute(delete(table).where(table.c.image_id.in_(part)))
-        forget_dismissals_of(connection, part)
+        delete_attachments(connection, part)
         delete_values(connection, part)
     connection.execute(
         update(images).where(images.c.id == bindparam("the_id")),
@@ -343,8 +248,7 @@ def _replace(
             for i, vector in zip(ids, vectors, strict=True)
         ],
     )
-    own = [(i, row.regions) for i, row in zip(ids, rows, strict=True)]
-    _insert_regions(connection, generation, own)
+    insert_regions(connection, generation, zip(ids, (row.regions for row in rows), strict=True))
 
 
 def _ids(connection: Connection, keys: Sequence[str]) -> dict[str, int]:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     import socket
 
 SHUTDOWN_S = 30
-"""How long requests under way may take when the server ends."""
+"""How long running requests may take to finish when the server is stopped."""
 BACKLOG = 2048
 SWITCH_S = 0.0002
-"""How long a thread may keep the interpreter from others; Python's own choice is 5 ms."""
+"""How long a thread may hold the interpreter lock while others wait; Python's default is 5 ms."""
 
 
 def register(app: typer.Typer) -> None:
@@ -41,40 +41,40 @@ def serve(
         Optional[str],  # noqa: UP045  typer evaluates the annotation on Python 3.10
         typer.Option(
             envvar="CBIR_TOKEN",
-            help="What callers must show; better set there.",
+            help="Secret that callers must send; better set by the variable.",
             metavar="TEXT",
         ),
     ] = None,
     public_reads: Annotated[
-        bool, typer.Option("--public-reads", help="With a token: only writes need it.")
+        bool, typer.Option("--public-reads", help="With a token: reads need none.")
     ] = False,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Without a token: everybody may read and write.")
+        bool, typer.Option("--insecure", help="Allow everybody to read and write, without a token.")
     ] = False,
     allow_host: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="A name it is reached by; may be repeated.", metavar="NAME"),
+        typer.Option(help="Host name of the server; may be repeated.", metavar="NAME"),
     ] = None,
     cors_origin: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="Whose pages may call the API; may be repeated.", metavar="URL"),
+        typer.Option(help="Origin whose pages may call the API; may be repeated.", metavar="URL"),
     ] = None,
     allow_fetch: Annotated[
-        bool, typer.Option("--allow-fetch", help="Let a query be a URL, which is fetched.")
+        bool, typer.Option("--allow-fetch", help="Accept URLs as queries, and download them.")
     ] = False,
     max_upload: Annotated[
-        int, typer.Option(min=1, help="Megabytes of an upload.", metavar="MB")
+        int, typer.Option(min=1, help="Largest upload in megabytes.", metavar="MB")
     ] = 32,
     waiting: Annotated[
-        int, typer.Option(min=1, help="Requests that may wait before one is refused.", metavar="N")
+        int, typer.Option(min=1, help="How many requests may wait; more are refused.", metavar="N")
     ] = 64,
     device: DeviceOption = "auto",
     runtime: RuntimeOption = "auto",
     precision: PrecisionOption = "auto",
     json: JsonOption = False,
 ) -> None:
-    """Answer searches over HTTP, and show the gallery in a browser."""
-    # Requests run beside one another: threads within each would only get in their way.
+    """Serve the HTTP API and the web page of a gallery."""
+    # Requests run in parallel: more threads within each would only slow one another down.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from cbir.server import Settings, create_app
     from cbir.server.settings import check_exposure
@@ -98,9 +98,9 @@ def serve(
         application.state.open()
         import uvicorn
 
-        # What is there now stays: the collector need not look through it again and again.
+        # Objects made so far live until the end: the garbage collector need not visit them again.
         gc.freeze()
-        # Threads hand the interpreter to one another several times per request: 7 % more answers.
+        # Threads pass the interpreter lock on several times per request: 7 % more requests/s.
         sys.setswitchinterval(SWITCH_S)
         config = uvicorn.Config(
             application,
@@ -109,7 +109,7 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=SHUTDOWN_S,
         )
-        # Whoever connects from now on is answered, be it a moment later.
+        # The socket listens already: clients that connect now are answered in a moment.
         count = application.state.service.gallery.count()
         _announce(socket.getsockname(), gallery.absolute().name, count, json=json)
         with contextlib.suppress(KeyboardInterrupt):
@@ -117,7 +117,7 @@ def serve(
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket that listens. Raises CbirError where that cannot be."""
+    """A listening socket. Raises CbirError where the address cannot be used."""
     import socket
 
     from cbir.errors import CbirError

@@ -16,7 +16,7 @@ __all__ = ["Settings", "create_app"]
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application over one gallery, which is opened when it starts.
+    """The ASGI application that serves one gallery, opened when the server starts.
 
     Raises MissingExtraError without the extra `server`.
     """

@@ -1,4 +1,4 @@
-"""The application: routes, errors and the guard put together."""
+"""Builds the ASGI application: routes, error responses and middleware."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from cbir.server.settings import Settings
 __all__ = ["build_app"]
 
 API = "/api/v1"
-IN_MEMORY = 8_000_000
-"""Bytes of an upload that are not put into a temporary file meanwhile: that costs one of 4 MB
-8 ms of processor time, and no memory is saved, since every query is read whole in the end."""
+SPOOL_BYTES = 8_000_000
+"""Uploads up to this size are not written to a temporary file: for one of 4 MB that costs 8 ms of
+processor time and saves no memory, since every query is read whole in the end."""
 
 
 def build_app(settings: Settings) -> FastAPI:
-    """The application over one gallery, which is opened and warmed up when it starts.
+    """The application that serves one gallery, opened and warmed up when the server starts.
 
-    `app.state.open()` does so ahead of that, and raises what stands in the way.
+    `app.state.open()` opens it earlier, and raises the error if that fails.
     """
     metrics = Metrics()
-    MultiPartParser.spool_max_size = IN_MEMORY
+    MultiPartParser.spool_max_size = SPOOL_BYTES
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -53,7 +53,7 @@ def build_app(settings: Settings) -> FastAPI:
         version=__version__,
         description="A search engine for images by their content.",
         openapi_url=f"{API}/openapi.json",
-        # Both load their scripts from elsewhere.
+        # Both load scripts from other hosts.
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
@@ -73,17 +73,17 @@ def build_app(settings: Settings) -> FastAPI:
             expose_headers=["ETag", "Retry-After"],
         )
     app.add_middleware(Guard, settings=settings, metrics=metrics)
-    _describe(app)
+    _complete_openapi(app)
     return app
 
 
-def _describe(app: FastAPI) -> None:
-    """Complete the OpenAPI description with what all routes have in common."""
-    made = app.openapi
+def _complete_openapi(app: FastAPI) -> None:
+    """Add to the OpenAPI description what all routes share: problems and the token."""
+    generate = app.openapi
 
     def complete() -> dict[str, Any]:
         if app.openapi_schema is None:
-            schema = made()
+            schema = generate()
             schemas = schema.setdefault("components", {}).setdefault("schemas", {})
             schemas["ProblemDetails"] = ProblemDetails.model_json_schema()
             for unused in ("HTTPValidationError", "ValidationError"):

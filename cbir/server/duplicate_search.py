@@ -1,4 +1,4 @@
-"""Duplicates of a whole gallery take a while: they are looked for beside the requests."""
+"""Searches a whole gallery for duplicates in the background: that takes longer than a request."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from cbir.duplicates import Duplicates, find_duplicates
 from cbir.errors import CbirError
 from cbir.gallery import Gallery
 
-__all__ = ["DuplicateSearch", "Found", "SearchProgress"]
+__all__ = ["DuplicateSearch", "FoundDuplicates", "SearchProgress"]
 
 log = logging.getLogger(__name__)
 
-Level: TypeAlias = "tuple[int, int]"
-"""What a result depends on: the gallery's generation, and which pairs were dismissed."""
+State: TypeAlias = "tuple[int, int]"
+"""What a result depends on: the catalogue's generation, and a hash of the dismissed pairs."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchProgress:
-    """How far a search for duplicates has come."""
+    """The progress of a search for duplicates."""
 
     stage: str = "describing"
     done: int = 0
@@ -29,19 +29,19 @@ class SearchProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What was found, and whether the gallery is still as it was then."""
+class FoundDuplicates:
+    """The result of a search, and whether the gallery is unchanged since."""
 
     duplicates: Duplicates
     current: bool
 
 
 class _StopError(Exception):
-    """The server ends."""
+    """The server is shutting down."""
 
 
 class DuplicateSearch:
-    """Looks for duplicates when somebody asks, once for each state of the gallery."""
+    """Runs a search for duplicates on demand, once for each state of the gallery."""
 
     def __init__(self, gallery: Gallery) -> None:
         self._gallery = gallery
@@ -49,56 +49,57 @@ class DuplicateSearch:
         self._stop = threading.Event()
         self._threads: dict[bool, threading.Thread] = {}
         self._progress: dict[bool, SearchProgress] = {}
-        self._found: dict[bool, tuple[Level, Duplicates]] = {}
-        self._failed: dict[bool, CbirError] = {}
+        self._results: dict[bool, tuple[State, Duplicates]] = {}
+        self._errors: dict[bool, CbirError] = {}
 
-    def ask(self, *, verify: bool) -> Found | SearchProgress:
-        """What is known by now; a search begins where the gallery has changed since.
+    def result(self, *, verify: bool) -> FoundDuplicates | SearchProgress:
+        """The last result, or the progress of the first search.
 
-        Raises what a search that began before has ended with.
+        A search starts where the gallery has changed since the last one. Raises the error with
+        which a search has ended.
         """
-        level = self._level()
+        state = self._state()
         with self._lock:
-            if (error := self._failed.pop(verify, None)) is not None:
+            if (error := self._errors.pop(verify, None)) is not None:
                 raise error
-            known = self._found.get(verify)
-            current = known is not None and known[0] == level
+            last = self._results.get(verify)
+            current = last is not None and last[0] == state
             thread = self._threads.get(verify)
             if not current and (thread is None or not thread.is_alive()):
                 self._progress[verify] = SearchProgress()
                 self._threads[verify] = threading.Thread(
-                    target=self._find, args=(verify, level), name="cbir-duplicates"
+                    target=self._run, args=(verify, state), name="cbir-duplicates"
                 )
                 self._threads[verify].start()
-            return self._progress[verify] if known is None else Found(known[1], current)
+            return self._progress[verify] if last is None else FoundDuplicates(last[1], current)
 
     def close(self) -> None:
-        """End a search under way; what it has made of images so far is kept."""
+        """Stop a running search; the descriptors that it has computed so far stay stored."""
         self._stop.set()
         for thread in self._threads.values():
             thread.join()
 
-    def _find(self, verify: bool, level: Level) -> None:
-        def tell(stage: str, done: int, total: int) -> None:
+    def _run(self, verify: bool, state: State) -> None:
+        def report(stage: str, done: int, total: int) -> None:
             self._progress[verify] = SearchProgress(stage, done, total)
             if self._stop.is_set():
                 raise _StopError
 
         try:
-            found = find_duplicates(self._gallery, verify=verify, progress=tell)
+            duplicates = find_duplicates(self._gallery, verify=verify, progress=report)
         except _StopError:
             return
         except CbirError as error:
             with self._lock:
-                self._failed[verify] = error
+                self._errors[verify] = error
         except Exception:
-            log.exception("the search for duplicates")
+            log.exception("the search for duplicates failed")
             with self._lock:
-                self._failed[verify] = CbirError("the search for duplicates failed; see the log")
+                self._errors[verify] = CbirError("the search for duplicates failed; see the log")
         else:
             with self._lock:
-                self._found[verify] = level, found
+                self._results[verify] = state, duplicates
 
-    def _level(self) -> Level:
+    def _state(self) -> State:
         catalog = self._gallery.catalog
         return catalog.generation(), hash(tuple(catalog.dismissed()))

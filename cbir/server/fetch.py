@@ -1,8 +1,8 @@
-"""Fetching a URL on somebody's behalf, without reaching what only this machine can reach.
+"""Downloads a URL for a caller, without reaching hosts that only this machine can reach.
 
-A name is resolved once, every address it stands for is checked, and the connection goes to the
-very address that was checked: a name server cannot answer differently in between. So it goes for
-every redirect.
+A host name is resolved once, all of its addresses are checked, and the connection is made to an
+address that was checked: a name server cannot answer differently in between (DNS rebinding). The
+same holds for every redirect.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["fetch", "is_public"]
 
 REDIRECTS = 3
 TIMEOUT_S = 10.0
-"""For all of it."""
+"""For the whole download, redirects included."""
 PORTS = {"http": 80, "https": 443}
 CHUNK = 65_536
 
@@ -31,11 +31,11 @@ _TRANSLATED = tuple(
     ipaddress.ip_network(network)
     for network in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
 )
-"""IPv6 networks that stand for IPv4 addresses, private ones among them."""
+"""IPv6 networks whose addresses embed IPv4 addresses, which may be private."""
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open Internet and of nothing else."""
+    """Whether an IP address belongs to the open Internet."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped is not None:
@@ -53,13 +53,13 @@ def is_public(address: str) -> bool:
 
 
 def fetch(url: str, *, limit: int) -> bytes:
-    """What a URL holds, of at most `limit` bytes. Raises Problem (422, or 413 if it is more)."""
+    """Download at most `limit` bytes. Raises Problem: 413 for more, 422 for any other reason."""
     deadline = time.monotonic() + TIMEOUT_S
     for _ in range(REDIRECTS + 1):
         connection, target = _connect(url, deadline)
-        # Whoever sends a byte every few seconds never lets a socket's own timeout come.
-        watch = threading.Timer(max(0.1, deadline - time.monotonic()), connection.hang_up)
-        watch.start()
+        # A host that sends a byte every few seconds never triggers the socket's own timeout.
+        watchdog = threading.Timer(max(0.1, deadline - time.monotonic()), connection.hang_up)
+        watchdog.start()
         try:
             connection.request("GET", target, headers={"User-Agent": "cbir", "Accept": "image/*"})
             response = connection.getresponse()
@@ -72,13 +72,13 @@ def fetch(url: str, *, limit: int) -> bytes:
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Problem(422, f"the URL cannot be fetched: {error or 'no answer'}") from error
         finally:
-            watch.cancel()
+            watchdog.cancel()
             connection.close()
-    raise Problem(422, f"the URL leads on more than {REDIRECTS} times")
+    raise Problem(422, f"the URL redirects more than {REDIRECTS} times")
 
 
 def _connect(url: str, deadline: float) -> tuple[_Connection, str]:
-    """A connection to a checked address, and what to ask there."""
+    """A connection to a checked address, and the path to request."""
     try:
         parts = urlsplit(url)
         port = parts.port or PORTS.get(parts.scheme, 0)
@@ -88,26 +88,26 @@ def _connect(url: str, deadline: float) -> tuple[_Connection, str]:
     if parts.scheme not in PORTS or not host or parts.username is not None:
         raise Problem(422, "a URL must be http:// or https:// and hold no user name")
     if port != PORTS[parts.scheme]:
-        raise Problem(422, f"port {port} is not fetched from; only {PORTS[parts.scheme]} is")
+        raise Problem(422, f"port {port} is not allowed; only {PORTS[parts.scheme]} is")
     address = _resolve(host, port)
-    left = max(0.1, deadline - time.monotonic())
+    timeout = max(0.1, deadline - time.monotonic())
     kind = _TlsConnection if parts.scheme == "https" else _Connection
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
-        return kind(host, port, address, left), target
+        return kind(host, port, address, timeout), target
     except http.client.InvalidURL as error:
         raise Problem(422, f"not a URL: {error}") from error
 
 
 def _resolve(host: str, port: int) -> str:
-    """The address to connect to. Raises Problem when any of the host's is not public."""
+    """The address to connect to. Raises Problem when any address of the host is not public."""
     try:
-        found = getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        entries = getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise Problem(422, f"there is no host {host!r}") from error
-    addresses = [str(entry[4][0]) for entry in found]
+    addresses = [str(entry[4][0]) for entry in entries]
     if not addresses or not all(is_public(address) for address in addresses):
-        raise Problem(422, f"{host} is not an address of the open Internet; it is not fetched from")
+        raise Problem(422, f"{host} is not an address of the open Internet; give a public one")
     return addresses[0]
 
 
@@ -122,7 +122,7 @@ class _Connection(http.client.HTTPConnection):
         self.sock = socket.create_connection((self._address, self.port), self.timeout)
 
     def hang_up(self) -> None:
-        """End whatever waits for the other side, from another thread."""
+        """Abort any pending read or write, from another thread."""
         with contextlib.suppress(OSError, AttributeError):
             self.sock.shutdown(socket.SHUT_RDWR)
 

@@ -1,4 +1,4 @@
-"""Who may ask what, and how much: every request passes here first."""
+"""Checks every request first: host, origin, token and size of the body."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cbir.server.metrics import Metrics
 from cbir.server.problem import Problem, problem_response
 from cbir.server.settings import Settings
 
-__all__ = ["COOKIE", "Guard", "session_of", "token_matches"]
+__all__ = ["COOKIE", "Guard", "session_cookie", "token_matches"]
 
 log = logging.getLogger("cbir.server.access")
 
@@ -29,31 +29,31 @@ PAGE_POLICY = (
     "base-uri 'none'; frame-ancestors 'none'"
 )
 CONTENT_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
-"""For what came from others: an image that is none must not become a page."""
+"""For content from others: a file that is no image must not run as a page."""
 
 API = "/api/v1/"
 OPEN = ("/api/v1/health/", "/api/v1/session", "/api/v1/openapi.json")
-"""What tells nothing about the gallery; the page itself holds no data either."""
-ASKS = ("/api/v1/search", "/api/v1/session")
-"""What is posted to, and writes nothing."""
+"""Paths that need no token: they reveal nothing about the gallery."""
+READING_POSTS = ("/api/v1/search", "/api/v1/session")
+"""Paths to which a POST writes nothing."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 SIMPLE_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain", "")
-"""Content types that a page of another origin may send without asking first."""
+"""Content types that a page of another origin can send without a preflight request."""
 
 
 def token_matches(given: str, token: str) -> bool:
-    """In constant time."""
+    """Whether a token is the server's, compared in constant time."""
     return compare_digest(given.encode(), token.encode())
 
 
-def session_of(token: str) -> str:
-    """What a browser keeps in the token's place."""
+def session_cookie(token: str) -> str:
+    """The value of the cookie that a browser stores in the token's place."""
     return HMAC(token.encode(), b"cbir session", sha256).hexdigest()
 
 
 class Guard:
-    """ASGI middleware: host, origin, token, size of the body; headers, counters, log."""
+    """ASGI middleware that checks requests, adds security headers, and counts and logs requests."""
 
     def __init__(self, app: ASGIApp, *, settings: Settings, metrics: Metrics) -> None:
         self._app = app
@@ -68,7 +68,7 @@ class Guard:
             return
         started, status = time.perf_counter(), 500
 
-        async def answer(message: Message) -> None:
+        async def send_response(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -78,33 +78,33 @@ class Guard:
         try:
             headers = Headers(scope=scope)
             self._check(scope, headers)
-            await self._app(scope, self._bounded(headers, receive), answer)
+            await self._app(scope, self._bounded(headers, receive), send_response)
         except Problem as problem:
             response = problem_response(
                 problem.status_code, problem.detail, headers=problem.headers
             )
-            await response(scope, receive, answer)
+            await response(scope, receive, send_response)
         finally:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if scope["method"] in METHODS else "other"
             self._metrics.request(route, method, status, seconds)
-            # Without the query: nobody knows what people put there.
+            # Without the query string, which may hold anything.
             log.info("%s %s %d %.1f ms", scope["method"], scope["path"], status, 1000 * seconds)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         path, method = scope["path"], scope["method"]
         if not self._is_known(headers.get("host", "")):
-            raise Problem(400, "this server is not known by that name; start it with --allow-host")
+            raise Problem(400, "unknown host name; start the server with --allow-host")
         if not path.startswith(API):
             return
-        writes = method not in SAFE_METHODS and not path.startswith(ASKS)
+        writes = method not in SAFE_METHODS and not path.startswith(READING_POSTS)
         self._check_origin(method, writes, headers)
         if not path.startswith(OPEN) and method != "OPTIONS":
             self._check_token(writes, headers)
 
     def _is_known(self, host: str) -> bool:
-        """An address cannot be rebound by a name server; a name must be one of ours."""
+        """Whether a host is an IP address or a name of this server: others may be rebound to it."""
         try:
             name = _host_name(host)
             ipaddress.ip_address(name)
@@ -119,7 +119,7 @@ class Guard:
         crossing = headers.get("sec-fetch-site") == "cross-site"
         navigates = headers.get("sec-fetch-mode") == "navigate" and method in SAFE_METHODS
         if (foreign or crossing) and not allowed and not navigates:
-            raise Problem(403, "pages of another origin may not ask; see --cors-origin")
+            raise Problem(403, "pages of another origin may not call it; see --cors-origin")
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if writes and kind in SIMPLE_TYPES and "x-requested-with" not in headers:
             raise Problem(403, "a write needs the header X-Requested-With, with any value")
@@ -131,7 +131,7 @@ class Guard:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and token_matches(given.strip(), token):
             return
-        if token_matches(_cookie(headers), session_of(token)):
+        if token_matches(_cookie(headers), session_cookie(token)):
             return
         what = "writing needs" if writes else "this needs"
         raise Problem(
@@ -139,19 +139,19 @@ class Guard:
         )
 
     def _bounded(self, headers: Headers, receive: Receive) -> Receive:
-        """The body as it comes, until there is too much of it."""
+        """`receive`, with a limit on the size of the body. Raises Problem (413)."""
         limit = self._settings.max_upload
-        too_much = f"more than {limit / 1e6:g} MB; send a smaller image"
+        too_large = f"more than {limit / 1e6:g} MB; send a smaller image"
         if headers.get("content-length", "").isdecimal() and int(headers["content-length"]) > limit:
-            raise Problem(413, too_much)
-        seen = 0
+            raise Problem(413, too_large)
+        received = 0
 
         async def bounded() -> Message:
-            nonlocal seen
+            nonlocal received
             message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > limit:
-                raise Problem(413, too_much)
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise Problem(413, too_large)
             return message
 
         return bounded
@@ -176,7 +176,7 @@ def _host_name(host: str) -> str:
 
 def _cookie(headers: Headers) -> str:
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:
         return ""
-    return found.value if found else ""
+    return cookie.value if cookie else ""

@@ -1,4 +1,4 @@
-"""The web page: files beside this one, sent as they are."""
+"""The web page: static files of the package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["router"]
 
 STATIC = Path(__file__).parent / "static"
 SHARED = Path(str(files("cbir.pages"))) / "style.css"
-"""The look that the page has in common with reports and contact sheets."""
+"""The style sheet that the page shares with reports and contact sheets."""
 
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -44,7 +44,7 @@ async def static(request: Request, name: str) -> Response:
 
 
 def _send(request: Request, name: str) -> Response:
-    """A file that ships with the package; a browser asks each time whether it is another one."""
+    """A static file; browsers ask each time whether it has changed."""
     path = SHARED if name == SHARED.name else STATIC / name
     kind = CONTENT_TYPES.get(path.suffix)
     try:

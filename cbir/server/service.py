@@ -1,4 +1,4 @@
-"""What the routes share: one gallery, opened once, and the threads that work on it."""
+"""The gallery that is served, opened once, and the worker pools that all routes share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from fastapi import Request
 
 from cbir.errors import ImageError, NotFoundError
 from cbir.gallery import Gallery
-from cbir.reranking import SharedRerankers
 from cbir.retrieval import Retriever
 from cbir.server.batching_embedder import BatchingEmbedder
 from cbir.server.duplicate_search import DuplicateSearch
@@ -35,7 +34,7 @@ QUICK_WAITING = 512
 
 
 class Service:
-    """A gallery at work. Raises what `Gallery.open` raises."""
+    """A gallery that is served. Raises what `Gallery.open` raises."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings = settings
@@ -48,37 +47,39 @@ class Service:
             streams=settings.threads,
         )
         self.embedder = BatchingEmbedder(inner, on_batch=self.metrics.batch)
-        # From here on nothing is to fail: this one is a thread.
+        # This starts a thread, which would be left behind if anything after it failed.
         self.refresher = IndexRefresher(self.gallery, every_s=settings.refresh_s)
         self.retriever = Retriever(self.gallery, embedder=self.embedder)
         self.thumbnails = Thumbnails(settings.thumbnail_bytes)
-        # A search by id takes a millisecond: it must not stand behind uploads, nor an upload
+        # A search by id takes a millisecond: it must not queue behind uploads, nor an upload
         # behind a page of thumbnails.
         threads = settings.threads
         if inner.parallelism == 1 and settings.workers == 0:
-            threads = max(threads, 4)  # one call at a time: others decode meanwhile
+            threads = max(
+                threads, 4
+            )  # the network runs one call at a time; other threads decode meanwhile
         self.quick = WorkerPool("quick", threads=QUICK_THREADS, waiting=QUICK_WAITING)
         self.work = WorkerPool("work", threads=threads, waiting=settings.waiting)
         self.pictures = WorkerPool("pictures", threads=threads, waiting=QUICK_WAITING)
-        # Writers take turns anyway, and may wait long for one in another process.
+        # Writers take turns anyway, and may have to wait for one in another process.
         self.writes = WorkerPool("writes", threads=1, waiting=settings.waiting)
         self.duplicate_search = DuplicateSearch(self.gallery)
-        self.rerankers = SharedRerankers(self.gallery)
         self.retriever.warm_up()
         self.refresher.ready.wait(settings.index_wait_s)
-        self._watch()
+        self._add_gauges()
         log.info("%s, %s", self.gallery.path, self.embedder.describe())
 
     def close(self) -> None:
-        """Let what is under way end, then let go of the gallery."""
+        """Let accepted requests finish, then close the gallery."""
         for pool in self._pools:
             pool.close()
         self.duplicate_search.close()
         self.refresher.close()
+        self.retriever.close()
         self.gallery.close()
 
     def content_of(self, image_id: int) -> tuple[ImageRecord, bytes, bool]:
-        """An image, its file, and whether that still is what was indexed.
+        """An image, the bytes of its file, and whether they are still those that were indexed.
 
         Raises NotFoundError when there is no such image, or its file cannot be read.
         """
@@ -86,15 +87,15 @@ class Service:
         try:
             data = read_uri(record.uri)
         except ImageError as error:
-            raise NotFoundError(f"the file of image {image_id} is not there: {error}") from error
+            raise NotFoundError(f"the file of image {image_id} cannot be read: {error}") from error
         return record, data, content_hash(data).hex() == record.content
 
     def timed(self, work: Callable[[], T]) -> Callable[[], tuple[T, float]]:
-        """Work that also tells how long it waited for its thread, in seconds."""
-        asked = time.perf_counter()
+        """Work that also returns how many seconds it waited for a thread."""
+        queued = time.perf_counter()
 
         def begin() -> tuple[T, float]:
-            waited = time.perf_counter() - asked
+            waited = time.perf_counter() - queued
             return work(), waited
 
         return begin
@@ -103,15 +104,15 @@ class Service:
     def _pools(self) -> tuple[WorkerPool, ...]:
         return self.quick, self.work, self.pictures, self.writes
 
-    def _watch(self) -> None:
-        watch = self.metrics.watch
-        watch("cbir_images", "Images in the gallery.", {"": self.gallery.count})
-        watch("cbir_generation", "Changes of vectors.", {"": self.gallery.catalog.generation})
+    def _add_gauges(self) -> None:
+        add = self.metrics.add_gauge
+        add("cbir_images", "Images in the gallery.", {"": self.gallery.count})
+        add("cbir_generation", "Changes of vectors.", {"": self.gallery.catalog.generation})
         waiting = {pool.name: partial(getattr, pool, "waiting") for pool in self._pools}
-        watch("cbir_queue", "Requests that wait for a thread.", waiting)
+        add("cbir_queue", "Requests waiting for a thread.", waiting)
 
 
 def service_of(request: Request) -> Service:
-    """The service behind a request."""
+    """The service that answers a request."""
     service: Service = request.app.state.service
     return service

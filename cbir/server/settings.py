@@ -1,4 +1,4 @@
-"""What a server is told when it starts."""
+"""The settings of a server, and whether they are safe."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ __all__ = ["Settings", "check_exposure"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a gallery is served; the defaults are safe."""
+    """How a gallery is served; the defaults are safe on any machine."""
 
     gallery: Path = DEFAULT_GALLERY
     token: str | None = None
-    """What writes must show, and reads as well unless `public_reads`. None: nobody is asked."""
+    """Secret that every write must carry, and every read unless `public_reads`; None: no token."""
     public_reads: bool = False
     hosts: tuple[str, ...] = ()
-    """Names by which the server is reached, beside localhost, this machine's name and addresses."""
+    """Host names of the server besides localhost, the machine's name and its addresses."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call the API, as `https://shop.example`."""
     allow_fetch: bool = False
-    """Whether a query may be a URL, which the server fetches."""
+    """Whether a query may be a URL, which the server then downloads."""
     max_upload: int = 32_000_000
-    """Bytes of a request's body."""
+    """Largest body of a request, in bytes."""
     waiting: int = 64
-    """Requests that may wait for a worker; one more is answered 503."""
+    """How many requests may wait for a worker; further ones are answered 503."""
     workers: int = 0
-    """Threads that decode, embed and rerank; 0: one per core."""
+    """Number of threads that decode, embed and rerank; 0: one per core."""
     refresh_s: float = 0.5
-    """How often what other processes have committed is looked for, in seconds."""
+    """Seconds between two looks for changes that other processes have committed."""
     index_wait_s: float = 5.0
     """How long the start waits for the index, in seconds. Until it is ready, searches scan the
     catalogue instead."""
     thumbnail_bytes: int = 64_000_000
-    """Thumbnails kept in memory."""
+    """Bytes of thumbnails cached in memory."""
     device: str = "auto"
     runtime: Runtime = "auto"
     precision: Precision = "auto"
@@ -50,11 +50,11 @@ class Settings:
 
 
 def check_exposure(host: str, settings: Settings, *, insecure: bool) -> None:
-    """Raise CbirError where others could reach the server and nothing protects it."""
+    """Raise CbirError for a server that others can reach and no token protects, or a bad token."""
     if settings.token is not None and not settings.token.strip():
         raise CbirError("the token is empty; give --token a long random text")
     if settings.token is not None and not settings.token.isascii():
-        raise CbirError("the token holds letters that no header can carry; use ASCII alone")
+        raise CbirError("the token holds characters that a header cannot carry; use ASCII only")
     if settings.token is None and not insecure and not _is_loopback(host):
         raise CbirError(
             f"{host} can be reached by others; give --token TOKEN, or --insecure to let everybody "

@@ -1,4 +1,4 @@
-"""Thumbnails, made once and kept in memory up to a limit."""
+"""A cache of thumbnails in memory."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ SIZES = (160, 320, 640, 1280)
 
 
 class Thumbnails:
-    """JPEGs by content and size; those asked for longest ago go first."""
+    """Thumbnails by content hash and size; beyond a limit, the least recently used are dropped."""
 
     def __init__(self, limit: int) -> None:
-        """`limit` in bytes."""
+        """`limit` is in bytes."""
         self._limit = limit
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._cache: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._bytes = 0
 
     def get(self, content: str, size: int) -> bytes | None:
-        """What is kept, if it is."""
+        """The cached thumbnail, if there is one."""
         with self._lock:
-            found = self._kept.get((content, size))
-            if found is not None:
-                self._kept.move_to_end((content, size))
-            return found
+            jpeg = self._cache.get((content, size))
+            if jpeg is not None:
+                self._cache.move_to_end((content, size))
+            return jpeg
 
     def make(self, content: str, size: int, data: bytes) -> bytes:
-        """A JPEG of at most `size` pixels of an encoded image. Raises ImageError."""
-        made = thumbnail_jpeg(data, max_side=size)
+        """Make and cache a JPEG of at most `size` pixels of an encoded image. Raises ImageError."""
+        jpeg = thumbnail_jpeg(data, max_side=size)
         with self._lock:
-            self._bytes += len(made) - len(self._kept.get((content, size), b""))
-            self._kept[content, size] = made
+            self._bytes += len(jpeg) - len(self._cache.get((content, size), b""))
+            self._cache[content, size] = jpeg
             while self._bytes > self._limit:
-                _, gone = self._kept.popitem(last=False)
-                self._bytes -= len(gone)
-        return made
+                _, dropped = self._cache.popitem(last=False)
+                self._bytes -= len(dropped)
+        return jpeg

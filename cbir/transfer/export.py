@@ -1,4 +1,4 @@
-"""From a gallery to a file: one state of the catalogue, page by page."""
+"""Export: one snapshot of a gallery's catalogue to a file, page by page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Halves = Literal["float16", "float32"]
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What was written."""
+    """The file that an export wrote."""
 
     images: int
     dim: int
@@ -95,15 +95,17 @@ def export_gallery(
             return halves.astype(dtype, copy=False)
 
         try:
-            columns = FieldColumns(snapshot.shapes())
+            columns = FieldColumns(snapshot.column_types())
             with writer(path, description, columns, dim, dtype) as written:
                 done = 0
-                for page in snapshot.stored(allowed=allowed, page=page_rows(gallery.spec.dim)):
+                for page in snapshot.catalog_images(
+                    allowed=allowed, page=page_rows(gallery.spec.dim)
+                ):
                     written.write(page, vectors(page))
                     done += len(page)
                     if progress is not None:
                         progress(done)
-            size = sum(file.stat().st_size for file in written.files)
+            written_bytes = sum(file.stat().st_size for file in written.files)
         except OSError as error:
             raise TransferError(f"{path} cannot be written: {error.strerror or error}") from error
     return ExportReport(
@@ -112,6 +114,6 @@ def export_gallery(
         dtype,
         description.generation,
         tuple(str(file) for file in written.files),
-        size,
+        written_bytes,
         time.perf_counter() - started,
     )

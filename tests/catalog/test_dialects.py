@@ -161,7 +161,7 @@ def test_rows_are_written_replaced_moved_found_and_removed(catalog: Catalog) -> 
     assert catalog.matching(parse_where(["price>=50", "on=true"])).tolist() == [2]
     assert [(f.name, f.count) for f in catalog.facets()] == [("on", 1), ("price", 1)]
     with catalog.snapshot() as snapshot:
-        (images,) = snapshot.stored()
+        (images,) = snapshot.catalog_images()
         assert [(i.key, i.metadata) for i in images][1] == ("/1", '{"price": 50, "on": true}')
         assert [ids.tolist() for ids, _ in snapshot.changed_since(1)] == [[2]]
     assert catalog.remove([1, 2]) == 2

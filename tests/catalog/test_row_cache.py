@@ -38,7 +38,7 @@ def test_what_is_known_is_not_read_again(
 def test_a_commit_of_anybody_is_seen_at_once(two: tuple[Catalog, Catalog], writer: int) -> None:
     reader = two[0]
     for price in (1, 2, 3):  # describing takes no generation
-        two[writer].describe(1, {"price": price})
+        two[writer].change_metadata(1, {"price": price})
         assert reader.records([1])[1].metadata == {"price": price}
     two[writer].write("/s", batch(row("/2", unit(9))))
     assert reader.embeddings([2])[2] == pytest.approx(unit(9), abs=1e-3)
@@ -55,10 +55,10 @@ def test_the_last_ones_asked_for_are_kept(tmp_path: Path) -> None:
         return {key: str(key) for key in keys if key < 100}
 
     commits = CommitWatcher(connect(f"sqlite:///{tmp_path / 'any.sqlite'}"))
-    kept = RowCache(commits, read, most=4)
+    cache = RowCache(commits, read, most=4)
     for keys in ([1, 2], [3, 4], [2, 1], [5], [1, 3], [200], [200], [1, 2, 3], [1]):
-        assert kept.get(keys) == {key: str(key) for key in keys if key < 100}
-    # 3 had to go for 5, then 4 for 3; what is not there is asked for again; so many are not kept.
+        assert cache.get(keys) == {key: str(key) for key in keys if key < 100}
+    # 3 had to go for 5, then 4 for 3; what is not there is asked for again; so many are not cached.
     assert asked == [[1, 2], [3, 4], [5], [3], [200], [200], [1, 2, 3]]
     commits.close()
 

@@ -118,7 +118,7 @@ def test_a_chunk_that_travels_gives_the_rows_of_the_local_executor(
             assert isinstance(result, EmbeddedImage)
             record = gallery.catalog.find(image.uri)
             assert record is not None
-            stored = gallery.catalog.known([image.uri])[image.uri]
+            stored = gallery.catalog.indexed_images([image.uri])[image.uri]
             assert (result.content_hash, result.version) == (stored.content_hash, stored.version)
             assert (result.width, result.height) == (record.width, record.height)
             (indexed,) = gallery.catalog.embeddings([record.id]).values()

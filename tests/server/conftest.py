@@ -45,7 +45,7 @@ def make_shop(folder: Path) -> Path:
     with Gallery.create(folder / "shop", resolve_spec("tiny_image")[0]) as gallery:
         index_images(folder / "colours", gallery)
         for record, _ in gallery.catalog.scan():
-            assert gallery.catalog.describe(record.id, KNOWN[Path(record.name).stem])
+            assert gallery.catalog.change_metadata(record.id, KNOWN[Path(record.name).stem])
     return folder / "shop"
 
 

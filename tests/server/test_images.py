@@ -149,7 +149,7 @@ def test_metadata_is_valid_unicode(http: httpx.Client, client: Client, metadata:
 
 def test_an_image_can_be_shown_whatever_its_metadata_holds(client: Client, shop: Path) -> None:
     with Gallery.open(shop) as gallery:
-        gallery.catalog.describe(RED, {"kind": "not Unicode: \udcff"})
+        gallery.catalog.change_metadata(RED, {"kind": "not Unicode: \udcff"})
     assert client.image(RED).metadata["kind"] == "not Unicode: \udcff"
     assert client.search(PINK, k=1).hits[0].image.metadata["kind"] == "not Unicode: \udcff"
     assert "kind" in {field.name for field in client.fields()}

@@ -75,7 +75,7 @@ def test_the_client_says_when_to_come_again(
     def full(*_arguments: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(uploads, "_keep", full)
+    monkeypatch.setattr(uploads, "_store", full)
     with pytest.raises(BusyError, match="No space left on device") as caught:
         client.add(encode(picture()))
     assert caught.value.retry_after_s == 5

@@ -56,4 +56,4 @@ def make_gallery(path: Path, *rows: ImageRow, dim: int = 16) -> Gallery:
 def everything(gallery: Gallery) -> list[CatalogImage]:
     """All that a catalogue keeps of its images, to the bit."""
     with gallery.catalog.snapshot() as snapshot:
-        return [image for page in snapshot.stored() for image in page]
+        return [image for page in snapshot.catalog_images() for image in page]

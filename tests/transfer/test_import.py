@@ -159,9 +159,9 @@ npy_file.COMMIT_ROWS = 10
 point, times, *arguments = sys.argv[1:]
 home, name = {
     "making": (Catalog, "reserve_ids"),
-    "transaction": (writes, "forget_failures"),
+    "transaction": (writes, "remove_failures"),
     "commit": (Gallery, "write"),
-    "indexed": (Gallery, "refresh"),
+    "indexed": (Gallery, "update_indexes"),
 }[point]
 function, calls = getattr(home, name), 0
 def deadly(*given, **options):

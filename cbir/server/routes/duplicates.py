@@ -1,4 +1,4 @@
-"""Duplicates: found once for each state of the gallery, kept or dismissed by people."""
+"""Groups of duplicates, and pairs that people have said are none."""
 
 from __future__ import annotations
 
@@ -29,29 +29,35 @@ router = APIRouter(tags=["duplicates"])
     "/duplicates",
     response_model=DuplicatesResponse,
     responses={
-        202: {"model": ProgressResponse, "description": "They are being looked for; ask again"},
+        202: {
+            "model": ProgressResponse,
+            "description": "The search is running; ask again",
+        },
         **documented(422),
     },
     openapi_extra=described(DuplicatesQuery),
 )
 async def duplicates(request: Request) -> Response:
-    """Groups of images that are copies of one another, each with the one to keep."""
-    service, asked = service_of(request), options_of(request, DuplicatesQuery)
+    """Groups of images that are copies of one another, each with the one to keep.
+
+    The first request starts the search and is answered 202 until it has finished.
+    """
+    service, options = service_of(request), options_of(request, DuplicatesQuery)
 
     def work() -> Response:
-        known = service.duplicate_search.ask(verify=asked.verify)
-        if isinstance(known, SearchProgress):
-            progress = ProgressResponse(stage=known.stage, done=known.done, total=known.total)
+        result = service.duplicate_search.result(verify=options.verify)
+        if isinstance(result, SearchProgress):
+            progress = ProgressResponse(stage=result.stage, done=result.done, total=result.total)
             return json_response(progress, status=202)
-        found = known.duplicates
-        page = found.page(asked.offset, asked.limit)
-        groups = [shown for group in page if (shown := _group(service, group)) is not None]
+        found = result.duplicates
+        page = [_group(service, group) for group in found.page(options.offset, options.limit)]
+        groups = [group for group in page if group is not None]
         return json_response(
             DuplicatesResponse.model_construct(
                 total=len(found.groups),
                 redundant=found.redundant,
                 bytes_saved=found.bytes_saved,
-                current=known.current,
+                current=result.current,
                 failed=len(found.failed),
                 groups=groups,
             )
@@ -64,7 +70,7 @@ async def duplicates(request: Request) -> Response:
     "/duplicates/dismissals", response_model=DismissResponse, responses=documented(415, 422)
 )
 async def dismiss(request: Request, dismissal: DismissRequest) -> Response:
-    """Say that pairs of images are no duplicates, or with `undo` that they may be."""
+    """Mark pairs of images as not being duplicates, or with `undo` remove that mark."""
     service = service_of(request)
     pairs = [(first, second) for first, second in dismissal.pairs]
 
@@ -77,12 +83,12 @@ async def dismiss(request: Request, dismissal: DismissRequest) -> Response:
 
 
 def _group(service: Service, group: Group) -> DuplicateGroup | None:
-    """A group as it is now: without images that have left; None where no two are left."""
-    there = service.gallery.catalog.records([image.id for image in group.images])
-    left = [there[image.id] for image in group.images if image.id in there]
-    if len(left) < 2:
+    """A group without images removed meanwhile; None where fewer than two are left."""
+    present = service.gallery.catalog.records([image.id for image in group.images])
+    images = [present[image.id] for image in group.images if image.id in present]
+    if len(images) < 2:
         return None
-    keeper, *others = left
+    keeper, *others = images
     return DuplicateGroup.model_construct(
         keeper=Image.of(keeper),
         others=[Image.of(image) for image in others],
@@ -99,6 +105,6 @@ def _group(service: Service, group: Group) -> DuplicateGroup | None:
                 form=one.form,
             )
             for one in group.evidence
-            if one.first in there and one.second in there
+            if one.first in present and one.second in present
         ],
     )

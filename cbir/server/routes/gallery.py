@@ -1,4 +1,4 @@
-"""The gallery as a whole: what it is, and what its fields hold."""
+"""The gallery as a whole, and the fields of its metadata."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ router = APIRouter(tags=["gallery"])
 
 @router.get("/gallery", response_model=GalleryResponse, responses=documented())
 async def gallery(request: Request) -> Response:
-    """What is served."""
+    """Size, embedding and index of the gallery, and what the server allows."""
     service = service_of(request)
     opened = service.gallery
 
@@ -57,12 +57,12 @@ async def gallery(request: Request) -> Response:
 
 @router.get("/fields", response_model=FieldsResponse, responses=documented())
 async def fields(request: Request) -> Response:
-    """The fields of the images' metadata with what they hold, counted."""
+    """The fields of the images' metadata, with their values counted."""
     service = service_of(request)
 
     def work() -> Response:
-        found = service.gallery.catalog.facets()
-        return json_response(FieldsResponse.model_construct(fields=[_field(one) for one in found]))
+        facets = service.gallery.catalog.facets()
+        return json_response(FieldsResponse.model_construct(fields=list(map(_field, facets))))
 
     return await service.quick.run(work)
 

@@ -1,11 +1,11 @@
-"""Whether the server lives and can answer, and what it counts."""
+"""Health checks, metrics, and signing in with the token."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from cbir.server.guard import COOKIE, session_of, token_matches
+from cbir.server.guard import COOKIE, session_cookie, token_matches
 from cbir.server.metrics import CONTENT_TYPE
 from cbir.server.problem import Problem, documented
 from cbir.server.routes.responses import json_response
@@ -17,13 +17,13 @@ router = APIRouter(tags=["server"])
 
 @router.get("/health/live", response_model=HealthResponse, responses=documented())
 async def live() -> Response:
-    """The process runs."""
+    """The process is running."""
     return json_response(HealthResponse(status="ok"))
 
 
 @router.get("/health/ready", response_model=HealthResponse, responses=documented())
 async def ready(request: Request) -> Response:
-    """The gallery can be searched, by its index or, while that is being built, without."""
+    """The gallery can be searched, by its index or, while that is being built, by a scan."""
     service = service_of(request)
     count = await service.quick.run(service.gallery.count)
     building = "" if service.refresher.ready.is_set() else "; its index is being built"
@@ -36,7 +36,7 @@ async def ready(request: Request) -> Response:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **documented()},
 )
 async def metrics(request: Request) -> Response:
-    """Requests, times, sizes and queues, in Prometheus's text format."""
+    """Counts and times of requests, in the text format of Prometheus."""
     service = service_of(request)
     text = await service.quick.run(service.metrics.text)
     return Response(text, headers={"Content-Type": CONTENT_TYPE})
@@ -44,7 +44,7 @@ async def metrics(request: Request) -> Response:
 
 @router.post("/session", status_code=204, responses=documented(422))
 async def sign_in(request: Request, session: SignInRequest) -> Response:
-    """Let a browser show the token by a cookie, which its pages cannot read."""
+    """Exchange the token for a cookie, which scripts in the browser cannot read."""
     token = service_of(request).settings.token
     response = Response(status_code=204)
     if token is None:
@@ -53,7 +53,7 @@ async def sign_in(request: Request, session: SignInRequest) -> Response:
         raise Problem(401, "this is not the server's token")
     response.set_cookie(
         COOKIE,
-        session_of(token),
+        session_cookie(token),
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https",
@@ -64,7 +64,7 @@ async def sign_in(request: Request, session: SignInRequest) -> Response:
 
 @router.delete("/session", status_code=204, responses=documented())
 async def sign_out() -> Response:
-    """Take the cookie back."""
+    """Delete the cookie."""
     response = Response(status_code=204)
     response.delete_cookie(COOKIE, path="/api/v1", httponly=True, samesite="strict")
     return response

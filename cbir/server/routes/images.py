@@ -1,4 +1,4 @@
-"""The images of the gallery: listed, shown, added, described, removed."""
+"""Images of the gallery: list, show, add, update and remove them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cbir.server.schemas.gallery import ImagesResponse, ListQuery, MetadataUpdat
 from cbir.server.schemas.metadata import checked_metadata, parse_metadata
 from cbir.server.service import Service, service_of
 from cbir.server.thumbnails import SIZES
-from cbir.server.uploads import add_upload, forget_upload
+from cbir.server.uploads import add_upload, delete_upload
 
 router = APIRouter(tags=["images"])
 
@@ -35,12 +35,12 @@ CONTENT_TYPES = {
     "heic": "image/heic",
     "avif": "image/avif",
 }
-"""What an image's own bytes are sent as; its name is not asked."""
+"""Content type by format, which is read from the bytes and not from the file's name."""
 A_YEAR = 365 * 24 * 3600
 
 _BYTES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}},
-    304: {"description": "As it was"},
+    304: {"description": "Not modified"},
 }
 
 
@@ -51,27 +51,27 @@ _BYTES: dict[int | str, dict[str, Any]] = {
     openapi_extra=described(ListQuery),
 )
 async def list_images(request: Request) -> Response:
-    """Images in the order of their ids, a page of them or a sample."""
-    service, asked = service_of(request), options_of(request, ListQuery)
-    where = where_of(asked.where, asked.filter)
+    """List images in the order of their ids: a page, or a random sample."""
+    service, options = service_of(request), options_of(request, ListQuery)
+    where = where_of(options.where, options.filter)
 
     def work() -> Response:
         ids = service.gallery.catalog.matching(where or And(()))
-        if asked.sample:
-            drawn = np.random.default_rng(asked.seed).permutation(len(ids))[: asked.limit]
+        if options.sample:
+            drawn = np.random.default_rng(options.seed).permutation(len(ids))[: options.limit]
             page = ids[drawn].tolist()
         else:
-            page = ids[asked.offset : asked.offset + asked.limit].tolist()
+            page = ids[options.offset : options.offset + options.limit].tolist()
         records = service.gallery.catalog.records(page)
-        shown = [Image.of(records[image_id]) for image_id in page if image_id in records]
-        return json_response(ImagesResponse.model_construct(total=len(ids), images=shown))
+        images = [Image.of(records[image_id]) for image_id in page if image_id in records]
+        return json_response(ImagesResponse.model_construct(total=len(ids), images=images))
 
     return await service.quick.run(work)
 
 
 @router.get("/images/{image_id}", response_model=Image, responses=documented(404, 422))
 async def image(request: Request, image_id: Id) -> Response:
-    """One image."""
+    """One image by its id."""
     service = service_of(request)
     return json_response(Image.of(await service.quick.run(lambda: service.gallery.image(image_id))))
 
@@ -84,15 +84,15 @@ async def image(request: Request, image_id: Id) -> Response:
 async def file(
     request: Request, image_id: Id, v: Annotated[str, Query(max_length=64)] = ""
 ) -> Response:
-    """The encoded image as it is on disk."""
+    """The image file, unchanged."""
     service = service_of(request)
 
     def work() -> Response:
         record, data, same = service.content_of(image_id)
         kind = sniff_format(data[:SIGNATURE_BYTES])
         if kind not in CONTENT_TYPES:
-            raise Problem(404, f"the file of image {image_id} is no image any more")
-        if same and _has(request, record.content):
+            raise Problem(404, f"the file of image {image_id} is not an image any more")
+        if same and _client_has(request, record.content):
             return _unchanged(service, record.content, v)
         headers = _caching(service, record.content if same else "", v)
         return Response(data, headers=headers, media_type=CONTENT_TYPES[kind])
@@ -119,18 +119,18 @@ async def thumbnail(
     def work() -> Response:
         content = service.gallery.image(image_id).content
         tag = f"{content}-{size}"
-        if _has(request, tag):
+        if _client_has(request, tag):
             return _unchanged(service, tag, v)
-        made = service.thumbnails.get(content, size)
-        if made is None:
+        jpeg = service.thumbnails.get(content, size)
+        if jpeg is None:
             _, data, same = service.content_of(image_id)
-            if not same:  # it has changed since it was indexed: shown as it is, and not kept
+            if not same:  # changed since it was indexed: shown, but not cached
                 from cbir.images import thumbnail_jpeg
 
-                made, tag = thumbnail_jpeg(data, max_side=size), ""
+                jpeg, tag = thumbnail_jpeg(data, max_side=size), ""
             else:
-                made = service.thumbnails.make(content, size, data)
-        return Response(made, headers=_caching(service, tag, v), media_type="image/jpeg")
+                jpeg = service.thumbnails.make(content, size, data)
+        return Response(jpeg, headers=_caching(service, tag, v), media_type="image/jpeg")
 
     return await service.pictures.run(work)
 
@@ -145,16 +145,16 @@ async def add(
     request: Request,
     image: Annotated[UploadFile, File()],
     metadata: Annotated[str, Form(description="Metadata as a JSON object.")] = "{}",
-    name: Annotated[str, Form(max_length=200, description="For people.")] = "",
+    name: Annotated[str, Form(max_length=200, description="Display name.")] = "",
 ) -> Response:
-    """Add an image; the same one once more is described anew instead (200)."""
+    """Add an image (201). If the same file was uploaded before, its metadata is replaced (200)."""
     service = service_of(request)
     values = parse_metadata(metadata)
-    data, shown = await image.read(), name or image.filename or ""
+    data, display_name = await image.read(), name or image.filename or ""
 
     def work() -> Response:
         record, new = add_upload(
-            service.gallery, service.embedder, data, name=shown, metadata=values
+            service.gallery, service.embedder, data, name=display_name, metadata=values
         )
         service.gallery.update_indexes()
         return json_response(Image.of(record), status=201 if new else 200)
@@ -164,12 +164,12 @@ async def add(
 
 @router.patch("/images/{image_id}", response_model=Image, responses=documented(404, 422))
 async def update(request: Request, image_id: Id, change: MetadataUpdate) -> Response:
-    """Change an image's metadata. An index run of its source brings the source's back."""
+    """Change fields of an image's metadata, until its source is indexed again."""
     service = service_of(request)
 
     def work() -> Response:
         changes = checked_metadata(change.metadata)
-        service.gallery.catalog.describe(image_id, changes)
+        service.gallery.catalog.change_metadata(image_id, changes)
         return json_response(Image.of(service.gallery.image(image_id)))
 
     return await service.writes.run(work)
@@ -177,24 +177,24 @@ async def update(request: Request, image_id: Id, change: MetadataUpdate) -> Resp
 
 @router.delete("/images/{image_id}", status_code=204, responses=documented(404, 422))
 async def remove(request: Request, image_id: Id) -> Response:
-    """Take an image out. The file of one that was uploaded goes with it; others stay."""
+    """Remove an image from the gallery. The file of an uploaded image is deleted; others stay."""
     service = service_of(request)
 
     def work() -> Response:
         record = service.gallery.image(image_id)
         service.gallery.catalog.remove([image_id])
-        forget_upload(service.gallery, record)
+        delete_upload(service.gallery, record)
         service.gallery.update_indexes()
         return Response(status_code=204)
 
     return await service.writes.run(work)
 
 
-def _has(request: Request, tag: str) -> bool:
-    """Whether the caller has this very version."""
-    asked = request.headers.get("if-none-match", "")
+def _client_has(request: Request, tag: str) -> bool:
+    """Whether the client has this version already (If-None-Match)."""
+    header = request.headers.get("if-none-match", "")
     return bool(tag) and f'"{tag}"' in (
-        part.strip().removeprefix("W/") for part in asked.split(",")
+        part.strip().removeprefix("W/") for part in header.split(",")
     )
 
 
@@ -203,7 +203,7 @@ def _unchanged(service: Service, tag: str, version: str) -> Response:
 
 
 def _caching(service: Service, tag: str, version: str) -> dict[str, str]:
-    """An address with the content's own version never has another content."""
+    """Headers for caching: a URL with the version of its content (`v=`) never changes."""
     if not tag:
         return {"Cache-Control": "no-store"}
     who = "public" if service.settings.token is None else "private"

@@ -1,4 +1,4 @@
-"""What all schemas share: limits, and an image."""
+"""The models that all requests and responses build on, and an image."""
 
 from __future__ import annotations
 
@@ -17,47 +17,48 @@ Fraction: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class RequestModel(BaseModel):
-    """A request; what it does not know is an error, not silence."""
+    """Base of all requests: an unknown field is an error. Docstrings describe the fields."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 class ResponseModel(BaseModel):
-    """An answer; its fields are described by their docstrings."""
+    """Base of all responses. Docstrings describe the fields."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     @classmethod
     def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
-        """An answer of values that need no checking, of every field, in their order.
+        """A response of values for all fields, in their order, which are not validated.
 
-        A search has thirty of these in its answer, and pydantic's own takes three times as long.
+        The response of a search has thirty such models; pydantic's own method takes three times as
+        long.
         """
-        made = cls.__new__(cls)
-        object.__setattr__(made, "__dict__", values)
-        object.__setattr__(made, "__pydantic_fields_set__", _fields_set or set(values))
-        object.__setattr__(made, "__pydantic_extra__", None)
-        object.__setattr__(made, "__pydantic_private__", None)
-        return made
+        model = cls.__new__(cls)
+        object.__setattr__(model, "__dict__", values)
+        object.__setattr__(model, "__pydantic_fields_set__", _fields_set or set(values))
+        object.__setattr__(model, "__pydantic_extra__", None)
+        object.__setattr__(model, "__pydantic_private__", None)
+        return model
 
 
 class Image(ResponseModel):
     id: int
     name: str
     key: str
-    """The value by which its source identifies it; empty where that is a path."""
+    """The key of the image in its source; empty where that is a path on the server."""
     width: int
     height: int
-    """Size in pixels, upright."""
+    """In pixels of the upright image."""
     size: int
-    """Bytes of the encoded file."""
+    """Bytes of the file."""
     metadata: dict[str, Any]
     content: str
-    """Changes with the image's content: `?v=` of the addresses below."""
+    """Hash of the file; it is the `v=` of the addresses below, which may be cached forever."""
     file: str
-    """Address of the encoded image."""
+    """Address of the file."""
     thumbnail: str
-    """Address of a JPEG of at most 320 pixels; `size=` asks for 160, 640 or 1280."""
+    """Address of a JPEG of at most 320 pixels; `size=` may also be 160, 640 or 1280."""
 
     @classmethod
     def of(cls, record: ImageRecord) -> Image:
@@ -65,7 +66,7 @@ class Image(ResponseModel):
         return cls.model_construct(
             id=record.id,
             name=record.name,
-            # A path of this machine is nobody's business.
+            # A path on this machine stays private.
             key="" if record.key == record.uri else record.key,
             width=record.width,
             height=record.height,

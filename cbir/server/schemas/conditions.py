@@ -1,4 +1,4 @@
-"""Filters: conditions as text, and as a tree in JSON."""
+"""Filters on metadata: conditions as text, or as a tree in JSON."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Condition: TypeAlias = CompareNode | ExistsNode | AndNode | OrNode | NotNode
 
 
 def filter_of(node: Condition) -> Filter:
-    """A tree of conditions as the library's."""
+    """A tree of conditions as a filter of the library."""
     if isinstance(node, AndNode):
         return And(tuple(filter_of(child) for child in node.all))
     if isinstance(node, OrNode):
@@ -62,7 +62,7 @@ Conditions: TypeAlias = Annotated[
 
 
 def where_of(where: list[str], condition: Condition | None) -> Filter | None:
-    """Conditions as text and as a tree, all of which must hold; None without any."""
+    """One filter for conditions as text and as a tree, all of which must hold; None for none."""
     parts: list[Filter] = [parse_where(where)] if where else []
     if condition is not None:
         parts.append(filter_of(condition))

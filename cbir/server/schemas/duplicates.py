@@ -1,4 +1,4 @@
-"""Groups of duplicates, and what people say of them."""
+"""Groups of duplicates, and pairs that people have dismissed."""
 
 from __future__ import annotations
 
@@ -11,53 +11,57 @@ from cbir.server.schemas.base import MAX_ID, Image, ImageId, RequestModel, Respo
 
 class DuplicatesQuery(RequestModel):
     verify: bool = False
-    """Compare parts of pictures by keypoints, too: takes longer."""
+    """Also find images that are parts of others, by keypoints; takes longer."""
     limit: Annotated[int, Field(ge=1, le=500)] = 50
-    """Groups."""
+    """How many groups to return."""
     offset: Annotated[int, Field(ge=0, le=MAX_ID)] = 0
 
 
 class ProgressResponse(ResponseModel):
+    """How far the search for duplicates has come."""
+
     stage: str
     done: int
     total: int
 
 
 class DuplicateEvidence(ResponseModel):
-    """Why two images are held for copies of one another."""
+    """Why two images count as copies of one another."""
 
     first: int
     second: int
     kind: Literal["exact", "near", "verified"]
-    """The same bytes; the same picture; a part of the picture."""
+    """The same bytes (exact), the same picture (near), or a part of it (verified)."""
     similarity: float | None
+    """Cosine similarity of the embeddings."""
     bits: int | None
-    """Of 255 of the perceptual hashes, those that differ."""
+    """How many of the 255 bits of the perceptual hashes differ."""
     inliers: int | None
+    """Keypoint matches that agree on one geometry."""
     form: str
-    """How one is the other: `mirrored`, `turned by 90°`; empty: upright."""
+    """The transformation between the two: `mirrored`, `turned by 90°`; empty for none."""
 
 
 class DuplicateGroup(ResponseModel):
     keeper: Image
-    """The one to keep: of most pixels, then of most bytes."""
+    """The image to keep: the one with the most pixels, then with the most bytes."""
     others: list[Image]
     kinds: list[Literal["exact", "near", "verified"]]
     bytes_saved: int
-    """What the files of the others take."""
+    """Bytes of the files of the other images."""
     evidence: list[DuplicateEvidence]
 
 
 class DuplicatesResponse(ResponseModel):
     total: int
-    """Groups in all."""
+    """Number of groups."""
     redundant: int
-    """Images that could go."""
+    """Number of images that could be removed."""
     bytes_saved: int
     current: bool
-    """Whether the gallery is as it was; otherwise they are being looked for again."""
+    """Whether the gallery is unchanged since the search; otherwise a new search is running."""
     failed: int
-    """Images whose files cannot be read."""
+    """Number of images whose files cannot be read."""
     groups: list[DuplicateGroup]
 
 
@@ -71,4 +75,4 @@ class DismissRequest(RequestModel):
 
 class DismissResponse(ResponseModel):
     pairs: int
-    """How many have changed by it."""
+    """How many pairs have changed."""

@@ -1,4 +1,4 @@
-"""The gallery as a whole: its images, its fields, its health."""
+"""Lists of images, fields of the metadata, the gallery and the server's health."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cbir.server.schemas.conditions import Condition, Conditions
 
 
 class ListQuery(RequestModel):
-    """Which images to list."""
+    """The images to list."""
 
     where: Conditions = []
     filter: Json[Condition] | None = None
@@ -19,14 +19,14 @@ class ListQuery(RequestModel):
     limit: Annotated[int, Field(ge=1, le=1000)] = 50
     offset: Annotated[int, Field(ge=0, le=MAX_ID)] = 0
     sample: bool = False
-    """Some drawn at random in the place of the first ones."""
+    """Return images drawn at random instead of a page."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
-    """Another seed, another sample."""
+    """Seed of the random sample."""
 
 
 class ImagesResponse(ResponseModel):
     total: int
-    """How many there are, or match."""
+    """Number of images in the gallery, or that match the conditions."""
     images: list[Image]
 
 
@@ -34,12 +34,12 @@ class MetadataUpdate(RequestModel):
     """A change of an image's metadata, field by field."""
 
     metadata: Annotated[dict[Text, Any], Field(max_length=200)]
-    """New values; null takes a field away, others stay as they are."""
+    """New values by field; null removes a field, other fields stay."""
 
 
 class HistogramBar(ResponseModel):
     least: float | str
-    """Where the bar begins; the next one begins where it ends."""
+    """Lower end of the bar; its upper end is that of the next one."""
     count: int
 
 
@@ -49,21 +49,21 @@ class FieldValue(ResponseModel):
 
 
 class FieldFacet(ResponseModel):
-    """What one field of the metadata holds, as far as its values are of one type."""
+    """One field of the metadata, with its values of one type."""
 
     name: str
     type: Literal["text", "number", "boolean", "date", "list"]
     count: int
-    """How many values there are."""
+    """Number of values."""
     distinct: int
-    """How many different ones."""
+    """Number of distinct values."""
     least: float | str | None
     greatest: float | str | None
-    """Of numbers and dates."""
+    """The range of numbers and dates; null for other types."""
     values: list[FieldValue]
-    """The most frequent ones, of texts, booleans and lists."""
+    """The most frequent texts, booleans or items of lists."""
     histogram: list[HistogramBar]
-    """Of numbers and dates, bars of one width; empty where all values are the same."""
+    """Bars of equal width for numbers and dates; empty where all values are equal."""
 
 
 class FieldsResponse(ResponseModel):
@@ -80,15 +80,15 @@ class GalleryResponse(ResponseModel):
     name: str
     images: int
     failed: int
-    """Files that could not be read when they were indexed."""
+    """Number of files that could not be indexed."""
     generation: int
     """Grows with every change of vectors: images added, removed or embedded again, whitening."""
     index: str
-    """The kind of the vector index; `scan` while it is being built."""
+    """Kind of vector index; `scan` while it is being built."""
     backbone: str
     dim: int
     fingerprint: str
-    """Of what makes embeddings comparable."""
+    """Fingerprint of the embedding: equal fingerprints mean comparable embeddings."""
     whitened: bool
     runtime: str
     fetches: bool
@@ -96,7 +96,7 @@ class GalleryResponse(ResponseModel):
     rerankers: list[RerankerChoice]
     """What `rerank` of a search may be."""
     max_upload: int
-    """Bytes."""
+    """Largest upload, in bytes."""
     version: str
 
 

@@ -1,0 +1,164 @@
+"""What the catalogue keeps beside an image: descriptors, regions, and dismissed pairs.
+
+All of it goes when the image goes, or when its content changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection, Select, delete, func, insert, select, tuple_
+
+from cbir.arrays import Vectors
+from cbir.catalog.engine import insert_rows, parts
+from cbir.catalog.gallery_state import next_generation
+from cbir.catalog.rows import RegionRow
+from cbir.catalog.schema import descriptors, dismissals, images, regions
+from cbir.catalog.vectors import decode, encode
+from cbir.types import DescriptorRow
+
+Pair: TypeAlias = tuple[int, int]
+"""Ids of two images, the smaller one first."""
+
+_PAIR = dismissals.c.first_id, dismissals.c.second_id
+
+
+def delete_attachments(connection: Connection, ids: Sequence[int]) -> None:
+    """Delete everything beside these images, of at most as many as fit one statement."""
+    for table in (descriptors, regions):
+        connection.execute(delete(table).where(table.c.image_id.in_(ids)))
+    for column in _PAIR:
+        connection.execute(delete(dismissals).where(column.in_(ids)))
+
+
+def read_descriptors(connection: Connection, ids: Sequence[int], method: str) -> dict[int, bytes]:
+    """The encoded descriptors of these images, by id; images without are absent."""
+    query = select(descriptors.c.image_id, descriptors.c.data).where(descriptors.c.method == method)
+    return {
+        row.image_id: row.data
+        for part in parts(ids)
+        for row in connection.execute(query.where(descriptors.c.image_id.in_(part)))
+    }
+
+
+def count_descriptors(connection: Connection) -> dict[str, int]:
+    """Number of images with descriptors, by method."""
+    query = select(descriptors.c.method, func.count()).group_by(descriptors.c.method)
+    rows = connection.execute(query.order_by(descriptors.c.method))
+    return {method: int(count) for method, count in rows}
+
+
+def without_descriptors(connection: Connection, method: str) -> list[int]:
+    """Ids of the images that have no descriptors by `method`, ascending."""
+    own = (descriptors.c.image_id == images.c.id) & (descriptors.c.method == method)
+    missing = select(images.c.id).outerjoin(descriptors, own)
+    missing = missing.where(descriptors.c.image_id.is_(None)).order_by(images.c.id)
+    return list(connection.execute(missing).scalars())
+
+
+def write_descriptors(connection: Connection, method: str, rows: Sequence[DescriptorRow]) -> None:
+    """Replace descriptors, except of images that are gone or no longer have that content."""
+    for part in parts(rows):
+        ids = [row.image_id for row in part]
+        content = select(images.c.id, images.c.content_hash).where(images.c.id.in_(ids))
+        current = {row.id: row.content_hash for row in connection.execute(content)}
+        fitting = [row for row in part if current.get(row.image_id) == row.content_hash]
+        if fitting:
+            old = descriptors.c.image_id.in_([row.image_id for row in fitting])
+            connection.execute(delete(descriptors).where(old, descriptors.c.method == method))
+            connection.execute(
+                insert(descriptors),
+                [{"image_id": r.image_id, "method": method, "data": r.data} for r in fitting],
+            )
+
+
+def read_regions(connection: Connection, image_id: int, dim: int) -> Vectors:
+    """The embeddings of one image's regions, in their order: (R, D)."""
+    query = select(regions.c.vector).where(regions.c.image_id == image_id)
+    blobs = connection.execute(query.order_by(regions.c.region)).scalars().all()
+    return decode(list(blobs), dim)
+
+
+def without_regions(connection: Connection) -> list[int]:
+    """Ids of the images none of whose regions are embedded, ascending."""
+    first = (regions.c.image_id == images.c.id) & (regions.c.region == 1)
+    missing = select(images.c.id).outerjoin(regions, first)
+    missing = missing.where(regions.c.image_id.is_(None)).order_by(images.c.id)
+    return list(connection.execute(missing).scalars())
+
+
+def write_regions(connection: Connection, rows: Sequence[RegionRow]) -> None:
+    """Insert the regions of images that have none, and still have that content."""
+    generation = 0
+    for part in parts(rows):
+        bare = (
+            select(images.c.id, images.c.content_hash)
+            .outerjoin(regions, regions.c.image_id == images.c.id)
+            .where(images.c.id.in_([row.image_id for row in part]), regions.c.region.is_(None))
+        )
+        current = {row.id: row.content_hash for row in connection.execute(bare)}
+        fitting = [row for row in part if current.get(row.image_id) == row.content_hash]
+        if fitting:
+            if not generation:
+                generation, _ = next_generation(connection)
+            vectors = [(row.image_id, row.vectors) for row in fitting]
+            insert_regions(connection, generation, vectors)
+
+
+def insert_regions(
+    connection: Connection, generation: int, rows: Iterable[tuple[int, Vectors | None]]
+) -> None:
+    """Insert regions: ids of images with (R, D) vectors, None for an image without any."""
+    insert_rows(
+        connection,
+        regions,
+        [
+            (image_id, region, generation, vector)
+            for image_id, vectors in rows
+            if vectors is not None
+            for region, vector in enumerate(encode(vectors), 1)
+        ],
+    )
+
+
+def read_dismissals(connection: Connection) -> list[Pair]:
+    """Every pair of images that somebody said are no duplicates, in the order of ids."""
+    return _pairs(connection, select(*_PAIR).order_by(*_PAIR))
+
+
+def write_dismissals(connection: Connection, pairs: Sequence[Pair]) -> int:
+    """Insert dismissed pairs, leaving out those of images that are gone. Returns the new ones."""
+    added = 0
+    for part in parts(pairs):
+        present = _present(connection, {image_id for pair in part for image_id in pair})
+        known = set(_pairs(connection, select(*_PAIR).where(tuple_(*_PAIR).in_(list(part)))))
+        new = [
+            {"first_id": a, "second_id": b}
+            for a, b in dict.fromkeys(part)
+            if (a, b) not in known and {a, b} <= present
+        ]
+        if new:
+            connection.execute(insert(dismissals), new)
+        added += len(new)
+    return added
+
+
+def delete_dismissals(connection: Connection, pairs: Sequence[Pair]) -> int:
+    """Delete dismissed pairs. Returns their number."""
+    return sum(
+        connection.execute(delete(dismissals).where(tuple_(*_PAIR).in_(list(part)))).rowcount
+        for part in parts(pairs)
+    )
+
+
+def _present(connection: Connection, ids: Iterable[int]) -> set[int]:
+    present: set[int] = set()
+    for part in parts(sorted(ids)):
+        query = select(images.c.id).where(images.c.id.in_(part))
+        present.update(connection.execute(query).scalars())
+    return present
+
+
+def _pairs(connection: Connection, query: Select[Any]) -> list[Pair]:
+    return [(row.first_id, row.second_id) for row in connection.execute(query)]
