@@ -39,12 +39,12 @@ API = "/api/v1"
 
 
 class BusyError(CbirError):
-    """The server has too much to do, or cannot use its gallery now."""
+    """The server is overloaded, or cannot use its gallery now."""
 
     def __init__(self, message: str, retry_after_s: float) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
-        """When to come again, in seconds."""
+        """Seconds after which to try again."""
 
 
 class Client:
@@ -56,7 +56,7 @@ class Client:
     def __init__(
         self, url: str, *, token: str | None = None, http: httpx.Client | None = None
     ) -> None:
-        """`http` asks in the place of a new one. Raises MissingExtraError without httpx."""
+        """`http` is used instead of a new HTTP client. Raises MissingExtraError without httpx."""
         try:
             import httpx
         except ImportError as error:
@@ -102,10 +102,12 @@ class Client:
         options = _changed(replace(rules or Rules(), **changes))
         if "filter" in options:
             options["filter"] = json.dumps(options["filter"])
-        answer = self._ask("GET", f"/images/{image_id}/recommendations", params=options)
+        response = self._ask("GET", f"/images/{image_id}/recommendations", params=options)
         return tuple(
-            Recommendation(one["rank"], self._record(one["image"]), one["similarity"], one["score"])
-            for one in answer["recommendations"]
+            Recommendation(
+                item["rank"], self._record(item["image"]), item["similarity"], item["score"]
+            )
+            for item in response["recommendations"]
         )
 
     def matches(self, query: QueryLike, image_id: int, *, method: str = "sift") -> dict[str, Any]:
@@ -123,13 +125,13 @@ class Client:
     def duplicates(
         self, *, verify: bool = False, limit: int = 50, offset: int = 0
     ) -> dict[str, Any] | None:
-        """A page of the groups of duplicates, as the server has it; None while it looks."""
+        """A page of the groups of duplicates, as the server answers; None while it searches."""
         options = {"verify": verify, "limit": limit, "offset": offset}
         response = self._send("GET", "/duplicates", params=options)
         return None if response.status_code == 202 else dict(response.json())
 
     def dismiss(self, pairs: Sequence[tuple[int, int]], *, undo: bool = False) -> int:
-        """Say that pairs of images are no duplicates; how many were not known to be."""
+        """Mark pairs of images as no duplicates; returns how many were not marked before."""
         body = {"pairs": [list(pair) for pair in pairs], "undo": undo}
         return int(self._ask("POST", "/duplicates/dismissals", json=body)["pairs"])
 
@@ -140,7 +142,7 @@ class Client:
     def images(
         self, *, limit: int = 50, offset: int = 0, where: Sequence[str] = (), sample: bool = False
     ) -> list[ImageRecord]:
-        """A page of the images in the order of their ids, or some at random."""
+        """A page of the images by id, or a random sample."""
         options = {"limit": limit, "offset": offset, "where": list(where), "sample": sample}
         images = self._ask("GET", "/images", params=options)["images"]
         return [self._record(image) for image in images]
@@ -156,39 +158,39 @@ class Client:
     def add(
         self, image: QueryLike, *, name: str = "", metadata: Mapping[str, Any] | None = None
     ) -> ImageRecord:
-        """Add an image; one that is there already is described anew. Raises ImageError."""
+        """Add an image; of one that is in the gallery, change the metadata. Raises ImageError."""
         form = {"metadata": json.dumps(dict(metadata or {})), "name": name}
         return self._record(
             self._ask("POST", "/images", files=[("image", _file(image))], data=form)
         )
 
     def update(self, image_id: int, metadata: Mapping[str, Any]) -> ImageRecord:
-        """Change fields of an image's metadata; None takes one away. Raises NotFoundError."""
+        """Change metadata fields of an image; None removes a field. Raises NotFoundError."""
         change = {"metadata": dict(metadata)}
         return self._record(self._ask("PATCH", f"/images/{image_id}", json=change))
 
     def remove(self, image_id: int) -> None:
-        """Take an image out of the gallery. Raises NotFoundError."""
+        """Remove an image from the gallery. Raises NotFoundError."""
         self._send("DELETE", f"/images/{image_id}")
 
     def fields(self) -> list[Facet]:
-        """What the fields of the metadata hold, counted."""
+        """The metadata fields, with counts of their values."""
         return [
             Facet(
-                name=one["name"],
-                type=one["type"],
-                count=one["count"],
-                distinct=one["distinct"],
-                values=tuple((value["value"], value["count"]) for value in one["values"]),
-                least=one["least"],
-                greatest=one["greatest"],
-                histogram=tuple((bar["least"], bar["count"]) for bar in one["histogram"]),
+                name=field["name"],
+                type=field["type"],
+                count=field["count"],
+                distinct=field["distinct"],
+                values=tuple((value["value"], value["count"]) for value in field["values"]),
+                least=field["least"],
+                greatest=field["greatest"],
+                histogram=tuple((bar["least"], bar["count"]) for bar in field["histogram"]),
             )
-            for one in self._ask("GET", "/fields")["fields"]
+            for field in self._ask("GET", "/fields")["fields"]
         ]
 
     def gallery(self) -> dict[str, Any]:
-        """What is served: name, images, generation, index, backbone and so on."""
+        """The gallery: name, images, generation, index, backbone and so on."""
         return dict(self._ask("GET", "/gallery"))
 
     def close(self) -> None:
@@ -233,7 +235,7 @@ class Client:
             content=image["content"],
         )
 
-    def _result(self, answer: Mapping[str, Any]) -> SearchResult:
+    def _result(self, response: Mapping[str, Any]) -> SearchResult:
         hits = tuple(
             Hit(
                 hit["rank"],
@@ -243,10 +245,14 @@ class Client:
                 region=None if hit["region"] is None else tuple(hit["region"]),
                 confidence=None if hit["confidence"] is None else Confidence(**hit["confidence"]),
             )
-            for hit in answer["hits"]
+            for hit in response["hits"]
         )
         return SearchResult(
-            answer["query"], hits, answer["timings_ms"], answer["reranked"], answer["matched"]
+            response["query"],
+            hits,
+            response["timings_ms"],
+            response["reranked"],
+            response["matched"],
         )
 
 
@@ -277,7 +283,7 @@ def _file(query: QueryLike) -> tuple[str, bytes]:
 
 
 def _error(response: httpx.Response) -> CbirError:
-    """A problem as the library's own error."""
+    """The library's error for a problem response."""
     try:
         problem = response.json()
         detail, kind = str(problem["detail"]), str(problem.get("type", ""))

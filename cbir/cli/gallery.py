@@ -271,8 +271,8 @@ def describe_whitening(whitening: Whitening | None) -> str:
         return "plain"
     if whitening.power == 0 and whitening.dims is None:
         return "centred"
-    kept = "" if whitening.dims is None else f", {whitening.dims} dimensions"
-    return f"whitened: power {whitening.power:g}, shrink {whitening.shrink:g}{kept}"
+    dims = "" if whitening.dims is None else f", {whitening.dims} dimensions"
+    return f"whitened: power {whitening.power:g}, shrink {whitening.shrink:g}{dims}"
 
 
 def verify(

@@ -186,7 +186,7 @@ class Retriever:
         self, request: SearchRequest, blocks: Iterator[Block], scale: Scale | None
     ) -> Iterator[Block]:
         """The candidates that are similar enough, and not too many of a group."""
-        bounds = [] if scale is None else [scale.reached(MATCH)]
+        bounds = [] if scale is None else [scale.threshold(MATCH)]
         if request.min_similarity is not None:
             bounds.append(request.min_similarity)
         if bounds:

@@ -69,9 +69,9 @@ def _matching(connection: Connection, where: Filter, known: Mapping[str, Kinds])
         return _unique(found)
     if isinstance(where, (And, Not)):
         children = where.children if isinstance(where, And) else (where,)
-        kept = [_matching(connection, c, known) for c in children if not isinstance(c, Not)]
-        kept.sort(key=len)
-        ids = reduce(_both, kept) if kept else _ids(connection, images.c.id)
+        sets = [_matching(connection, c, known) for c in children if not isinstance(c, Not)]
+        sets.sort(key=len)
+        ids = reduce(_both, sets) if sets else _ids(connection, images.c.id)
         for child in children:
             if isinstance(child, Not):
                 ids = ids[np.isin(ids, _matching(connection, child.child, known), invert=True)]

@@ -87,7 +87,7 @@ async def matches(
     query_id: Annotated[ImageId, Query(description="The image that was searched with.")],
     method: LocalFeaturesName = "sift",
 ) -> Response:
-    """Why an image is a hit: the places that two images of the gallery verifiably share."""
+    """The verified matches between two images of the gallery."""
     service = service_of(request)
     return json_response(
         await service.work.run(lambda: explain(service.gallery, query_id, image_id, method))
@@ -106,7 +106,7 @@ async def matches_of_upload(
         str, Form(description="x,y,width,height of the region that was searched with.")
     ] = "",
 ) -> Response:
-    """The same between an uploaded image and one of the gallery."""
+    """The verified matches between an uploaded image and one of the gallery."""
     service, data = service_of(request), await image.read()
     region = _crop_of(crop)
     return json_response(
