@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -17,12 +16,12 @@ from cbir.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from cbir.duplicates import Duplicates, KnownFile, SourceComparison
     from cbir.duplicates.script import Removal
     from cbir.gallery import Gallery
-    from cbir.types import FailedImage
+    from cbir.types import FailedImage, StageProgress
 
 EXIT_INTERRUPTED = 130
 GROUPS_SHOWN = 20
@@ -78,6 +77,7 @@ def duplicates(
     removed: --script writes what you may run. What is made of each image for it is kept. Exit
     code 3: some images could not be read.
     """
+    from cbir.cli.console import stage_lines
     from cbir.gallery import Gallery
 
     items = items or []
@@ -97,8 +97,8 @@ def duplicates(
     _check_endings(out)
     with Gallery.open(against or gallery) as opened:
         try:
-            with ExitStack() as stack:
-                found = _find(opened, items, verify=verify, progress=_Stages(stack))
+            with stage_lines() as progress:
+                found = _find(opened, items, verify=verify, progress=progress)
         except KeyboardInterrupt:
             typer.echo("interrupted; what was computed stays, run it again to go on", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -108,26 +108,8 @@ def duplicates(
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-class _Stages:
-    """One progress line after the other, for the stages of a search."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-        self._stage = ""
-        self._update: Callable[[int], None] = lambda done: None
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        from cbir.cli.console import progress_line
-
-        if stage != self._stage:
-            self._stack.close()
-            self._stage = stage
-            self._update = self._stack.enter_context(progress_line(stage, total))
-        self._update(done)
-
-
 def _find(
-    gallery: Gallery, items: Sequence[str], *, verify: bool, progress: _Stages
+    gallery: Gallery, items: Sequence[str], *, verify: bool, progress: StageProgress
 ) -> Duplicates | SourceComparison:
     from cbir.duplicates import find_duplicates, find_known
 
