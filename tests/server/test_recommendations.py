@@ -73,7 +73,7 @@ def test_every_rule_reaches_the_library(name: str) -> None:
 @pytest.mark.parametrize("name", OTHER)
 def test_the_client_recommends_as_the_library_does(client: Client, shop: Path, name: str) -> None:
     given = {"keep_duplicates": True} | {name: OTHER[name]}
-    rules = {
+    rules: dict[str, Any] = {
         rule: parse_where(value) if rule == "where" else value for rule, value in given.items()
     }
     with Gallery.open(shop) as gallery:
