@@ -19,7 +19,7 @@ from cbir.cli.options import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from cbir.duplicates import Duplicates, Known, Newcomers
+    from cbir.duplicates import Duplicates, KnownFile, SourceComparison
     from cbir.duplicates.script import Removal
     from cbir.gallery import Gallery
     from cbir.types import FailedImage
@@ -128,7 +128,7 @@ class _Stages:
 
 def _find(
     gallery: Gallery, items: Sequence[str], *, verify: bool, progress: _Stages
-) -> Duplicates | Newcomers:
+) -> Duplicates | SourceComparison:
     from cbir.duplicates import find_duplicates, find_known
 
     if items:
@@ -143,7 +143,7 @@ def _check_endings(out: Path | None) -> None:
 
 
 def _write(
-    found: Duplicates | Newcomers,
+    found: Duplicates | SourceComparison,
     gallery: Gallery,
     *,
     out: Path | None,
@@ -151,7 +151,7 @@ def _write(
     script: Path | None,
 ) -> None:
     from cbir.duplicates import (
-        Newcomers,
+        SourceComparison,
         export_duplicates,
         removals_of,
         removals_of_known,
@@ -166,7 +166,7 @@ def _write(
         export_duplicates(found, out)
     if script is not None:
         removals: Iterable[list[Removal]]
-        if isinstance(found, Newcomers):
+        if isinstance(found, SourceComparison):
             removals = removals_of_known(found.known)
         else:
             removals = removals_of(found.groups)
@@ -198,16 +198,16 @@ def _note(gallery: Gallery, items: Sequence[str], *, forget: bool, json: bool) -
 
 
 def _report(
-    found: Duplicates | Newcomers, *, json: bool, verify: bool, written: Sequence[Path]
+    found: Duplicates | SourceComparison, *, json: bool, verify: bool, written: Sequence[Path]
 ) -> None:
     from cbir.cli.console import out, print_json
-    from cbir.duplicates import Newcomers
+    from cbir.duplicates import SourceComparison
     from cbir.duplicates.export import as_json
 
     if json:
         print_json(as_json(found) | {"written": [str(path) for path in written]})
         return
-    if isinstance(found, Newcomers):
+    if isinstance(found, SourceComparison):
         _print_known(found)
     else:
         _print_groups(found)
@@ -253,7 +253,7 @@ def _print_groups(found: Duplicates) -> None:
     )
 
 
-def _print_known(found: Newcomers) -> None:
+def _print_known(found: SourceComparison) -> None:
     from cbir.cli.console import out, print_columns, printable
     from cbir.pages.duplicates_page import describe
 
@@ -273,7 +273,7 @@ def _print_known(found: Newcomers) -> None:
     )
 
 
-def _known_row(one: Known, printable: Any, describe: Any) -> tuple[str, ...]:
+def _known_row(one: KnownFile, printable: Any, describe: Any) -> tuple[str, ...]:
     return (
         printable(one.name),
         printable(one.image.name),

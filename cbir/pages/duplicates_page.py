@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
-from cbir.duplicates import Duplicates, Evidence, Group, Known, Newcomers
+from cbir.duplicates import Duplicates, Evidence, Group, KnownFile, SourceComparison
 from cbir.duplicates.export import surest
 from cbir.pages.contact_sheet import aspect_of, picture_of, write_page
 from cbir.types import ImageRecord
@@ -17,12 +17,14 @@ GROUPS_SHOWN = 300
 """About 15 MB of thumbnails."""
 
 
-def write_duplicates_page(path: str | Path, found: Duplicates | Newcomers, *, title: str) -> None:
+def write_duplicates_page(
+    path: str | Path, found: Duplicates | SourceComparison, *, title: str
+) -> None:
     """Write duplicates to `path` as a self-contained page of the first 300 groups.
 
     Raises CbirError when the file cannot be written.
     """
-    if isinstance(found, Newcomers):
+    if isinstance(found, SourceComparison):
         sections = [_known(one) for one in found.known[:GROUPS_SHOWN]]
         count, nothing = len(found.known), "the gallery has none of these"
     else:
@@ -66,7 +68,7 @@ def _group(number: int, group: Group) -> str:
     )
 
 
-def _known(one: Known) -> str:
+def _known(one: KnownFile) -> str:
     figure = (
         f'<figure style="--aspect: {aspect_of(one.image):.3f}">{picture_of(one.uri, alt=one.name)}'
         f"<figcaption>{_emphasised(one.evidence)}<br>{escape(one.name)}<br>"

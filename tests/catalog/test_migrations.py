@@ -179,7 +179,7 @@ def tables(url: str) -> dict[str, tuple[object, ...]]:
     """Columns, keys and indexes of every table, in an order that does not depend on its history."""
     engine = create_engine(url)
     found = inspect(engine)
-    shapes = {}
+    shapes: dict[str, tuple[object, ...]] = {}
     for table in found.get_table_names():
         columns = {c["name"]: (str(c["type"]), c["nullable"]) for c in found.get_columns(table)}
         indexes = sorted((str(i["name"]), str(i["column_names"])) for i in found.get_indexes(table))
