@@ -1,4 +1,4 @@
-"""Groups of duplicates as one HTML file: at the left what to keep, beside it its copies."""
+"""Groups of duplicates as a self-contained HTML file: the image to keep, and its copies."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from cbir.types import ImageRecord
 __all__ = ["describe", "file_size", "write_duplicates_page"]
 
 GROUPS_SHOWN = 300
-"""Some 15 MB of thumbnails."""
+"""About 15 MB of thumbnails."""
 
 
 def write_duplicates_page(
     path: str | Path, found: Duplicates | SourceComparison, *, title: str
 ) -> None:
-    """Write what was found to `path`, self-contained; only the first 300 groups are shown.
+    """Write duplicates to `path` as a self-contained page of the first 300 groups.
 
     Raises CbirError when the file cannot be written.
     """
@@ -50,7 +50,7 @@ def describe(one: Evidence) -> str:
 
 
 def file_size(count: int) -> str:
-    """Bytes for people: `1.2 MB`."""
+    """A number of bytes in readable form: `1.2 MB`."""
     for unit in ("GB", "MB", "kB"):
         size = {"GB": 1e9, "MB": 1e6, "kB": 1e3}[unit]
         if count >= size:
