@@ -95,7 +95,7 @@ def _print(tuning: Tuning, source: str) -> None:
 
 
 def _tried(trial: Trial) -> str:
-    """What a setting is called within its stage."""
+    """The name of a setting within its stage."""
     from cbir.cli.gallery import describe_whitening
 
     spec = trial.setting.spec

@@ -1,4 +1,4 @@
-"""What was found, as CSV or JSON."""
+"""Duplicates as CSV or JSON."""
 
 from __future__ import annotations
 

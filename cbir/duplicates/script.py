@@ -51,7 +51,7 @@ class Removal:
 
 
 def removals_of(groups: Iterable[Group]) -> Iterable[list[Removal]]:
-    """What could go of each group."""
+    """The removals of each group: every image but the one to keep."""
     for group in groups:
         keeper = group.keeper
         yield [Removal(keeper.uri, keeper.size, one.uri, one.size) for one in group.others]

@@ -1,4 +1,4 @@
-"""How good are the answers? Ground truth, metrics, and a run of one over the other.
+"""Evaluation of retrieval: ground truth, metrics, and runs over a whole ground truth.
 
 >>> from cbir.evaluation import evaluate, from_labels
 >>> evaluation = evaluate(retriever, from_labels(gallery, "label"))  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""What should be found: for each query, the images of the gallery that answer it."""
+"""Ground truth: for each query, the relevant images of the gallery, and junk."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class JudgedQuery:
 
     @property
     def total(self) -> int:
-        """How many images should be found."""
+        """Number of relevant images."""
         return int(np.setdiff1d(self.relevant, self.junk).size)
 
     def as_query(self) -> Query:

@@ -1,4 +1,4 @@
-"""What a ranking is worth: pure functions on the relevance of its images, best first.
+"""Retrieval metrics: pure functions of the relevance of ranked images, best first.
 
 `relevant` is (n,) bool in ranked order, without the query and without junk. A ranking may be cut
 short: `total` then says how many relevant images there are, found or not; by default the ranking
@@ -54,13 +54,13 @@ def trapezoidal_average_precision(relevant: npt.ArrayLike, *, total: int | None 
 
 
 def precision_at(relevant: npt.ArrayLike, k: int) -> float:
-    """How much of the first k is relevant. Ranks that a short ranking leaves empty are not."""
+    """Share of the first k that is relevant; ranks that a short ranking lacks are not."""
     flags = _flags(relevant)
     return float(np.count_nonzero(flags[: _positive(k)]) / k)
 
 
 def recall_at(relevant: npt.ArrayLike, k: int, *, total: int | None = None) -> float:
-    """How much of what is relevant is among the first k."""
+    """Share of all relevant images that is among the first k."""
     flags, total = _checked(relevant, total)
     return float(np.count_nonzero(flags[: _positive(k)]) / total)
 

@@ -29,7 +29,7 @@ SIMILARITIES_AT_ONCE = 4_000_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranking:
-    """What one query found, junk taken out."""
+    """The ranked images of one query, without junk."""
 
     query: JudgedQuery
     relevant: npt.NDArray[np.bool_]
@@ -86,7 +86,7 @@ def _embed(retriever: Retriever, queries: Sequence[JudgedQuery]) -> Vectors:
 
 
 def _enough(queries: Sequence[JudgedQuery], depth: int | None, count: int) -> int:
-    """How many images to ask for, so that `depth` are left when junk is taken out."""
+    """Number of images to search for, so that `depth` remain without junk."""
     junk = max(len(query.junk) for query in queries)
     return max(1, count if depth is None else min(count, depth + junk))
 

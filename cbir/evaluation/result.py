@@ -1,4 +1,4 @@
-"""What an evaluation found: values per query, their means, and how long a search takes."""
+"""The result of an evaluation: values per query, their means, and search latency."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ class Latency:
     p90_ms: float
     p99_ms: float
     queries: int
-    """How many were timed."""
+    """Number of timed searches."""
     k: int
-    """How many images each was asked for."""
+    """Number of images each search was to find."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QueryResult:
-    """How well one query was answered."""
+    """Metrics of one query."""
 
     query: JudgedQuery
     values: Mapping[str, float]
     """By metric: `AP`, `AP_trapezoidal`, `RR`, and `P@k`, `R@k`, `nDCG@k` for each k."""
     seconds: float | None = None
-    """What its search took; None where it was not timed."""
+    """Duration of its search; None where it was not timed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Similarities:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """How well a gallery answers the queries of a ground truth."""
+    """Metrics of a gallery over all queries of a ground truth."""
 
     metrics: Mapping[str, Interval]
     """By metric: `mAP`, `mAP_trapezoidal`, `MRR`, and `P@k`, `R@k`, `nDCG@k` for each k."""
@@ -79,15 +79,15 @@ class Evaluation:
     left_out: int
     """Queries that no image answers."""
     images: int
-    """How many there are in the gallery."""
+    """Number of images of the gallery."""
     depth: int | None
-    """How many images of each ranking were judged; None for the whole gallery."""
+    """Length of each judged ranking; None for the whole gallery."""
     curve: npt.NDArray[np.float64]
     """(101,) interpolated precision at the recalls 0, 0.01 to 1, its mean over the queries."""
     similarities: Similarities
     latency: Latency | None
     seconds: float
-    """What ranking and judging took, without the timed searches."""
+    """Duration of ranking and judging, without the timed searches."""
 
     def by_label(self) -> tuple[LabelResult, ...]:
         """The mean AP of each group of queries, the weakest first; empty without groups."""

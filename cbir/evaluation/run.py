@@ -1,4 +1,4 @@
-"""One evaluation: rank, judge, sum up."""
+"""One evaluation: rank the gallery for every query, compute metrics, average them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["evaluate"]
 BINS = 200
 TIMED_QUERIES = 200
 _MEANS = {"AP": "mAP", "AP_trapezoidal": "mAP_trapezoidal", "RR": "MRR"}
-"""What the mean of a metric is called, where it has a name of its own."""
+"""Names of the means of metrics, where these have names of their own."""
 
 
 def evaluate(
@@ -33,7 +33,7 @@ def evaluate(
     timed: int = TIMED_QUERIES,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
-    """How well `retriever` answers the queries of `truth`.
+    """Measure how well `retriever` answers the queries of a ground truth.
 
     Each query ranks the gallery, whole or as deep as `depth`; what lies deeper counts as not
     found. By default that is the order of the embeddings' similarities, of many queries at once

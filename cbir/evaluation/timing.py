@@ -1,4 +1,4 @@
-"""How long a single search takes, as the one who waits for it sees it."""
+"""Latency of single searches, from the photograph to the hits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the measures take: uint8 pixels, grey or RGB, and two images of one size."""
+"""Pixels as the measures take them: uint8, grey or RGB, two images of one size."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ SURE_INLIERS = 20
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What one measure says about two images."""
+    """The value of one measure for two images."""
 
     name: str
     value: float | None
@@ -153,7 +153,7 @@ def _histogram_measures(a: Pixels, b: Pixels) -> list[Measure]:
 
 
 def _keypoints(a: Pixels, b: Pixels, method: Method) -> tuple[Measure, npt.NDArray[np.float32]]:
-    """How many keypoints agree on one homography, and where they are: see Comparison.matches."""
+    """Number of inliers of one homography, and their places as in Comparison.matches."""
     x, y = extract(a, method), extract(b, method)
     found = verify(x, y, match(x, y))
     if found.inliers >= SURE_INLIERS:

@@ -58,7 +58,7 @@ def chi_square(p: Histogram, q: Histogram) -> float:
 
 
 def _shares(bins: npt.NDArray[np.uint16], count: int) -> Histogram:
-    """How large a share of the pixels falls into each of `count` bins."""
+    """Share of the pixels in each of `count` bins."""
     return np.bincount(bins.ravel(), minlength=count) / bins.size
 
 

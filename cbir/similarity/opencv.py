@@ -1,4 +1,4 @@
-"""The one door to OpenCV: imported on first use, with as many threads as cbir may use."""
+"""OpenCV, imported on first use, with as many threads as cbir may use."""
 
 from __future__ import annotations
 

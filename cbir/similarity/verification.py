@@ -1,4 +1,4 @@
-"""Whether tentative matches agree on one geometry, which hardly happens by chance."""
+"""Geometric verification: a homography or affine map that tentative matches agree on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ THRESHOLD = 3.0
 """Pixels (of an image whose longer side is 480) by which an inlier may miss its place."""
 
 MIN_MATCHES = 4
-"""What a homography needs; an affine map would need three, which agree too easily."""
+"""The least for a homography; an affine map would need three, which agree too easily."""
 
 CHANCE_INLIERS = 8
 """From here on it is hardly chance that two images agree: among 4,500 pairs of photographs with
@@ -39,7 +39,7 @@ MAX_SQUEEZE = 5.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verification:
-    """What is left of the tentative matches of two images when they must fit one model."""
+    """The tentative matches of two images that fit one geometric model."""
 
     tentative: int
     """Matches before, without those that repeat a pair of places."""
@@ -132,7 +132,7 @@ def _parameters(cv2: Any) -> Any:
 
 
 def _sane(model: npt.NDArray[np.float64], points: Points) -> bool:
-    """Whether a camera could have moved like that between the inliers, (M, 2).
+    """True where a camera could have moved so that the inliers (M, 2) move like this.
 
     Around each of them the model is the Jacobian J of (x, y) → (u, v) / w. det J ≤ 0 mirrors the
     image or has the horizon run through it; the singular values of J are how much lengths grow.

@@ -41,7 +41,7 @@ class Sample:
 
     @property
     def versions(self) -> int:
-        """How many images are embedded for each: it, and its altered version if that asks."""
+        """Images embedded per image: 2 where an altered version is the query, else 1."""
         return 2 if self.label is None else 1
 
     def read(self, number: int) -> list[bytes]:
@@ -71,7 +71,7 @@ class Sample:
         return True
 
     def score(self, vectors: Vectors) -> Scores:
-        """How well unit vectors find what belongs together: (N, versions, D), queries last."""
+        """Scores of unit vectors (N, versions, D), of which the last versions are queries."""
         gallery, queries = vectors[:, 0], vectors[:, -1]
         similarities = queries @ gallery.T
         if self.label is not None:

@@ -72,11 +72,11 @@ class Tuning:
     trials: tuple[Trial, ...]
     """By stage, in the order in which they were tried."""
     setting: Setting
-    """What is recommended: the choice of the last stage."""
+    """The recommended setting, chosen by the last stage."""
     images: int
     """Number of images in the sample."""
     left_out: tuple[str, ...] = ()
-    """What could not be tried, and why."""
+    """Settings that were not tried, with the reason."""
 
 
 def tune(
@@ -117,7 +117,7 @@ def tune(
 
 @dataclass(slots=True)
 class _Tuner:
-    """How far the search has come."""
+    """The state of a search between its stages."""
 
     sample: Sample
     clock: Clock
@@ -127,14 +127,14 @@ class _Tuner:
     origin: str | None = None
     """Where the weights of the chosen network came from."""
     seen: dict[tuple[int, Pooling], Vectors] = field(default_factory=dict)
-    """What the chosen network makes of the sample by input size and pooling, (N, versions, S, D):
+    """Embeddings of the chosen network by input size and pooling, (N, versions, S, D):
     one square, the centre, until the views are chosen."""
     mixed: Vectors | None = None
     """(N, versions, D) embeddings of the chosen views."""
 
     @property
     def setting(self) -> Setting:
-        """What the last stage chose."""
+        """The choice of the last stage."""
         return next(trial.setting for trial in reversed(self.trials) if trial.chosen)
 
     def choose_network(self, backbones: Sequence[str]) -> None:

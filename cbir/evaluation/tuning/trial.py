@@ -22,7 +22,7 @@ NEARLY = 0.003
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How images are embedded, compared, and looked at again."""
+    """Options of embedding, whitening and reranking."""
 
     spec: EmbeddingSpec
     whitening: Whitening | None = None
@@ -30,7 +30,7 @@ class Setting:
 
     @property
     def passes(self) -> int:
-        """How often the network runs per image."""
+        """Forward passes of the network per image."""
         return len(self.spec.views) * (2 if self.spec.flip else 1)
 
     def commands(self, source: str) -> list[str]:
