@@ -1,4 +1,4 @@
-"""A client of `cbir serve` that speaks in the library's own values.
+"""A client of `cbir serve` that takes and returns the library's own values.
 
 >>> from cbir.client import Client
 >>> with Client("http://127.0.0.1:8000") as client:  # doctest: +SKIP
@@ -12,40 +12,39 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from io import BytesIO
-from os import PathLike
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from cbir import errors
 from cbir.errors import CbirError, ImageError, MissingExtraError
+from cbir.filters import filter_tree, parse_where
+from cbir.images import encode_lossless
 from cbir.metadata import Facet
-from cbir.recommendation.rules import Recommendation
+from cbir.recommendation.rules import Recommendation, Rules
+from cbir.retrieval import FileQuery, IdQuery, QueryLike, SearchRequest, as_query
+from cbir.retrieval.opened_query import read_query
+from cbir.retrieval.request import takes_request
 from cbir.types import Confidence, Hit, ImageRecord, RerankScore, SearchResult
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     import httpx
-    from PIL.Image import Image
 
-__all__ = ["BusyError", "Client", "Query"]
+__all__ = ["BusyError", "Client"]
 
-Query: TypeAlias = "str | PathLike[str] | bytes | Image | int"
-"""A file, an encoded image, a Pillow image, or the id of an image of the gallery."""
-
-Combine = Literal["mean", "best"]
 TIMEOUT_S = 60.0
 API = "/api/v1"
 
 
 class BusyError(CbirError):
-    """The server has too much to do, or cannot use its gallery now."""
+    """The server is overloaded, or cannot use its gallery now."""
 
     def __init__(self, message: str, retry_after_s: float) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
-        """When to come again, in seconds."""
+        """Seconds after which to try again."""
 
 
 class Client:
@@ -57,7 +56,7 @@ class Client:
     def __init__(
         self, url: str, *, token: str | None = None, http: httpx.Client | None = None
     ) -> None:
-        """`http` asks in the place of a new one. Raises MissingExtraError without httpx."""
+        """`http` is used instead of a new HTTP client. Raises MissingExtraError without httpx."""
         try:
             import httpx
         except ImportError as error:
@@ -71,80 +70,70 @@ class Client:
         if token is not None:
             self._headers["Authorization"] = f"Bearer {token}"
 
-    def search(
-        self,
-        query: Query | Sequence[Query],
-        *,
-        k: int = 10,
-        offset: int = 0,
-        where: Sequence[str] = (),
-        unwanted: Sequence[Query] = (),
-        combine: Combine = "mean",
-        crop: tuple[float, float, float, float] | None = None,
-        min_similarity: float | None = None,
-        matches_only: bool = False,
-        group_by: str | None = None,
-        max_per_group: int = 1,
-        exact: bool = False,
-        rerank: str | None = None,
-        depth: int = 50,
-    ) -> SearchResult:
-        """As `Retriever.search`; `where` are conditions as text, `rerank` is a method's name."""
-        wanted: list[Query] = list(query) if isinstance(query, (list, tuple)) else [query]  # type: ignore[list-item]
-        asked: dict[str, Any] = {
-            "ids": [one for one in wanted if isinstance(one, int)],
-            "unwanted_ids": [one for one in unwanted if isinstance(one, int)],
-            "k": k,
-            "offset": offset,
-            "where": list(where),
-            "combine": combine,
-            "crop": crop,
-            "min_similarity": min_similarity,
-            "matches_only": matches_only,
-            "group_by": group_by,
-            "max_per_group": max_per_group,
-            "exact": exact,
-            "rerank": rerank,
-            "depth": depth,
-        }
-        files = [("image", _file(one)) for one in wanted if not isinstance(one, int)]
-        files += [("unwanted_image", _file(one)) for one in unwanted if not isinstance(one, int)]
-        if files:
-            form = {"options": json.dumps(asked)}
-            return self._result(self._ask("POST", "/search/upload", files=files, data=form))
-        return self._result(self._ask("POST", "/search", json=asked))
+    @takes_request
+    def search(self, request: SearchRequest) -> SearchResult:
+        """As `Retriever.search`; `rerank` is the name of a reranker.
 
-    def recommend(self, image_id: int, **rules: Any) -> tuple[Recommendation, ...]:
-        """As `cbir.recommendation.recommend`, the rules being named as in `Rules`."""
-        answer = self._ask("GET", f"/images/{image_id}/recommendations", params=rules)
+        Files and URLs are read here, and uploaded.
+        """
+        body = _changed(request)
+        body["ids"] = [query.id for query in request.queries if isinstance(query, IdQuery)]
+        body["unwanted_ids"] = [q.id for q in request.unwanted if isinstance(q, IdQuery)]
+        files = [
+            (name, _file(query))
+            for name, queries in (("image", request.queries), ("unwanted_image", request.unwanted))
+            for query in queries
+            if not isinstance(query, IdQuery)
+        ]
+        if files:
+            form = {"options": json.dumps(body)}
+            return self._result(self._ask("POST", "/search/upload", files=files, data=form))
+        return self._result(self._ask("POST", "/search", json=body))
+
+    def recommend(
+        self, image_id: int, rules: Rules | None = None, **changes: Any
+    ) -> tuple[Recommendation, ...]:
+        """As `cbir.recommendation.recommend`; `changes` are fields of `Rules` by name.
+
+        `where` may also be conditions as text.
+        """
+        if isinstance(changes.get("where"), (list, tuple)):
+            changes["where"] = parse_where(changes["where"]) if changes["where"] else None
+        options = _changed(replace(rules or Rules(), **changes))
+        if "filter" in options:
+            options["filter"] = json.dumps(options["filter"])
+        response = self._ask("GET", f"/images/{image_id}/recommendations", params=options)
         return tuple(
-            Recommendation(one["rank"], self._record(one["image"]), one["similarity"], one["score"])
-            for one in answer["recommendations"]
+            Recommendation(
+                item["rank"], self._record(item["image"]), item["similarity"], item["score"]
+            )
+            for item in response["recommendations"]
         )
 
-    def matches(self, query: Query, image_id: int, *, method: str = "sift") -> dict[str, Any]:
-        """Why an image is a hit: verified matches between it and a query, as the server has it."""
-        if isinstance(query, int):
-            asked = {"query_id": query, "method": method}
-            found = self._ask("GET", f"/images/{image_id}/matches", params=asked)
+    def matches(self, query: QueryLike, image_id: int, *, method: str = "sift") -> dict[str, Any]:
+        """The verified matches between a query and an image, as the server answers."""
+        query = as_query(query)
+        if isinstance(query, IdQuery):
+            options = {"query_id": query.id, "method": method}
+            matches = self._ask("GET", f"/images/{image_id}/matches", params=options)
         else:
             form = {"image_id": str(image_id), "method": method}
             upload = [("image", _file(query))]
-            found = self._ask("POST", "/search/matches", files=upload, data=form)
-        return dict(found)
+            matches = self._ask("POST", "/search/matches", files=upload, data=form)
+        return dict(matches)
 
     def duplicates(
         self, *, verify: bool = False, limit: int = 50, offset: int = 0
     ) -> dict[str, Any] | None:
-        """A page of the groups of duplicates, as the server has it; None while it looks."""
-        asked = {"verify": verify, "limit": limit, "offset": offset}
-        response = self._send("GET", "/duplicates", params=asked)
+        """A page of the groups of duplicates, as the server answers; None while it searches."""
+        options = {"verify": verify, "limit": limit, "offset": offset}
+        response = self._send("GET", "/duplicates", params=options)
         return None if response.status_code == 202 else dict(response.json())
 
     def dismiss(self, pairs: Sequence[tuple[int, int]], *, undo: bool = False) -> int:
-        """Say that pairs of images are no duplicates; how many were not known to be."""
-        asked = {"pairs": [list(pair) for pair in pairs], "undo": undo}
-        return int(self._ask("POST", "/duplicates/dismissals", json=asked)["pairs"])
+        """Mark pairs of images as no duplicates; returns how many were not marked before."""
+        body = {"pairs": [list(pair) for pair in pairs], "undo": undo}
+        return int(self._ask("POST", "/duplicates/dismissals", json=body)["pairs"])
 
     def image(self, image_id: int) -> ImageRecord:
         """One image. Raises NotFoundError."""
@@ -153,9 +142,10 @@ class Client:
     def images(
         self, *, limit: int = 50, offset: int = 0, where: Sequence[str] = (), sample: bool = False
     ) -> list[ImageRecord]:
-        """A page of the images in the order of their ids, or some at random."""
-        asked = {"limit": limit, "offset": offset, "where": list(where), "sample": sample}
-        return [self._record(one) for one in self._ask("GET", "/images", params=asked)["images"]]
+        """A page of the images by id, or a random sample."""
+        options = {"limit": limit, "offset": offset, "where": list(where), "sample": sample}
+        images = self._ask("GET", "/images", params=options)["images"]
+        return [self._record(image) for image in images]
 
     def read(self, image_id: int) -> bytes:
         """The encoded image. Raises NotFoundError."""
@@ -166,41 +156,41 @@ class Client:
         return self._send("GET", f"/images/{image_id}/thumbnail", params={"size": size}).content
 
     def add(
-        self, image: Query, *, name: str = "", metadata: Mapping[str, Any] | None = None
+        self, image: QueryLike, *, name: str = "", metadata: Mapping[str, Any] | None = None
     ) -> ImageRecord:
-        """Add an image; one that is there already is described anew. Raises ImageError."""
+        """Add an image; of one that is in the gallery, change the metadata. Raises ImageError."""
         form = {"metadata": json.dumps(dict(metadata or {})), "name": name}
         return self._record(
             self._ask("POST", "/images", files=[("image", _file(image))], data=form)
         )
 
     def update(self, image_id: int, metadata: Mapping[str, Any]) -> ImageRecord:
-        """Change fields of an image's metadata; None takes one away. Raises NotFoundError."""
+        """Change metadata fields of an image; None removes a field. Raises NotFoundError."""
         change = {"metadata": dict(metadata)}
         return self._record(self._ask("PATCH", f"/images/{image_id}", json=change))
 
     def remove(self, image_id: int) -> None:
-        """Take an image out of the gallery. Raises NotFoundError."""
+        """Remove an image from the gallery. Raises NotFoundError."""
         self._send("DELETE", f"/images/{image_id}")
 
     def fields(self) -> list[Facet]:
-        """What the fields of the metadata hold, counted."""
+        """The metadata fields, with counts of their values."""
         return [
             Facet(
-                name=one["name"],
-                type=one["type"],
-                count=one["count"],
-                distinct=one["distinct"],
-                values=tuple((value["value"], value["count"]) for value in one["values"]),
-                least=one["least"],
-                greatest=one["greatest"],
-                histogram=tuple((bar["least"], bar["count"]) for bar in one["histogram"]),
+                name=field["name"],
+                type=field["type"],
+                count=field["count"],
+                distinct=field["distinct"],
+                values=tuple((value["value"], value["count"]) for value in field["values"]),
+                least=field["least"],
+                greatest=field["greatest"],
+                histogram=tuple((bar["least"], bar["count"]) for bar in field["histogram"]),
             )
-            for one in self._ask("GET", "/fields")["fields"]
+            for field in self._ask("GET", "/fields")["fields"]
         ]
 
     def gallery(self) -> dict[str, Any]:
-        """What is served: name, images, generation, index, backbone and so on."""
+        """The gallery: name, images, generation, index, backbone and so on."""
         return dict(self._ask("GET", "/gallery"))
 
     def close(self) -> None:
@@ -245,7 +235,7 @@ class Client:
             content=image["content"],
         )
 
-    def _result(self, answer: Mapping[str, Any]) -> SearchResult:
+    def _result(self, response: Mapping[str, Any]) -> SearchResult:
         hits = tuple(
             Hit(
                 hit["rank"],
@@ -255,31 +245,45 @@ class Client:
                 region=None if hit["region"] is None else tuple(hit["region"]),
                 confidence=None if hit["confidence"] is None else Confidence(**hit["confidence"]),
             )
-            for hit in answer["hits"]
+            for hit in response["hits"]
         )
         return SearchResult(
-            answer["query"], hits, answer["timings_ms"], answer["reranked"], answer["matched"]
+            response["query"],
+            hits,
+            response["timings_ms"],
+            response["reranked"],
+            response["matched"],
         )
 
 
-def _file(query: Query) -> tuple[str, bytes]:
+def _changed(options: SearchRequest | Rules) -> dict[str, Any]:
+    """The options that are not at their defaults, as the server takes them; no queries."""
+    changed = {
+        option.name: getattr(options, option.name)
+        for option in fields(options)
+        if option.name not in ("queries", "unwanted")
+        and getattr(options, option.name) != option.default
+    }
+    if (where := changed.pop("where", None)) is not None:
+        changed["filter"] = filter_tree(where)
+    if not isinstance(changed.get("rerank", ""), str):
+        raise errors.OptionError("a server opens its rerankers itself; give the name of one")
+    return changed
+
+
+def _file(query: QueryLike) -> tuple[str, bytes]:
     """An image as a multipart file: its name and its bytes. Raises ImageError."""
-    if isinstance(query, bytes):
-        return "image", query
-    if isinstance(query, (str, PathLike)):
-        try:
-            return Path(query).name, Path(query).read_bytes()
-        except OSError as error:
-            raise ImageError(f"{query}: cannot be read: {error.strerror}") from error
-    if isinstance(query, int):
-        raise TypeError(f"{query} is the id of an image, not an image")
-    encoded = BytesIO()
-    query.convert("RGB").save(encoded, "PNG", compress_level=1)
-    return "image", encoded.getvalue()
+    query = as_query(query)
+    try:
+        image = read_query(query)
+    except ImageError as error:
+        raise type(error)(f"{query}: {error}") from error
+    name = Path(query.path).name if isinstance(query, FileQuery) else "image"
+    return name, image if isinstance(image, bytes) else encode_lossless(image)
 
 
 def _error(response: httpx.Response) -> CbirError:
-    """A problem as the library's own error."""
+    """The library's error for a problem response."""
     try:
         problem = response.json()
         detail, kind = str(problem["detail"]), str(problem.get("type", ""))

@@ -1,4 +1,4 @@
-"""What is decided once: the embedding space of a gallery, and the settings of this machine."""
+"""Configuration: a gallery's embedding space and settings, and the settings of this machine."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ class Whitening:
 
 @dataclass(frozen=True, slots=True)
 class GalleryConfig:
-    """What a gallery remembers about itself beside its images."""
+    """The settings of a gallery, kept in its catalogue and changed only in transactions."""
 
     spec: EmbeddingSpec
     weights_from: str | None = None
@@ -180,9 +180,9 @@ class GalleryConfig:
 
 def available_cores() -> int:
     """Cores this process may use: CPU affinity and the cgroup's quota; `CBIR_THREADS` overrides."""
-    asked = os.environ.get("CBIR_THREADS")
-    if asked:
-        return max(1, _integer("CBIR_THREADS", asked))
+    setting = os.environ.get("CBIR_THREADS")
+    if setting:
+        return max(1, _integer("CBIR_THREADS", setting))
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
     else:
@@ -202,8 +202,8 @@ def max_bytes() -> int:
 
 def max_download() -> int:
     """Largest image that is read over a network, in bytes: 64 MB unless `CBIR_MAX_DOWNLOAD`."""
-    asked = os.environ.get("CBIR_MAX_DOWNLOAD")
-    return min(max_bytes(), _integer("CBIR_MAX_DOWNLOAD", asked) if asked else 64_000_000)
+    setting = os.environ.get("CBIR_MAX_DOWNLOAD")
+    return min(max_bytes(), _integer("CBIR_MAX_DOWNLOAD", setting) if setting else 64_000_000)
 
 
 def network_timeout() -> float:
@@ -213,9 +213,9 @@ def network_timeout() -> float:
 
 def cache_dir() -> Path:
     """Where exported networks are kept: `CBIR_CACHE_DIR`, or `cbir` in the user's cache."""
-    asked = os.environ.get("CBIR_CACHE_DIR")
-    if asked:
-        return Path(asked)
+    setting = os.environ.get("CBIR_CACHE_DIR")
+    if setting:
+        return Path(setting)
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("cbir", appauthor=False))
@@ -229,8 +229,8 @@ def weights_dirs() -> list[Path]:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
     torch_home = Path(os.environ.get("TORCH_HOME") or cache / "torch")
     downloads = torch_home.expanduser() / "hub" / "checkpoints"
-    asked = os.environ.get("CBIR_WEIGHTS_DIR")
-    return [Path(asked).expanduser(), downloads] if asked else [downloads]
+    setting = os.environ.get("CBIR_WEIGHTS_DIR")
+    return [Path(setting).expanduser(), downloads] if setting else [downloads]
 
 
 def _integer(name: str, text: str) -> int:

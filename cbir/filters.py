@@ -1,4 +1,4 @@
-"""Which images may answer a query: a small tree of conditions on their metadata.
+"""Filters: small trees of conditions on the metadata of images.
 
 >>> parse_where(["category=shoes", "price<50"])
 And(children=(Compare(field='category', operator='=', value='shoes'), \
@@ -18,11 +18,22 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from cbir.errors import FilterError
 
-__all__ = ["And", "Compare", "Exists", "Filter", "Not", "Operator", "Or", "Value", "parse_where"]
+__all__ = [
+    "And",
+    "Compare",
+    "Exists",
+    "Filter",
+    "Not",
+    "Operator",
+    "Or",
+    "Value",
+    "filter_tree",
+    "parse_where",
+]
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "in", "has"]
 Value: TypeAlias = "str | int | float | bool | date | tuple[str | int | float, ...]"
@@ -84,6 +95,29 @@ class Not(_Node):
 
 
 Filter: TypeAlias = Compare | Exists | And | Or | Not
+
+
+def filter_tree(condition: Filter) -> dict[str, Any]:
+    """A filter as a tree that JSON can hold, as the HTTP API takes it.
+
+    >>> filter_tree(Compare("price", "<", 50) & ~Exists("sold"))
+    {'all': [{'field': 'price', 'op': '<', 'value': 50}, {'none': {'exists': 'sold'}}]}
+    """
+    if isinstance(condition, And):
+        return {"all": [filter_tree(child) for child in condition.children]}
+    if isinstance(condition, Or):
+        return {"any": [filter_tree(child) for child in condition.children]}
+    if isinstance(condition, Not):
+        return {"none": filter_tree(condition.child)}
+    if isinstance(condition, Exists):
+        return {"exists": condition.field}
+    value: Any = condition.value
+    if isinstance(value, date):
+        value = value.isoformat()
+    elif isinstance(value, tuple):
+        value = list(value)
+    return {"field": condition.field, "op": condition.operator, "value": value}
+
 
 _OPERATOR = re.compile(r"""<=|>=|!=|==?|<|>|(?<=\s)(?:not\s+in|in|has|exists)(?=[\s"']|$)""")
 _QUOTED = re.compile(r"""\s*(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)')\s*""")

@@ -1,4 +1,4 @@
-"""Is a gallery in order? The catalogue against itself, its vector index and the files on disk."""
+"""Verifies a gallery: the catalogue against itself, its indexes and the files on disk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from cbir.catalog.rows import KnownImage
+from cbir.catalog.rows import IndexedImage
 from cbir.catalog.vectors import REGION_ROWS
 from cbir.errors import ImageError, ImageMissingError
 from cbir.gallery import Gallery
@@ -19,11 +19,11 @@ from cbir.sources.reading import content_hash, current_version, read_uri
 from cbir.types import FailedImage, ImageRecord
 
 if TYPE_CHECKING:
-    from cbir.catalog.snapshot import Rows
+    from cbir.catalog.snapshot import IndexedVectors
     from cbir.indexes.protocol import VectorIndex
 
 READERS = 32
-"""Images asked for over a network at once."""
+"""Threads that look at images behind a network."""
 PAGE = 500
 
 Verdict: TypeAlias = 'Literal["same", "changed", "missing"] | FailedImage'
@@ -31,7 +31,7 @@ Verdict: TypeAlias = 'Literal["same", "changed", "missing"] | FailedImage'
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What `verify_gallery` found; `ok` when the gallery itself is sound.
+    """The problems that `verify_gallery` found; `ok` when the gallery itself has none.
 
     Files that are gone, have changed or cannot be looked at are not the gallery's fault:
     `cbir index` brings it up to date.
@@ -43,7 +43,7 @@ class VerifyReport:
     missing_files: tuple[str, ...]
     changed_files: tuple[str, ...]
     unread_files: tuple[FailedImage, ...] = ()
-    """Nobody knows: the server did not answer, or reading is not allowed."""
+    """Not compared: the server did not answer, or reading is not allowed."""
 
     @property
     def ok(self) -> bool:
@@ -81,18 +81,18 @@ def verify_gallery(gallery: Gallery, *, content: bool = False) -> VerifyReport:
     )
 
 
-def _judge(image: tuple[ImageRecord, KnownImage], *, content: bool) -> Verdict:
+def _judge(image: tuple[ImageRecord, IndexedImage], *, content: bool) -> Verdict:
     """Whether an image is as it was indexed."""
-    record, known = image
+    record, indexed = image
     try:
         if content:
-            same = content_hash(read_uri(record.uri)) == known.content_hash
+            same = content_hash(read_uri(record.uri)) == indexed.content_hash
         else:
             version = current_version(record.uri)
             # Not every server says how large an image is.
-            same = version.stamp == known.version.stamp and version.size in (
+            same = version.stamp == indexed.version.stamp and version.size in (
                 None,
-                known.version.size,
+                indexed.version.size,
             )
     except ImageMissingError:
         return "missing"
@@ -112,8 +112,8 @@ def _compare_index(gallery: Gallery) -> list[str]:
     return problems
 
 
-def _compare(index: VectorIndex, rows: Rows, name: str) -> list[str]:
-    """`name` is how an id is called, by itself (0) or by its image (1) and region (2)."""
+def _compare(index: VectorIndex, rows: IndexedVectors, name: str) -> list[str]:
+    """Problems of one index. `name` formats an id: 0 the id, 1 its image, 2 its region."""
     found = index.ids()
     expected: set[int] = set()
     problems: list[str] = []

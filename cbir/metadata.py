@@ -1,4 +1,4 @@
-"""Metadata of images: which values there are, and how they look as JSON.
+"""Metadata of images: the types of values, and their form in JSON.
 
 A value is text, a number, a boolean, a date or a list of texts and numbers. Anything else becomes
 text. Dates are kept as ISO 8601 text (`2026-11-23`, `2026-11-23T08:30:00`), which sorts as time
@@ -34,12 +34,12 @@ Fields = Mapping[str, frozenset[FieldType]]
 
 @dataclass(frozen=True, slots=True)
 class FieldSummary:
-    """What one field holds, as far as its values are of one type."""
+    """The values of one type in one field: their number and a few examples."""
 
     name: str
     type: FieldType
     count: int
-    """How many values there are: of a list, each of its items."""
+    """Number of values; each item of a list counts."""
     examples: tuple[str | float, ...]
     """The least and the greatest of numbers and dates, otherwise the first few in their order."""
 
@@ -51,9 +51,9 @@ class Facet:
     name: str
     type: FieldType
     count: int
-    """How many values there are: of a list, each of its items."""
+    """Number of values; each item of a list counts."""
     distinct: int
-    """How many different ones."""
+    """Number of different values."""
     values: tuple[tuple[str | float | bool, int], ...] = ()
     """The most frequent ones and how often they are there; not of numbers and dates."""
     least: str | float | None = None

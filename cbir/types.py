@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -22,8 +22,12 @@ __all__ = [
     "IndexReport",
     "RerankScore",
     "SearchResult",
+    "StageProgress",
     "Word",
 ]
+
+StageProgress: TypeAlias = Callable[[str, int, int], None]
+"""Progress callback of work in stages: name of the stage, how much is done, how much there is."""
 
 Word: TypeAlias = Literal["very likely the same object", "similar", "weak"]
 

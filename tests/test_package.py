@@ -1,7 +1,9 @@
 """The package as others get it: a wheel, used outside the checkout; its public names."""
 
+import ast
 import inspect
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -75,6 +77,25 @@ def test_the_version_is_stated_once() -> None:
     assert 'dynamic = ["version"]' in project
     newest = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("\n## ")[2]
     assert newest.startswith(cbir.__version__)
+
+
+def test_the_public_names_are_stated_alike_for_python_and_for_type_checkers() -> None:
+    tree = ast.parse((ROOT / "cbir" / "__init__.py").read_text(encoding="utf-8"))
+    (typed,) = (node for node in tree.body if isinstance(node, ast.If))
+    homes = {
+        alias.name: node.module
+        for node in typed.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert homes == cbir._HOMES
+    assert sorted(homes) == sorted(cbir.__all__)
+
+
+def test_the_public_names_are_documented() -> None:
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    table = page.partition("## Public names")[2]
+    assert set(re.findall(r"`(\w+)`", table)) == set(cbir.__all__) | {"cbir"}
 
 
 @pytest.mark.parametrize("name", cbir.__all__)

@@ -140,10 +140,10 @@ class Catalog(CatalogReader):
             known = None if source is None else writes.source_id(connection, source)
             return writes.remove_images(connection, ids, source=known)
 
-    def forget_failures(self, keys: Sequence[str]) -> int:
+    def remove_failures(self, keys: Sequence[str]) -> int:
         """Delete failures, for example of files that are gone. Returns how many were deleted."""
         with writing(self._engine) as connection:
-            return writes.forget_failures(connection, keys)
+            return writes.remove_failures(connection, keys)
 
     def reserve_ids(self, below: int) -> None:
         """Give no new image an id below this one, unless its row states one."""

@@ -1,4 +1,4 @@
-"""Does a catalogue agree with itself?"""
+"""Checks that a catalogue is consistent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["problems"]
 
 
 def problems(connection: Connection) -> list[str]:
-    """What is wrong with a gallery's catalogue itself; empty when nothing is."""
+    """Problems of a catalogue: damage, missing embeddings, wrong regions; empty when sound."""
     config = read_config(connection)
     return [
         *load_dialect(connection.dialect.name).problems(connection),

@@ -1,7 +1,7 @@
-"""The reading half of the catalogue: what is asked about a gallery's images.
+"""The reading half of the catalogue.
 
-Each method is a transaction of its own. What is asked again and again (records, embeddings, the
-generation) is kept until somebody commits.
+Each method is a transaction of its own. What is read again and again (records, embeddings, the
+generation, the configuration) is cached until somebody commits.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from cbir.catalog.metadata.facets import facets
 from cbir.catalog.metadata.values import (
     distinct_values,
     field_summaries,
-    known_fields,
+    field_types,
     values_of,
 )
 from cbir.catalog.records import (
     EMBEDDINGS,
-    KNOWN,
+    INDEXED_IMAGES,
     RECORD,
     RECORDS,
-    ROWS,
     SCAN,
+    SOURCE_ROWS,
     as_failure,
-    as_known,
+    as_indexed_image,
     as_record,
 )
 from cbir.catalog.row_cache import CommitWatcher, RowCache
-from cbir.catalog.rows import FailureRow, KnownImage
+from cbir.catalog.rows import FailureRow, IndexedImage
 from cbir.catalog.schema import (
     embeddings,
     failures,
@@ -58,11 +58,11 @@ from cbir.types import FailedImage, ImageRecord
 __all__ = ["CatalogReader"]
 
 ROWS_PER_PAGE = 10_000
-"""Rows read at once where all of them are."""
+"""Rows fetched at once where all images of a source are read."""
 
-KEPT_RECORDS = 8192
-KEPT_NUMBERS = 4_000_000
-"""Of embeddings: 3,100 of 1280 dimensions, 16 MB."""
+CACHED_RECORDS = 8192
+CACHED_NUMBERS = 4_000_000
+"""Components of cached embeddings: 3,100 of 1280 dimensions, 16 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +74,17 @@ class _State:
 
 
 class CatalogReader:
-    """What a `Catalog` knows. Safe to use from several threads and processes."""
+    """Reads a catalogue. Safe to use from several threads and processes."""
 
     def __init__(self, engine: Engine, gallery_id: str, spec: EmbeddingSpec) -> None:
         self._engine = engine
         self.gallery_id = gallery_id
         self.spec = spec
-        """Of the gallery's embeddings: fixed when it is created."""
+        """What makes the gallery's embeddings comparable; fixed when it was created."""
         self._commits = CommitWatcher(engine)
         self._states = RowCache(self._commits, self._read_state, most=2)
-        self._records = RowCache(self._commits, self._read_records, most=KEPT_RECORDS)
-        most = KEPT_NUMBERS // spec.dim
+        self._records = RowCache(self._commits, self._read_records, most=CACHED_RECORDS)
+        most = CACHED_NUMBERS // spec.dim
         self._embeddings = RowCache(self._commits, self._read_embeddings, most=most)
 
     @property
@@ -98,7 +98,7 @@ class CatalogReader:
         return self._states.get([None])[None].config
 
     def count(self) -> int:
-        """How many images there are."""
+        """Number of images."""
         with reading(self._engine) as connection:
             return connection.execute(select(func.count()).select_from(images)).scalar_one()
 
@@ -110,7 +110,7 @@ class CatalogReader:
         return self._states.get([None])[None].generation
 
     def count_matching(self, where: Filter) -> int:
-        """How many images match a filter. Raises FilterError."""
+        """Number of images that match a filter. Raises FilterError."""
         with reading(self._engine) as connection:
             return len(filtering.matching(connection, where))
 
@@ -120,41 +120,41 @@ class CatalogReader:
             return filtering.matching(connection, where)
 
     def fields(self) -> Fields:
-        """The fields of the images' metadata, in the order of their names, with their types."""
+        """The fields of the images' metadata by name, with the types of their values."""
         with reading(self._engine) as connection:
-            return known_fields(connection)
+            return field_types(connection)
 
     def field_summaries(self) -> list[FieldSummary]:
-        """What the fields of the metadata hold: how many values, and a few of them."""
+        """Every field of the metadata by name: number of values, and a few of them."""
         with reading(self._engine) as connection:
             return field_summaries(connection)
 
     def facets(self, *, most: int = 20) -> list[Facet]:
-        """What the fields hold, counted: the `most` frequent values, ranges and histograms."""
+        """Every field by name with its `most` frequent values, or its range and a histogram."""
         with reading(self._engine) as connection:
             return facets(connection, most=most)
 
     def values(self, field: str, ids: Sequence[int]) -> Mapping[int, Hashable]:
-        """The value that a field has in each of these images; lists and nothing are left out.
+        """The value of a field by image id, without images that lack it or have a list.
 
-        Values are there to be compared with one another: equal ones have the same type, too.
-        Others than those asked for may come along.
+        Values can only be compared with one another: equal values of equal types are equal. Images
+        other than `ids` may be among them.
         """
         with reading(self._engine) as connection:
             return values_of(connection, field, ids)
 
     def distinct(self, field: str) -> int:
-        """How many different values a field has; -1 when some image has none, or a list."""
+        """Number of different values of a field; -1 when some image lacks it or has a list."""
         with reading(self._engine) as connection:
             return distinct_values(connection, field)
 
-    def known(self, keys: Sequence[str]) -> dict[str, KnownImage]:
-        """What is remembered of these images, by key; those never seen are absent."""
+    def indexed_images(self, keys: Sequence[str]) -> dict[str, IndexedImage]:
+        """The images with these keys, by key, as an indexing run compares them."""
         with reading(self._engine) as connection:
             return {
-                row.key: as_known(row)
+                row.key: as_indexed_image(row)
                 for part in parts(keys)
-                for row in connection.execute(KNOWN.where(images.c.key.in_(part)))
+                for row in connection.execute(INDEXED_IMAGES.where(images.c.key.in_(part)))
             }
 
     def of_source(self, source: str) -> Iterator[Sequence[tuple[Any, ...]]]:
@@ -163,13 +163,13 @@ class CatalogReader:
         A row is id, key, URI (None: as the key), name, size, mtime_ns, content hash, and the
         metadata as JSON text.
         """
-        query = ROWS.where(images.c.source_id == sources.c.id, sources.c.uri == source)
+        query = SOURCE_ROWS.where(images.c.source_id == sources.c.id, sources.c.uri == source)
         with reading(self._engine) as connection:
             streamed = connection.execution_options(yield_per=ROWS_PER_PAGE).execute(query)
             yield from streamed.partitions()
 
     def indexed_sources(self) -> dict[str, str | None]:
-        """The sources, by URI: by which column their images are known; None: by their place."""
+        """Every source by URI with the column that its images' keys come from; None: their URIs."""
         query = select(sources.c.uri, sources.c.key_column).order_by(sources.c.id)
         with reading(self._engine) as connection:
             return {row.uri: row.key_column or None for row in connection.execute(query)}
@@ -180,13 +180,13 @@ class CatalogReader:
             return attachments.count_descriptors(connection)
 
     def key_column(self, source: str) -> str | None:
-        """By which column a source's images are known; empty: by their place. None: no source."""
+        """The column that a source's keys come from; empty: their URIs. None: no such source."""
         query = select(func.coalesce(sources.c.key_column, "")).where(sources.c.uri == source)
         with reading(self._engine) as connection:
             return connection.execute(query).scalar()
 
-    def known_failures(self, keys: Sequence[str]) -> dict[str, FailureRow]:
-        """The failures among these keys."""
+    def failures_by_key(self, keys: Sequence[str]) -> dict[str, FailureRow]:
+        """The failures with these keys, by key."""
         with reading(self._engine) as connection:
             return {
                 row.key: as_failure(row)
@@ -195,7 +195,7 @@ class CatalogReader:
             }
 
     def failures(self, *, source: str | None = None) -> list[FailedImage]:
-        """Images that could not be read at the last attempt, by key; of one source if given."""
+        """Images that could not be read at the last attempt, by key; only of `source` if given."""
         query = select(failures).order_by(failures.c.key)
         if source is not None:
             query = query.join(sources).where(sources.c.uri == source)
@@ -206,7 +206,7 @@ class CatalogReader:
             ]
 
     def records(self, ids: Iterable[int]) -> dict[int, ImageRecord]:
-        """The images with these ids, by id; those that are gone are absent."""
+        """The images with these ids, by id; removed ones are absent."""
         return self._records.get(ids)
 
     def present(self, ids: Sequence[int]) -> set[int]:
@@ -231,8 +231,8 @@ class CatalogReader:
             )
         return None if row is None else as_record(row)
 
-    def scan(self) -> Iterator[tuple[ImageRecord, KnownImage]]:
-        """Every image in the order of ids, without holding a transaction open between pages."""
+    def scan(self) -> Iterator[tuple[ImageRecord, IndexedImage]]:
+        """Every image, ascending by id, without holding a transaction open between pages."""
         last, page = 0, SCAN.order_by(images.c.id).limit(ROWS_PER_STATEMENT)
         while True:
             with reading(self._engine) as connection:
@@ -240,11 +240,11 @@ class CatalogReader:
             if not rows:
                 return
             for row in rows:
-                yield as_record(row), as_known(row)
+                yield as_record(row), as_indexed_image(row)
             last = rows[-1].id
 
     def embeddings(self, ids: Sequence[int]) -> dict[int, Vectors]:
-        """The stored embeddings of these images, (D,) float32 of unit norm, by id."""
+        """The embeddings of these images by id: (D,) float32 of unit norm."""
         return self._embeddings.get(ids)
 
     def region_embeddings(self, image_id: int) -> Vectors:
@@ -258,9 +258,9 @@ class CatalogReader:
             ids = np.array(connection.execute(select(embeddings.c.image_id)).scalars().all())
         if len(ids) > count:
             ids = np.sort(np.random.default_rng(0).choice(ids, count, replace=False))
-        found = self.embeddings(ids.tolist())
+        vectors = self.embeddings(ids.tolist())
         empty = np.empty((0, self.spec.dim), np.float32)
-        return np.stack(list(found.values())) if found else empty
+        return np.stack(list(vectors.values())) if vectors else empty
 
     def descriptors(self, ids: Sequence[int], method: str) -> dict[int, bytes]:
         """Encoded descriptors of these images, by id; images without are absent."""
@@ -293,12 +293,12 @@ class CatalogReader:
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
-        """A consistent view for a vector index that catches up."""
+        """A consistent view of the whole catalogue."""
         with reading(self._engine) as connection:
             yield Snapshot(connection, self.spec.dim)
 
     def check(self) -> list[str]:
-        """What is wrong with the catalogue itself; empty when nothing is."""
+        """Problems of the catalogue itself; empty when it is sound."""
         with reading(self._engine) as connection:
             return problems(connection)
 
@@ -321,8 +321,8 @@ class CatalogReader:
                 row for part in parts(ids) for row in connection.execute(EMBEDDINGS, {"ids": part})
             ]
         vectors = decode([row.vector for row in rows], self.spec.dim)
-        # Each by itself: one that is kept must not keep all that were read with it.
+        # Copies: a cached vector must not keep the whole page that it was read with.
         found = {row.image_id: vector.copy() for row, vector in zip(rows, vectors, strict=True)}
         for vector in found.values():
-            vector.flags.writeable = False  # shared by all who ask
+            vector.flags.writeable = False  # shared by all callers
         return found

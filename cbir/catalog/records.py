@@ -1,4 +1,4 @@
-"""What is selected of an image, and the values that are made of such rows."""
+"""Selects of images, and the values made from their rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Text, bindparam, cast, select
 
-from cbir.catalog.rows import FailureRow, KnownImage
+from cbir.catalog.rows import FailureRow, IndexedImage
 from cbir.catalog.schema import embeddings, images
 from cbir.types import ImageRecord, ImageVersion
 
@@ -34,8 +34,8 @@ _STATE = (
     images.c.mtime_ns,
     images.c.content_hash,
 )
-KNOWN = select(*_STATE, images.c.etag, images.c.metadata)
-ROWS = select(*_STATE, cast(images.c.metadata, Text)).order_by(images.c.id)
+INDEXED_IMAGES = select(*_STATE, images.c.etag, images.c.metadata)
+SOURCE_ROWS = select(*_STATE, cast(images.c.metadata, Text)).order_by(images.c.id)
 SCAN = RECORD.add_columns(images.c.mtime_ns, images.c.etag)
 
 
@@ -58,8 +58,8 @@ def as_failure(row: Any) -> FailureRow:
     return FailureRow(row.key, row.uri or row.key, row.reason, known)
 
 
-def as_known(row: Any) -> KnownImage:
-    return KnownImage(
+def as_indexed_image(row: Any) -> IndexedImage:
+    return IndexedImage(
         id=row.id,
         key=row.key,
         uri=row.uri or row.key,

@@ -23,7 +23,7 @@ V = TypeVar("V")
 
 
 class CommitWatcher:
-    """Tells commits to a database from one another, whoever makes them."""
+    """Notices commits to a database, by whatever connection or process."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -60,9 +60,9 @@ class CommitWatcher:
 
 
 class RowCache(Generic[K, V]):
-    """What `read` finds under keys; of what was asked for last, `most` are kept.
+    """Least-recently-used cache of what `read` returns by key, at most `most` values.
 
-    Values are shared between all who ask. Safe to use from several threads.
+    Emptied by every commit. Values are shared between callers. Safe to use from several threads.
     """
 
     def __init__(
@@ -76,20 +76,20 @@ class RowCache(Generic[K, V]):
         self._values: OrderedDict[K, V] = OrderedDict()
 
     def get(self, keys: Iterable[K]) -> dict[K, V]:
-        """The values under these keys as of now, in their order; keys without one are absent."""
-        asked = list(keys)
-        # Asked before reading: what is read may then be newer than this commit, never older.
+        """The current values of these keys, in their order; keys without one are absent."""
+        wanted = list(keys)
+        # Before reading: what is read may then be newer than this commit, never older.
         commit = self._commits.last()
-        if commit is None or 2 * len(asked) > self._most:  # so many would drive out all others
-            return _of(asked, self._read(asked))
+        if commit is None or 2 * len(wanted) > self._most:  # so many would drive out all others
+            return _of(wanted, self._read(wanted))
         with self._lock:
             if commit != self._commit:
                 self._values.clear()
                 self._commit = commit
-            found = _of(asked, self._values)
+            found = _of(wanted, self._values)
             for key in found:
                 self._values.move_to_end(key)
-        missing = [key for key in asked if key not in found]
+        missing = [key for key in wanted if key not in found]
         if missing:
             fresh = self._read(missing)
             found.update(fresh)
@@ -98,7 +98,7 @@ class RowCache(Generic[K, V]):
                     self._values.update(fresh)
                     while len(self._values) > self._most:
                         self._values.popitem(last=False)
-            found = _of(asked, found)
+            found = _of(wanted, found)
         return found
 
 

@@ -11,8 +11,8 @@ from cbir.types import ImageVersion
 
 
 @dataclass(frozen=True, slots=True)
-class KnownImage:
-    """What the catalogue remembers of an image, as far as an indexing run needs it."""
+class IndexedImage:
+    """An image of the catalogue with everything that an indexing run compares."""
 
     id: int
     key: str
@@ -41,7 +41,7 @@ class ImageRow:
     regions: Vectors | None = None
     """(R, D) float32, unit norm: of the image's regions, in a gallery that has them."""
     id: int | None = None
-    """An id that is kept, of those reserved; None: the next one. Of one batch, all or none."""
+    """An id of those reserved; None: the next one. In a batch, all rows have one or none has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The catalogue as of one generation, as work over all images reads it."""
+"""A consistent view of the whole catalogue, for indexes, exports and work over all images."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ PAGE = 256
 """Vectors read at once: of 1280 dimensions 183,000 a second; 8192 at once, 150,000."""
 
 
-class Rows(Protocol):
-    """Vectors as a vector index keeps them, each under an id: those of images, or of regions."""
+class IndexedVectors(Protocol):
+    """Vectors that an index follows, each under an id: those of images, or of regions."""
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of vectors."""
         ...
 
     def removed_since(self, generation: int) -> Ids:
-        """Ids that may stand in the index for what is gone, or is another by now: (N,)."""
+        """Ids that an index may hold for vectors that are gone or have changed: (N,)."""
         ...
 
     def changed_since(self, generation: int) -> Iterator[tuple[Ids, Vectors]]:
-        """What was added or embedded anew after `generation`: pages of ids (N,), vectors (N, D)."""
+        """Vectors added or computed again after `generation`: pages of ids (N,), vectors (N, D)."""
         ...
 
 
 class Snapshot:
-    """The catalogue as of one generation, as a vector index reads it."""
+    """The catalogue as of one commit: all methods read the same state, whoever writes meanwhile."""
 
     def __init__(self, connection: Connection, dim: int) -> None:
         self._connection = connection
@@ -60,13 +60,13 @@ class Snapshot:
 
     @cached_property
     def count(self) -> int:
-        """How many images there are."""
+        """Number of images."""
         query = select(func.count()).select_from(embeddings)
         return int(self._connection.execute(query).scalar_one())
 
     @cached_property
     def projection(self) -> tuple[str, Projection | None]:
-        """How embeddings are compared: the digest of a projection (empty for none), and it."""
+        """The projection that embeddings are compared by, with its digest; ("", None) for none."""
         row = self._connection.execute(select(projections)).first()
         if row is None:
             return "", None
@@ -74,7 +74,7 @@ class Snapshot:
 
     @cached_property
     def config(self) -> GalleryConfig:
-        """What the gallery remembers about itself."""
+        """The gallery's configuration."""
         return GalleryConfig.from_json(self._state.config)
 
     @property
@@ -89,12 +89,12 @@ class Snapshot:
 
     @cached_property
     def key_columns(self) -> dict[str, str]:
-        """By which column a source's images are known, for those that are not known by place."""
+        """The column that the keys of a source's images come from, for sources that have one."""
         keyed = select(sources.c.uri, sources.c.key_column).where(sources.c.key_column.is_not(None))
         return {row.uri: row.key_column for row in self._connection.execute(keyed)}
 
     def dismissed(self, *, allowed: Ids | None = None) -> list[tuple[str, str]]:
-        """Keys of the pairs that are said to be no duplicates; of those `allowed` these ids."""
+        """Keys of pairs marked as no duplicates; only of images with `allowed` ids, if given."""
         first, second = images.alias(), images.alias()
         query = (
             select(dismissals.c.first_id, dismissals.c.second_id, first.c.key, second.c.key)
@@ -102,24 +102,24 @@ class Snapshot:
             .join(second, second.c.id == dismissals.c.second_id)
             .order_by(dismissals.c.first_id, dismissals.c.second_id)
         )
-        there = None if allowed is None else set(allowed.tolist())
+        admitted = None if allowed is None else set(allowed.tolist())
         return [
             (one, other)
             for first_id, second_id, one, other in self._connection.execute(query)
-            if there is None or {first_id, second_id} <= there
+            if admitted is None or {first_id, second_id} <= admitted
         ]
 
     def catalog_images(
         self, *, allowed: Ids | None = None, page: int = 8192
     ) -> Iterator[list[CatalogImage]]:
-        """Images with everything that is kept of them, in the order of ids, page by page.
+        """Images with everything that the catalogue keeps of them, in pages, ascending by id.
 
-        All of them, or `allowed` these ids (N,), ascending.
+        With `allowed` (N,), ascending, only those with these ids.
         """
         return image_pages(self._connection, allowed, page)
 
     def column_types(self) -> dict[str, ColumnType]:
-        """The fields of the metadata that hold values of one type alone, by name."""
+        """The column type of every metadata field whose values are all of one type, by name."""
         return column_types(self._connection)
 
     def removed_since(self, generation: int) -> Ids:
@@ -128,15 +128,15 @@ class Snapshot:
         return np.array(self._connection.execute(query).scalars().all(), dtype=np.int64)
 
     def changed_since(self, generation: int, *, page: int = PAGE) -> Iterator[tuple[Ids, Vectors]]:
-        """Images added or embedded anew after `generation`: pages of ids (N,), vectors (N, D)."""
+        """Images added or embedded again after `generation`: pages of ids (N,), vectors (N, D)."""
         query = select(embeddings.c.image_id, embeddings.c.vector)
         if generation > 0:
             query = query.where(embeddings.c.generation > generation)
         # In the order of ids: a full read then walks the table as it lies on disk.
         yield from _pages(self._connection, query.order_by(embeddings.c.image_id), self._dim, page)
 
-    def regions(self, count: int) -> Rows:
-        """The `count` regions of each image, under ids of their own."""
+    def regions(self, count: int) -> IndexedVectors:
+        """The vectors of the `count` regions of each image, under ids of their own."""
         return _Regions(self, self._connection, self._dim, count)
 
     def contents(self) -> columns.Contents:
@@ -144,7 +144,7 @@ class Snapshot:
         return columns.contents(self._connection)
 
     def column(self, field: str) -> dict[int, columns.Cell]:
-        """The value of a field by image id; images without it are absent. Raises FilterError."""
+        """The value of a field, by image id; images without it are absent. Raises FilterError."""
         return columns.column(self._connection, field)
 
     def check_column(self, field: str) -> None:
@@ -152,7 +152,7 @@ class Snapshot:
         columns.check(self._connection, field)
 
     def sharing(self, image_id: int, field: str, *, same: bool) -> Ids:
-        """Images with an image's value of a field, or with another one. Raises FilterError."""
+        """Ids of images with the value of a field that an image has, or not. Raises FilterError."""
         return columns.sharing(self._connection, image_id, field, same=same)
 
     def matching(self, where: Filter) -> Ids:
@@ -161,7 +161,7 @@ class Snapshot:
 
 
 class _Regions:
-    """`Rows` of the regions of images: see `region_rows` for their ids."""
+    """`IndexedVectors` of the regions of images: see `region_rows` for their ids."""
 
     def __init__(self, images: Snapshot, connection: Connection, dim: int, each: int) -> None:
         self._images = images
@@ -175,10 +175,10 @@ class _Regions:
         return int(self._connection.execute(query).scalar_one())
 
     def removed_since(self, generation: int) -> Ids:
-        # Those of an image that was embedded anew, too: nobody promises that it has regions again.
+        # Those of an image that was embedded again, too: it need not have regions again.
         query = select(embeddings.c.image_id).where(embeddings.c.generation > generation)
-        anew = np.array(self._connection.execute(query).scalars().all(), dtype=np.int64)
-        gone = np.concatenate([self._images.removed_since(generation), anew])
+        changed = np.array(self._connection.execute(query).scalars().all(), dtype=np.int64)
+        gone = np.concatenate([self._images.removed_since(generation), changed])
         return region_rows(gone, self._each)
 
     def changed_since(self, generation: int) -> Iterator[tuple[Ids, Vectors]]:

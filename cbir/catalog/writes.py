@@ -67,7 +67,7 @@ def write_images(connection: Connection, source: int, rows: Sequence[ImageRow]) 
             [rows[i] for i in stale],
             [vectors[i] for i in stale],
         )
-    forget_failures(connection, [row.key for row in rows])
+    remove_failures(connection, [row.key for row in rows])
 
 
 def write_touched(connection: Connection, source: int, rows: Sequence[TouchedRow]) -> None:
@@ -92,7 +92,7 @@ def write_touched(connection: Connection, source: int, rows: Sequence[TouchedRow
     for part in parts(rows):
         delete_values(connection, [row.id for row in part])
     insert_values(connection, [(row.id, row.metadata) for row in rows])
-    forget_failures(connection, [row.key for row in rows])
+    remove_failures(connection, [row.key for row in rows])
 
 
 def change_metadata(connection: Connection, image_id: int, changes: Mapping[str, Any]) -> bool:
@@ -130,7 +130,7 @@ def write_failures(connection: Connection, source: int, rows: Sequence[FailureRo
     """Remember what could not be read, replacing what was known of the same key."""
     if not rows:
         return
-    forget_failures(connection, [row.key for row in rows])
+    remove_failures(connection, [row.key for row in rows])
     connection.execute(
         insert(failures),
         [
@@ -148,7 +148,7 @@ def write_failures(connection: Connection, source: int, rows: Sequence[FailureRo
     )
 
 
-def forget_failures(connection: Connection, keys: Sequence[str]) -> int:
+def remove_failures(connection: Connection, keys: Sequence[str]) -> int:
     """Delete the failures of these keys. Returns how many there were."""
     if connection.execute(select(failures.c.key).limit(1)).first() is None:
         return 0

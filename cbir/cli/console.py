@@ -6,13 +6,13 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cbir.types import FailedImage
+    from cbir.types import FailedImage, StageProgress
 
 BAR_CELLS = 10
 FAILURES_SHOWN = 10
@@ -138,3 +138,19 @@ def _logged(what: str, total: int) -> Iterator[Callable[[int], None]]:
             )
 
     yield update
+
+
+@contextmanager
+def stage_lines() -> Iterator[StageProgress]:
+    """Progress lines of work in stages, one after the other; yields the callback for it."""
+    with ExitStack() as stack:
+        current, update = "", None
+
+        def progress(stage: str, done: int, total: int) -> None:
+            nonlocal current, update
+            if stage != current or update is None:
+                stack.close()
+                current, update = stage, stack.enter_context(progress_line(stage, total))
+            update(done)
+
+        yield progress

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -17,12 +16,12 @@ from cbir.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from cbir.duplicates import Duplicates, Known, Newcomers
+    from cbir.duplicates import Duplicates, KnownFile, SourceComparison
     from cbir.duplicates.script import Removal
     from cbir.gallery import Gallery
-    from cbir.types import FailedImage
+    from cbir.types import FailedImage, StageProgress
 
 EXIT_INTERRUPTED = 130
 GROUPS_SHOWN = 20
@@ -78,6 +77,7 @@ def duplicates(
     removed: --script writes what you may run. What is made of each image for it is kept. Exit
     code 3: some images could not be read.
     """
+    from cbir.cli.console import stage_lines
     from cbir.gallery import Gallery
 
     items = items or []
@@ -97,8 +97,8 @@ def duplicates(
     _check_endings(out)
     with Gallery.open(against or gallery) as opened:
         try:
-            with ExitStack() as stack:
-                found = _find(opened, items, verify=verify, progress=_Stages(stack))
+            with stage_lines() as progress:
+                found = _find(opened, items, verify=verify, progress=progress)
         except KeyboardInterrupt:
             typer.echo("interrupted; what was computed stays, run it again to go on", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -108,27 +108,9 @@ def duplicates(
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-class _Stages:
-    """One progress line after the other, for the stages of a search."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-        self._stage = ""
-        self._update: Callable[[int], None] = lambda done: None
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        from cbir.cli.console import progress_line
-
-        if stage != self._stage:
-            self._stack.close()
-            self._stage = stage
-            self._update = self._stack.enter_context(progress_line(stage, total))
-        self._update(done)
-
-
 def _find(
-    gallery: Gallery, items: Sequence[str], *, verify: bool, progress: _Stages
-) -> Duplicates | Newcomers:
+    gallery: Gallery, items: Sequence[str], *, verify: bool, progress: StageProgress
+) -> Duplicates | SourceComparison:
     from cbir.duplicates import find_duplicates, find_known
 
     if items:
@@ -143,7 +125,7 @@ def _check_endings(out: Path | None) -> None:
 
 
 def _write(
-    found: Duplicates | Newcomers,
+    found: Duplicates | SourceComparison,
     gallery: Gallery,
     *,
     out: Path | None,
@@ -151,7 +133,7 @@ def _write(
     script: Path | None,
 ) -> None:
     from cbir.duplicates import (
-        Newcomers,
+        SourceComparison,
         export_duplicates,
         removals_of,
         removals_of_known,
@@ -166,7 +148,7 @@ def _write(
         export_duplicates(found, out)
     if script is not None:
         removals: Iterable[list[Removal]]
-        if isinstance(found, Newcomers):
+        if isinstance(found, SourceComparison):
             removals = removals_of_known(found.known)
         else:
             removals = removals_of(found.groups)
@@ -198,16 +180,16 @@ def _note(gallery: Gallery, items: Sequence[str], *, forget: bool, json: bool) -
 
 
 def _report(
-    found: Duplicates | Newcomers, *, json: bool, verify: bool, written: Sequence[Path]
+    found: Duplicates | SourceComparison, *, json: bool, verify: bool, written: Sequence[Path]
 ) -> None:
     from cbir.cli.console import out, print_json
-    from cbir.duplicates import Newcomers
+    from cbir.duplicates import SourceComparison
     from cbir.duplicates.export import as_json
 
     if json:
         print_json(as_json(found) | {"written": [str(path) for path in written]})
         return
-    if isinstance(found, Newcomers):
+    if isinstance(found, SourceComparison):
         _print_known(found)
     else:
         _print_groups(found)
@@ -253,7 +235,7 @@ def _print_groups(found: Duplicates) -> None:
     )
 
 
-def _print_known(found: Newcomers) -> None:
+def _print_known(found: SourceComparison) -> None:
     from cbir.cli.console import out, print_columns, printable
     from cbir.pages.duplicates_page import describe
 
@@ -273,7 +255,7 @@ def _print_known(found: Newcomers) -> None:
     )
 
 
-def _known_row(one: Known, printable: Any, describe: Any) -> tuple[str, ...]:
+def _known_row(one: KnownFile, printable: Any, describe: Any) -> tuple[str, ...]:
     return (
         printable(one.name),
         printable(one.image.name),

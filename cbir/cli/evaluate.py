@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
@@ -82,11 +84,14 @@ def evaluate(
     from cbir.gallery import Gallery
     from cbir.retrieval import Retriever
 
-    with Gallery.open(gallery) as opened:
+    with ExitStack() as stack:
+        opened = stack.enter_context(Gallery.open(gallery))
         truth = _ground_truth(opened, label, queries or [], ground_truth, protocol)
         embedder = opened.embedder(device=device, runtime=runtime, precision=precision)
-        retriever = Retriever(opened, embedder=embedder)
-        search = None if rerank is None else _reranked(retriever, rerank, depth)
+        retriever = stack.enter_context(Retriever(opened, embedder=embedder))
+        search = None
+        if rerank is not None:
+            search = stack.enter_context(_reranked(retriever, rerank, depth))
         judged = depth if search is None else None
         with progress_line("evaluating", len(truth.queries)) as progress:
             evaluation = run(
@@ -114,14 +119,15 @@ def evaluate(
         typer.echo(f"report: {report / 'index.html'}")
 
 
-def _reranked(retriever: Retriever, method: str, depth: int | None) -> Search:
+@contextmanager
+def _reranked(retriever: Retriever, method: str, depth: int | None) -> Iterator[Search]:
     """A search whose first candidates are reranked; all others follow in their plain order."""
     from cbir.evaluation.reranked import reranked_search
     from cbir.reranking import DEFAULT_DEPTH, open_reranker
 
-    return reranked_search(
-        retriever, open_reranker(method, retriever.gallery, depth=depth or DEFAULT_DEPTH)
-    )
+    opened = open_reranker(method, retriever.gallery, depth=depth or DEFAULT_DEPTH)
+    with closing(opened) as reranker:
+        yield reranked_search(retriever, reranker)
 
 
 def _ground_truth(

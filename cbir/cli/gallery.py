@@ -1,4 +1,4 @@
-"""`cbir info`, `remove`, `rebuild` and `verify`: looking after a gallery."""
+"""`cbir info`, `remove`, `rebuild`, `whiten` and `verify`: commands on a gallery."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def summary(gallery: Gallery) -> str:
-    """One line that says what a gallery holds."""
+    """One line on a gallery: its images, backbone and index."""
     from cbir.indexes.registry import find_index
 
     spec = gallery.spec
@@ -47,7 +47,7 @@ def info(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show what a gallery holds and how it was made."""
+    """Show a gallery's images, settings, sources and metadata fields."""
     from dataclasses import asdict
 
     from cbir.cli.console import out, print_json, printable
@@ -141,13 +141,13 @@ def _regions(gallery: Gallery) -> str:
 
 
 def _prepared(gallery: Gallery) -> str:
-    """`phash 331, sift 50`: of how many images there are descriptors."""
-    found = gallery.catalog.descriptor_counts()
-    return ", ".join(f"{method} {count:,}" for method, count in found.items()) or "nothing"
+    """`phash 331, sift 50`: the number of images with descriptors, by method."""
+    counts = gallery.catalog.descriptor_counts()
+    return ", ".join(f"{method} {count:,}" for method, count in counts.items()) or "nothing"
 
 
 def _pairs(count: int) -> str:
-    """`2 pairs`: how many people said are no duplicates."""
+    """`2 pairs`: the number of pairs marked as no duplicates."""
     return f"{count:,} pair{'' if count == 1 else 's'}"
 
 
@@ -205,7 +205,7 @@ def rebuild(
     kind: IndexKindOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Build the vector index anew from the catalogue, without embedding anything."""
+    """Build the vector index again from the catalogue, without embedding anything."""
     import time
 
     from cbir.cli.console import print_json
@@ -233,7 +233,7 @@ def whiten(
     ] = 0.0,
     dims: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(min=1, help="Keep so many leading directions.", metavar="N"),
+        typer.Option(min=1, help="Number of leading directions to keep.", metavar="N"),
     ] = None,
     fit_on: Annotated[
         Optional[Path],  # noqa: UP045
@@ -242,7 +242,7 @@ def whiten(
     off: Annotated[bool, typer.Option("--off", help="Compare plain embeddings again.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Centre and whiten embeddings before they are compared; nothing is embedded anew.
+    """Centre and whiten embeddings before they are compared; nothing is embedded again.
 
     Centring (the default) helps nearly everywhere. Half-power whitening helps to find the same
     object and harms the search for the same kind of thing.
@@ -271,8 +271,8 @@ def describe_whitening(whitening: Whitening | None) -> str:
         return "plain"
     if whitening.power == 0 and whitening.dims is None:
         return "centred"
-    kept = "" if whitening.dims is None else f", {whitening.dims} dimensions"
-    return f"whitened: power {whitening.power:g}, shrink {whitening.shrink:g}{kept}"
+    dims = "" if whitening.dims is None else f", {whitening.dims} dimensions"
+    return f"whitened: power {whitening.power:g}, shrink {whitening.shrink:g}{dims}"
 
 
 def verify(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
@@ -126,7 +127,8 @@ def search(
     from cbir.retrieval import EmbeddedQuery, Retriever
 
     request = _request(given)
-    with Gallery.open(gallery) as opened:
+    with ExitStack() as stack:
+        opened = stack.enter_context(Gallery.open(gallery))
         opened.index()
         preloaded = None if preload is None else preload.result(opened.spec)
         if preloaded is None:
@@ -137,7 +139,7 @@ def search(
                 (query,) = request.queries
                 embedded = EmbeddedQuery(query, preloaded.embedding)  # type: ignore[arg-type]
                 request = replace(request, queries=embedded)
-        retriever = Retriever(opened, embedder=embedder)
+        retriever = stack.enter_context(Retriever(opened, embedder=embedder))
         result = retriever.search(request)
         if preloaded is not None and preloaded.embedding is not None:
             result = _with_embedding_time(result, preloaded.embedding_ms)

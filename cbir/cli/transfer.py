@@ -40,7 +40,7 @@ def export(
     ] = None,
     dtype: Annotated[
         Optional[Literal["float16", "float32"]],  # noqa: UP045
-        typer.Option(help="Numbers of the embeddings.  [float16, as they are kept]"),
+        typer.Option(help="Type of the embeddings in the file.  [float16, as stored]"),
     ] = None,
     projected: Annotated[
         bool,
@@ -82,7 +82,8 @@ def import_(
     root: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(
-            help="What lay below OLD lies below NEW here; may be repeated.", metavar="OLD=NEW"
+            help="Images below OLD are below NEW here; may be repeated.",
+            metavar="OLD=NEW",
         ),
     ] = None,
     backbone: BackboneOption = None,
@@ -90,7 +91,7 @@ def import_(
     pooling: PoolingOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Bring what 'cbir export' wrote into a gallery, which is made if there is none.
+    """Import what 'cbir export' wrote into a gallery, which is created if there is none.
 
     A new gallery keeps the ids of the file; in one that is there, images go by their keys. Run it
     again if it was interrupted. A file of another tool wants --backbone to say what embedded it.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -47,11 +45,11 @@ def tune(
     Without --label each image should be found by an altered version of itself. A costlier
     setting is chosen where it is better beyond chance.
     """
-    from cbir.cli.console import print_json
+    from cbir.cli.console import print_json, stage_lines
     from cbir.evaluation.tuning import BACKBONES
     from cbir.evaluation.tuning import tune as run
 
-    with _progress() as progress:
+    with stage_lines() as progress:
         tuning = run(
             source,
             label=label,
@@ -65,24 +63,6 @@ def tune(
         print_json(_as_json(tuning, source))
     else:
         _print(tuning, source)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """One progress line after the other, as what is going on changes."""
-    from cbir.cli.console import progress_line
-
-    with ExitStack() as stack:
-        now, update = "", None
-
-        def told(what: str, done: int, total: int) -> None:
-            nonlocal now, update
-            if what != now or update is None:
-                stack.close()
-                now, update = what, stack.enter_context(progress_line(what, total))
-            update(done)
-
-        yield told
 
 
 def _print(tuning: Tuning, source: str) -> None:

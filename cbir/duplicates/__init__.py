@@ -10,19 +10,19 @@
 Nothing is ever deleted; `write_script` writes what a person may run.
 """
 
-from cbir.duplicates.against import Known, Newcomers, find_known
+from cbir.duplicates.against import find_known
 from cbir.duplicates.export import export_duplicates
-from cbir.duplicates.find import find_duplicates
+from cbir.duplicates.result import Duplicates, Evidence, Group, Kind, KnownFile, SourceComparison
 from cbir.duplicates.script import removals_of, removals_of_known, write_script
-from cbir.duplicates.values import Duplicates, Evidence, Group, Kind
+from cbir.duplicates.within import find_duplicates
 
 __all__ = [
     "Duplicates",
     "Evidence",
     "Group",
     "Kind",
-    "Known",
-    "Newcomers",
+    "KnownFile",
+    "SourceComparison",
     "export_duplicates",
     "find_duplicates",
     "find_known",

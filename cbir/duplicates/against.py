@@ -1,27 +1,30 @@
-"""Which of the images of a source are in a gallery already, without indexing them."""
+"""Images of a source that a gallery has already, found without indexing them."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from os import PathLike
+from types import TracebackType
 from typing import TypeVar
 
 import numpy as np
+from typing_extensions import Self
 
 from cbir.config import available_cores
 from cbir.descriptors.thumbnails import phash
-from cbir.duplicates.find import NEIGHBOURS, VERIFIED_SIMILARITY
-from cbir.duplicates.hashes import Meeting
-from cbir.duplicates.parts import is_copy
-from cbir.duplicates.stock import Contents, Stock, load_contents, load_littles
-from cbir.duplicates.values import Evidence, Progress
-from cbir.duplicates.verifying import Verifier, shape_of
-from cbir.duplicates.whole import FORM_NAMES, same_pictures
+from cbir.duplicates.alignment import is_copy
+from cbir.duplicates.multi_index_hash import MultiIndexHash
+from cbir.duplicates.perceptual import ORIENTATION_NAMES, perceptual_matches
+from cbir.duplicates.result import Evidence, KnownFile, SourceComparison
+from cbir.duplicates.thumbnails import Contents, load_contents, load_thumbnails
+from cbir.duplicates.verifier import Verifier, alignable
+from cbir.duplicates.within import NEIGHBOURS, VERIFIED_SIMILARITY, no_progress
 from cbir.embedding import Embedder, embed_views
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
@@ -30,48 +33,25 @@ from cbir.similarity.perceptual_hash import perceptual_hashes
 from cbir.similarity.tiny import TinyImages
 from cbir.sources import RepeatedImage, Source, SourceImage, distinct, open_source
 from cbir.sources.reading import content_hash
-from cbir.types import FailedImage, ImageRecord
+from cbir.types import FailedImage, StageProgress
 
-__all__ = ["Known", "Newcomers", "find_known"]
+__all__ = ["find_known"]
 
 FILES_AT_ONCE = 64
-"""Read, embedded and compared together: what is held in memory."""
+"""Files that are read, embedded and compared together, and held in memory."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A file whose picture the gallery has."""
-
-    uri: str
-    name: str
-    size: int
-    image: ImageRecord
-    """Of the gallery; the likest one where there are several."""
-    evidence: Evidence
-
-
-@dataclass(frozen=True, slots=True)
-class Newcomers:
-    """The images of a source, held against a gallery."""
-
-    known: tuple[Known, ...]
-    new: tuple[str, ...]
-    """URIs of those that the gallery does not have."""
-    failed: tuple[FailedImage, ...] = ()
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A file that was read; `exact` is the image with its bytes, or else the rest is there."""
+class _ReadFile:
+    """A file of the source after reading: the image with the same bytes, or else the pixels."""
 
     image: SourceImage
     size: int
     exact: int | None
     decoded: DecodedImage | None = None
-    little: TinyImages | None = None
+    tiny: TinyImages | None = None
 
 
 def find_known(
@@ -80,59 +60,74 @@ def find_known(
     *,
     verify: bool = False,
     embedder: Embedder | None = None,
-    progress: Progress | None = None,
-) -> Newcomers:
-    """Hold every image of a source against a gallery; nothing is added to it.
+    files_at_once: int = FILES_AT_ONCE,
+    progress: StageProgress | None = None,
+) -> SourceComparison:
+    """Compare every image of a source with a gallery, which stays as it is.
 
-    As `find_duplicates` compares the images of a gallery. Files are worked on 64 at a time. A file
-    that cannot be read is a failure, and stops nothing. Raises SourceError when the source cannot
-    be read at all, GalleryError when the gallery cannot be written to.
+    Images are compared as `find_duplicates` compares those of a gallery. A file that cannot be
+    read is a failure, and stops nothing. Raises SourceError when the source cannot be read at all,
+    GalleryError when the gallery cannot be written to.
     """
     started = time.perf_counter()
-    tell: Progress = progress or (lambda stage, done, total: None)
+    progress = progress or no_progress
     opened = open_source(source) if isinstance(source, (str, PathLike)) else source
-    judge = _Judge(gallery, verify=verify, embedder=embedder or gallery.embedder(), tell=tell)
-    known: list[Known] = []
+    known: list[KnownFile] = []
     new: list[str] = []
     failed: list[FailedImage] = []
     total, done = opened.count(), 0
-    try:
+    embedder = embedder or gallery.embedder()
+    with _Comparison(gallery, embedder, verify=verify, progress=progress) as comparison:
         entries = (e for e in distinct(opened) if not isinstance(e, RepeatedImage))
-        for chunk in _chunks(entries, FILES_AT_ONCE):
-            for image, outcome in zip(chunk, judge.judge(chunk), strict=True):
-                if isinstance(outcome, Known):
+        for chunk in _chunks(entries, files_at_once):
+            for image, outcome in zip(chunk, comparison.compare(chunk), strict=True):
+                if isinstance(outcome, KnownFile):
                     known.append(outcome)
                 elif isinstance(outcome, FailedImage):
                     failed.append(outcome)
                 else:
                     new.append(image.uri)
             done += len(chunk)
-            tell("comparing", done, total)
-    finally:
-        judge.close()
-    return Newcomers(tuple(known), tuple(new), tuple(failed), time.perf_counter() - started)
+            progress("comparing", done, total)
+    seconds = time.perf_counter() - started
+    return SourceComparison(tuple(known), tuple(new), tuple(failed), seconds)
 
 
-class _Judge:
-    """Compares chunks of files with a gallery that was read once."""
+class _Comparison:
+    """Compares chunks of files with a gallery that is loaded once."""
 
     def __init__(
-        self, gallery: Gallery, *, verify: bool, embedder: Embedder, tell: Progress
+        self, gallery: Gallery, embedder: Embedder, *, verify: bool, progress: StageProgress
     ) -> None:
         self._gallery = gallery
         self._embedder = embedder
-        self._contents: Contents = load_contents(gallery)
-        self._stock: Stock = load_littles(gallery, self._contents.ids, tell)
-        self._meeting = Meeting(self._stock.prints)
-        self._verifier = Verifier(gallery) if verify else None
-        self._pool = ThreadPoolExecutor(available_cores(), "cbir-read")
+        self._contents = load_contents(gallery)
+        self._thumbnails = load_thumbnails(gallery, self._contents.ids, progress)
+        self._rows = {image_id: row for row, image_id in enumerate(self._thumbnails.ids.tolist())}
+        self._hashes = MultiIndexHash(self._thumbnails.hashes)
+        self._closing = ExitStack()
+        self._verifier = self._closing.enter_context(Verifier(gallery)) if verify else None
+        self._pool = self._closing.enter_context(ThreadPoolExecutor(available_cores(), "cbir-read"))
 
-    def judge(self, chunk: Sequence[SourceImage | FailedImage]) -> list[Known | FailedImage | None]:
-        """What is known of each file; None where nothing is."""
-        outcomes: list[Known | FailedImage | None] = [None] * len(chunk)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closing.close()
+
+    def compare(
+        self, chunk: Sequence[SourceImage | FailedImage]
+    ) -> list[KnownFile | FailedImage | None]:
+        """The outcome for each file; None for one that the gallery does not have."""
+        outcomes: list[KnownFile | FailedImage | None] = [None] * len(chunk)
         evidence: dict[int, Evidence] = {}
-        files: dict[int, _Read] = {}
-        fresh: list[int] = []
+        files: dict[int, _ReadFile] = {}
+        others: list[int] = []
         read = partial(_read, embedder=self._embedder, contents=self._contents)
         for place, file in enumerate(self._pool.map(read, chunk)):
             if isinstance(file, FailedImage):
@@ -142,95 +137,94 @@ class _Judge:
             if file.exact is not None:
                 evidence[place] = Evidence(0, file.exact, "exact")
             else:
-                fresh.append(place)
-        if fresh and self._contents.images:
-            evidence |= self._compare([files[place] for place in fresh], fresh)
-        records = self._gallery.catalog.records({one.second for one in evidence.values()})
-        for place, one in evidence.items():
-            image = files[place].image
-            if one.second in records:
-                outcomes[place] = Known(
-                    image.uri, image.name, files[place].size, records[one.second], one
+                others.append(place)
+        if others and self._contents.images:
+            evidence |= self._compare_pixels([files[place] for place in others], others)
+        records = self._gallery.catalog.records({each.second for each in evidence.values()})
+        for place, each in evidence.items():
+            file = files[place]
+            if each.second in records:
+                outcomes[place] = KnownFile(
+                    file.image.uri, file.image.name, file.size, records[each.second], each
                 )
         return outcomes
 
-    def close(self) -> None:
-        self._pool.shutdown()
-        if self._verifier is not None:
-            self._verifier.close()
-
-    def _compare(self, files: Sequence[_Read], places: Sequence[int]) -> dict[int, Evidence]:
-        """Evidence by place, of the files that are near or verified copies."""
+    def _compare_pixels(
+        self, files: Sequence[_ReadFile], places: Sequence[int]
+    ) -> dict[int, Evidence]:
+        """Evidence by place, of the files that are near or verified duplicates."""
         pixels = [file.decoded.pixels for file in files if file.decoded is not None]
         vectors = self._gallery.project(embed_views(self._embedder, pixels))
-        nearest = self._gallery.image_index().search(
-            vectors, min(NEIGHBOURS, len(self._contents.ids))
-        )
-        alike = [
+        count = min(NEIGHBOURS, len(self._contents.ids))
+        nearest = self._gallery.image_index().search(vectors, count)
+        similarities = [
             {i: float(s) for i, s in zip(*pair, strict=True) if i >= 0}
             for pair in zip(nearest.ids.tolist(), nearest.similarities.tolist(), strict=True)
         ]
-        found = self._near(files, alike)
+        evidence = self._near(files, similarities)
         if self._verifier is not None:
             for row, file in enumerate(files):
-                one = None if row in found else self._verified(file, alike[row])
-                if one is not None:
-                    found[row] = one
-        return {places[row]: one for row, one in found.items()}
+                each = None if row in evidence else self._verified(file, similarities[row])
+                if each is not None:
+                    evidence[row] = each
+        return {places[row]: each for row, each in evidence.items()}
 
     def _near(
-        self, files: Sequence[_Read], alike: Sequence[dict[int, float]]
+        self, files: Sequence[_ReadFile], similarities: Sequence[dict[int, float]]
     ) -> dict[int, Evidence]:
-        """The surest evidence by row, of the same whole pictures."""
-        stock = self._stock
-        littles = np.stack([file.little for file in files if file.little is not None])
-        prints = perceptual_hashes(littles)
-        rows = {image_id: row for row, image_id in enumerate(stock.ids.tolist())}
+        """The surest evidence of a near duplicate, by row."""
+        thumbnails = self._thumbnails
+        tiny = np.stack([file.tiny for file in files if file.tiny is not None])
+        hashes = perceptual_hashes(tiny)
         by_embedding = [
-            (own, rows[i]) for own, similar in enumerate(alike) for i in similar if i in rows
+            (row, self._rows[i])
+            for row, neighbours in enumerate(similarities)
+            for i in neighbours
+            if i in self._rows
         ]
         pairs = np.concatenate(
-            [self._meeting.pairs(prints), np.array(by_embedding, np.int64).reshape(-1, 2)]
+            [self._hashes.pairs(hashes), np.array(by_embedding, np.int64).reshape(-1, 2)]
         )
-        both = (littles, prints), (stock.littles, stock.prints)
-        found: dict[int, Evidence] = {}
-        for same in sorted(same_pictures(np.unique(pairs, axis=0), *both), key=lambda s: s.bits):
-            image, form = int(stock.ids[same.second]), FORM_NAMES[same.form]
-            similarity = alike[same.first].get(image)
-            one = Evidence(0, image, "near", similarity, same.bits, form=form)
-            found.setdefault(same.first, one)
-        return found
+        matches = perceptual_matches(np.unique(pairs, axis=0), (tiny, hashes), thumbnails.compared)
+        evidence: dict[int, Evidence] = {}
+        for match in sorted(matches, key=lambda match: match.bits):
+            image = int(thumbnails.ids[match.second])
+            similarity = similarities[match.first].get(image)
+            form = ORIENTATION_NAMES[match.orientation]
+            near = Evidence(0, image, "near", similarity, match.bits, form=form)
+            evidence.setdefault(match.first, near)
+        return evidence
 
-    def _verified(self, file: _Read, alike: dict[int, float]) -> Evidence | None:
+    def _verified(self, file: _ReadFile, similarities: dict[int, float]) -> Evidence | None:
         """Evidence that the file shows a part of an image of the gallery, or the reverse."""
         assert self._verifier is not None
-        asked = [i for i, similarity in alike.items() if similarity >= VERIFIED_SIMILARITY]
-        if not asked:
+        similar = [i for i, s in similarities.items() if s >= VERIFIED_SIMILARITY]
+        if not similar:
             return None
         try:
-            shape = shape_of(file.image.read())
+            query = alignable(file.image.read())
         except ImageError:  # gone since it was read
             return None
-        outcomes = self._verifier.compare([(shape, i) for i in asked])
-        for i, found in zip(asked, outcomes, strict=True):
-            if found is not None and is_copy(found):
-                return Evidence(0, i, "verified", alike[i], inliers=found.inliers)
+        alignments = self._verifier.align([(query, i) for i in similar])
+        for i, alignment in zip(similar, alignments, strict=True):
+            if alignment is not None and is_copy(alignment):
+                return Evidence(0, i, "verified", similarities[i], inliers=alignment.inliers)
         return None
 
 
 def _read(
     entry: SourceImage | FailedImage, *, embedder: Embedder, contents: Contents
-) -> _Read | FailedImage:
-    """Read a file, and decode it unless the gallery has these bytes."""
+) -> _ReadFile | FailedImage:
+    """Read a file, and decode it unless the gallery has the same bytes."""
     if isinstance(entry, FailedImage):
         return entry
     try:
         data = entry.read()
         exact = contents.by_hash.get(content_hash(data))
         if exact is not None:
-            return _Read(entry, len(data), exact)
+            return _ReadFile(entry, len(data), exact)
         decoded = decode_views(data, embedder.spec.preprocessing, embedder.spec.views)
-        return _Read(entry, len(data), None, decoded, phash().describe(data))
+        return _ReadFile(entry, len(data), None, decoded, phash().describe(data))
     except ImageError as error:
         return FailedImage(entry.uri, str(error), entry.key)
 

@@ -10,8 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cbir.duplicates.against import Known, Newcomers
-from cbir.duplicates.values import Duplicates, Evidence, Group
+from cbir.duplicates.result import (
+    Duplicates,
+    Evidence,
+    Group,
+    KnownFile,
+    SourceComparison,
+)
 from cbir.errors import CbirError
 from cbir.types import ImageRecord
 
@@ -26,7 +31,7 @@ COLUMNS = (
 KNOWN_COLUMNS = ("uri", "bytes", "kind", "id", "key", "similarity", "bits", "inliers", "form")
 
 
-def export_duplicates(found: Duplicates | Newcomers, path: str | Path) -> None:
+def export_duplicates(found: Duplicates | SourceComparison, path: str | Path) -> None:
     """Write all that was found to a .csv or .json file, one row per image or one document.
 
     A row of a copy has the surest evidence that it is one, and which image it is a copy `with`.
@@ -47,13 +52,13 @@ def export_duplicates(found: Duplicates | Newcomers, path: str | Path) -> None:
         raise CbirError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def as_json(found: Duplicates | Newcomers) -> dict[str, Any]:
+def as_json(found: Duplicates | SourceComparison) -> dict[str, Any]:
     """All that was found, as a JSON document has it."""
     shared = {
         "failed": [{"uri": f.uri, "reason": f.reason} for f in found.failed],
         "seconds": round(found.seconds, 3),
     }
-    if isinstance(found, Newcomers):
+    if isinstance(found, SourceComparison):
         return {
             "known": [_known_as_json(one) for one in found.known],
             "new": list(found.new),
@@ -84,7 +89,7 @@ def surest(group: Group, image: ImageRecord) -> Evidence | None:
     return next(iter(with_keeper or own), None)
 
 
-def _known_as_json(one: Known) -> dict[str, Any]:
+def _known_as_json(one: KnownFile) -> dict[str, Any]:
     evidence = _evidence_as_json(one.evidence)
     del evidence["first"], evidence["second"]
     return {"uri": one.uri, "bytes": one.size, "image": _image_as_json(one.image), **evidence}
@@ -106,10 +111,10 @@ def _image_as_json(image: ImageRecord) -> dict[str, Any]:
     }
 
 
-def _csv(found: Duplicates | Newcomers) -> str:
+def _csv(found: Duplicates | SourceComparison) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    if isinstance(found, Newcomers):
+    if isinstance(found, SourceComparison):
         writer.writerow(KNOWN_COLUMNS)
         writer.writerows(_known_row(one) for one in found.known)
     else:
@@ -131,7 +136,7 @@ def _rows(group: Group) -> Iterator[list[Any]]:
             yield [*own, one.kind, other, *_figures(one)]
 
 
-def _known_row(one: Known) -> list[Any]:
+def _known_row(one: KnownFile) -> list[Any]:
     return [
         one.uri,
         one.size,

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cbir.duplicates.against import Known
-from cbir.duplicates.values import Group
+from cbir.duplicates.result import Group, KnownFile
 from cbir.errors import CbirError
 from cbir.sources.paths import printable, uri_to_path
 
@@ -58,7 +57,7 @@ def removals_of(groups: Iterable[Group]) -> Iterable[list[Removal]]:
         yield [Removal(keeper.uri, keeper.size, one.uri, one.size) for one in group.others]
 
 
-def removals_of_known(known: Iterable[Known]) -> Iterable[list[Removal]]:
+def removals_of_known(known: Iterable[KnownFile]) -> Iterable[list[Removal]]:
     """The new files that could go, since the gallery has them."""
     for one in known:
         yield [Removal(one.image.uri, one.image.size, one.uri, one.size)]

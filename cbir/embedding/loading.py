@@ -1,4 +1,4 @@
-"""Embedders opened for work: device, runtime and precision chosen, the network found or made."""
+"""Embedders opened by their spec: device, runtime and precision chosen, network exported."""
 
 from __future__ import annotations
 
@@ -57,8 +57,7 @@ def load_embedder(
         with ThreadPoolExecutor(1) as pool:
             # A large network is checked for as long as the import takes, and lets go of the GIL.
             importing = pool.submit(import_openvino)
-            wanted = calibration if precision in ("auto", "int8") else None
-            network = _quantised(spec, wanted)
+            network = _quantised(spec, calibration) if precision in ("auto", "int8") else None
             if network is not None:
                 precision = "int8"
             elif precision == "int8":
@@ -99,10 +98,10 @@ def embedder_for(
 def quantise(
     spec: EmbeddingSpec, images: Sequence[Pixels], *, weights_from: str | None = None
 ) -> str:
-    """Make the int8 network of a spec, calibrated on images (crop, crop, 3); its name.
+    """Makes the int8 network of a spec, calibrated on images (crop, crop, 3); returns its name.
 
     The name is the `calibration` of `load_embedder`. Raises MissingExtraError without NNCF, and
-    BackboneError where the images are too few or the network does not bear it.
+    BackboneError where the images are too few or int8 changes the embeddings too much.
     """
     from cbir.embedding.openvino.int8 import quantise_network
 
@@ -110,6 +109,7 @@ def quantise(
 
 
 def _quantised(spec: EmbeddingSpec, calibration: str | None) -> Path | None:
+    """The int8 network of a calibration, if there is one in the cache."""
     if calibration is None:
         return None
     from cbir.embedding.openvino.int8 import quantised_network
@@ -125,12 +125,14 @@ def _quantised(spec: EmbeddingSpec, calibration: str | None) -> Path | None:
 
 
 def _exported(spec: EmbeddingSpec, weights_from: str | None) -> Path:
+    """The exported network of a spec, exported now if need be."""
     from cbir.embedding.openvino.export import export_network, exported_network
 
     return exported_network(spec) or export_network(spec, _checkpoint(spec, weights_from))
 
 
 def _tuned(spec: EmbeddingSpec, weights_from: str | None) -> Path:
+    """The exported network with the kernels that suit this processor."""
     from cbir.embedding.openvino.kernels import tune_network, tuned_network
 
     name = spec.network_fingerprint
@@ -138,7 +140,7 @@ def _tuned(spec: EmbeddingSpec, weights_from: str | None) -> Path:
 
 
 def _choose(device: str, runtime: str) -> tuple[str, Literal["openvino", "torch"]]:
-    """Device and runtime, with every `auto` decided. Raises BackboneError for what cannot be."""
+    """Device and runtime, with `auto` resolved. Raises BackboneError where they do not fit."""
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise BackboneError(f"no device {device!r}; choose auto, cpu, cuda or cuda:N")
     if runtime not in ("auto", "openvino", "torch"):
@@ -155,7 +157,7 @@ def _choose(device: str, runtime: str) -> tuple[str, Literal["openvino", "torch"
 
 
 def _cuda_works() -> bool:
-    """Whether torch can use a GPU; torch is asked, and imported, only where a driver is seen."""
+    """Whether torch can use a GPU; torch is imported only where there is an NVIDIA driver."""
     if not Path("/proc/driver/nvidia/version").exists() and shutil.which("nvidia-smi") is None:
         return False
     import torch

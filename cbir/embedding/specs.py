@@ -27,31 +27,31 @@ def resolve_spec(
 
     `weights` is a name such as `IMAGENET1K_V1` or a checkpoint file, by default the backbone's
     best; a file takes the preprocessing of the default weights. `input_size` is the side of the
-    network's input in pixels where it shall not be the weights' own; `views` and `flip` are those
-    of `EmbeddingSpec`. The second value is that name or the file's absolute path, None for a
-    backbone without weights. Raises BackboneError, or WeightsError where the weights are missing,
-    damaged or cannot be downloaded.
+    network's input in pixels, by default the one the weights were trained with; `views` and `flip`
+    are those of `EmbeddingSpec`. The second value is the weights name or the file's absolute path,
+    None for a backbone without weights. Raises BackboneError, or WeightsError where
+    the weights are missing, damaged or cannot be downloaded.
     """
-    found = find_backbone(backbone)
-    chosen = found.check_pooling(pooling)
-    if not found.weights:
+    record = find_backbone(backbone)
+    chosen = record.check_pooling(pooling)
+    if not record.weights:
         if weights is not None:
-            raise BackboneError(f"{found.name} has no weights to choose; leave {weights!r} out")
-        if input_size not in (None, found.preprocessing.crop):
-            raise BackboneError(f"{found.name} has one input size; leave {input_size} out")
-        spec = EmbeddingSpec(found.name, "none", chosen, found.channels, found.preprocessing)
+            raise BackboneError(f"{record.name} has no weights to choose; leave {weights!r} out")
+        if input_size not in (None, record.preprocessing.crop):
+            raise BackboneError(f"{record.name} has one input size; leave {input_size} out")
+        spec = EmbeddingSpec(record.name, "none", chosen, record.channels, record.preprocessing)
         return replace(spec, views=tuple(views), flip=flip), None
-    located = locate_weights(found, weights)
+    located = locate_weights(record, weights)
     variant = located.variant
     if input_size is not None:
-        variant = found.resized(variant, input_size)
+        variant = record.resized(variant, input_size)
         if chosen == "flatten" and variant is not located.variant:
-            variant = _with_its_map(found, variant)
+            variant = _with_measured_map(record, variant)
     spec = EmbeddingSpec(
-        backbone=found.name,
+        backbone=record.name,
         weights=located.identity,
         pooling=chosen,
-        dim=found.dim_of(chosen, variant),
+        dim=record.dim_of(chosen, variant),
         preprocessing=variant.preprocessing,
         views=tuple(views),
         flip=flip,
@@ -59,7 +59,7 @@ def resolve_spec(
     return spec, located.label
 
 
-def _with_its_map(backbone: Backbone, variant: WeightsFile) -> WeightsFile:
+def _with_measured_map(backbone: Backbone, variant: WeightsFile) -> WeightsFile:
     """A resized variant with the true side of its feature map, found by running the network."""
     from cbir.embedding.pytorch.architecture import map_side
 

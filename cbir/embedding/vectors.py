@@ -1,4 +1,4 @@
-"""The two ends every runtime shares: images into one batch, outputs to unit length."""
+"""Images stacked into a batch before a network, and its outputs scaled to unit length after."""
 
 from __future__ import annotations
 

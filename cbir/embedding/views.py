@@ -1,4 +1,4 @@
-"""Several views of an image, one embedding: the mean of what the network makes of each."""
+"""Embeddings of several views of an image, averaged into one."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from cbir.embedding.vectors import unit_rows
 
 __all__ = ["embed_views"]
 
-AT_ONCE = 64
-"""Images copied into one array; a chunk of them may have ten regions each."""
+IMAGES_PER_ARRAY = 64
+"""Number of images copied into one array; each may have ten regions of several views."""
 
 
 def embed_views(embedder: Embedder, images: Sequence[Pixels]) -> Vectors:
@@ -22,16 +22,19 @@ def embed_views(embedder: Embedder, images: Sequence[Pixels]) -> Vectors:
     The views of an image, and with `flip` their mirror images, are embedded and averaged.
     """
     empty = np.empty((0, embedder.spec.dim), np.float32)
-    slices = (images[start : start + AT_ONCE] for start in range(0, len(images), AT_ONCE))
+    slices = (
+        images[start : start + IMAGES_PER_ARRAY]
+        for start in range(0, len(images), IMAGES_PER_ARRAY)
+    )
     return np.concatenate([empty, *(_embed(embedder, np.stack(part)) for part in slices)])
 
 
-def _embed(embedder: Embedder, seen: Pixels) -> Vectors:
+def _embed(embedder: Embedder, images: Pixels) -> Vectors:
     """(N, V, crop, crop, 3) → (N, D)."""
     if embedder.spec.flip:
-        seen = np.concatenate([seen, seen[:, :, :, ::-1]], axis=1)
-    count, views = seen.shape[:2]
-    vectors = embedder.embed(list(seen.reshape(-1, *seen.shape[2:])))
+        images = np.concatenate([images, images[:, :, :, ::-1]], axis=1)
+    count, views = images.shape[:2]
+    vectors = embedder.embed(list(images.reshape(-1, *images.shape[2:])))
     if views == 1:
         return vectors
     return unit_rows(vectors.reshape(count, views, -1).mean(axis=1))

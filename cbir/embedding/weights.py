@@ -1,4 +1,4 @@
-"""Where checkpoints are found, fetched and checked; torch is not needed for any of it."""
+"""Checkpoints located, downloaded and checked by their hash, without torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Weights", "locate_weights", "weights_present"]
 log = logging.getLogger(__name__)
 
 CHUNK = 1 << 23
-"""Bytes hashed at once: between two pieces a thread may wait for the interpreter."""
+"""Bytes read and hashed at a time; other threads may run in between."""
 TIMEOUT = 30.0
 """Seconds without an answer after which a download is given up."""
 
@@ -55,7 +55,7 @@ def locate_weights(
     if variant is None:
         path = Path(str(weights)).expanduser().absolute()
         if not path.is_file():
-            names = ", ".join(known.name for known in backbone.weights)
+            names = ", ".join(published.name for published in backbone.weights)
             raise WeightsError(
                 f"no weights {weights!r} for {backbone.name}: neither a file nor a name it has; "
                 f"choose one of {names}, or give the path of a checkpoint"
@@ -73,7 +73,7 @@ def locate_weights(
 
 
 def weights_present(backbone: Backbone, weights: str | None = None) -> bool:
-    """Whether the weights (by default the backbone's own) are on this machine; not if they fit."""
+    """Whether a checkpoint, by default that of the default weights, is a file on this machine."""
     if not backbone.weights:
         return True
     variant = _variant(backbone, weights, None)
@@ -93,13 +93,15 @@ def sha256_of(path: Path) -> str:
 
 
 def _variant(backbone: Backbone, weights: str | None, identity: str | None) -> WeightsFile | None:
-    """The published weights that are meant, None where `weights` is none of their names."""
+    """The published weights of a name or an identity; None where `weights` is no such name."""
     if weights is not None:
-        return next((known for known in backbone.weights if known.name == weights), None)
+        return next(
+            (published for published in backbone.weights if published.name == weights), None
+        )
     digest = (identity or "").removeprefix("sha256:")
-    for known in backbone.weights:
-        if digest and digest.startswith(_hash_in_name(known.file)):
-            return known
+    for published in backbone.weights:
+        if digest and digest.startswith(_hash_in_name(published.file)):
+            return published
     return backbone.weights[0]
 
 
@@ -110,7 +112,7 @@ def _hash_in_name(file: str) -> str:
 
 
 def _find(variant: WeightsFile) -> Path | None:
-    """The file on this machine, if it is here."""
+    """The path of a checkpoint file on this machine, if there is one."""
     folders = weights_dirs()
     if variant.package:
         package = importlib.util.find_spec(variant.package)
@@ -150,8 +152,8 @@ def _download(url: str, target: Path) -> None:
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     part = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file, urlopen(url, timeout=TIMEOUT) as answer:
-            while chunk := answer.read(CHUNK):
+        with os.fdopen(handle, "wb") as file, urlopen(url, timeout=TIMEOUT) as response:
+            while chunk := response.read(CHUNK):
                 file.write(chunk)
         if not sha256_of(part).startswith(_hash_in_name(target.name)):
             raise ValueError("what arrived is incomplete or another file")

@@ -1,4 +1,4 @@
-"""Centring and whitening: what is done to embeddings before a vector index compares them.
+"""Centring and whitening of embeddings before they are compared.
 
 The catalogue keeps embeddings as the network gave them; an index holds them projected. Another
 projection is therefore another index, and nothing is embedded again.
@@ -45,7 +45,7 @@ class Projection:
 
     @classmethod
     def from_bytes(cls, data: bytes, dim: int) -> Projection:
-        """What `to_bytes` wrote of vectors of `dim` dimensions."""
+        """The inverse of `to_bytes`, for embeddings of `dim` dimensions."""
         rows = np.frombuffer(data, "<f4").astype(np.float32).reshape(-1, dim)
         return cls(rows[0], rows[1:] if len(rows) > 1 else None)
 
@@ -74,9 +74,9 @@ def fit(vectors: Vectors, whitening: Whitening) -> Projection:
     variances, columns = _principal_directions((vectors - mean).astype(np.float64))
     # Beyond the rank of the sample there is nothing but rounding.
     rank = max(1, int((variances > 1e-9 * variances[0]).sum()))
-    kept = min(rank, len(vectors) - 1, whitening.dims or rank)
+    dims = min(rank, len(vectors) - 1, whitening.dims or rank)
     pulled = (1 - whitening.shrink) * variances + whitening.shrink * variances[:rank].mean()
-    scaled = columns[:, :kept] / pulled[:kept] ** (whitening.power / 2)
+    scaled = columns[:, :dims] / pulled[:dims] ** (whitening.power / 2)
     return Projection(mean, np.ascontiguousarray(scaled.T, dtype=np.float32))
 
 

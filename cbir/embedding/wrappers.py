@@ -35,9 +35,9 @@ class EmbedderWrapper:
 
 
 class LazyEmbedder:
-    """Stands for an embedder whose spec is known and whose network may never be needed.
+    """An embedder that opens its network on first use.
 
-    A run that finds nothing new and a query by id load no network at all.
+    A run that finds nothing new, or a query by id, loads no network at all.
     """
 
     def __init__(self, spec: EmbeddingSpec, opener: Callable[[], Embedder]) -> None:

@@ -137,15 +137,15 @@ class FlatIndex:
         similarities = np.empty((len(queries), 0), np.float32)
         ids = np.empty((len(queries), 0), np.int64)
         for start, page in self._rows.pages():
-            kept = self._ids[start : start + len(page)] >= 0
+            mask = self._ids[start : start + len(page)] >= 0
             if allowed is not None:
                 low, high = np.searchsorted(allowed, (start, start + len(page)))
-                kept = np.zeros(len(page), bool)
-                kept[allowed[low:high] - start] = True
-            if not kept.any():
+                mask = np.zeros(len(page), bool)
+                mask[allowed[low:high] - start] = True
+            if not mask.any():
                 continue
             numbers = np.arange(start, start + len(page))
-            nearest = self._nearest(queries, k, numbers, page, None if kept.all() else kept)
+            nearest = self._nearest(queries, k, numbers, page, None if mask.all() else mask)
             similarities = np.concatenate([similarities, nearest[0]], axis=1)
             ids = np.concatenate([ids, nearest[1]], axis=1)
             best = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
@@ -159,10 +159,10 @@ class FlatIndex:
         k: int,
         numbers: Ids,
         rows: Halves,
-        kept: npt.NDArray[np.bool_] | None = None,
+        mask: npt.NDArray[np.bool_] | None = None,
     ) -> tuple[Vectors, Ids]:
         """The best k of rows (n, D) with these numbers (n,): similarities and ids, (Q, k) each."""
-        products, places = nearest_rows(queries, k + EXTRA_CANDIDATES, rows, kept)
+        products, places = nearest_rows(queries, k + EXTRA_CANDIDATES, rows, mask)
         candidates = numbers[places]
         similarities = products / self._lengths[candidates]
         best = np.argsort(-similarities, axis=1, kind="stable")[:, :k]

@@ -112,10 +112,10 @@ class GalleryIndexes:
         index = self.images() if self._opened is None else self._opened.images
         if index.generation == 0:  # not caught up yet
             index = self.images()
-        known = self._background
-        if known is None or known.generation != index.generation:
-            self._background = known = background.draw(index)
-        return known
+        drawn = self._background
+        if drawn is None or drawn.generation != index.generation:
+            self._background = drawn = background.draw(index)
+        return drawn
 
     def close(self) -> None:
         """Let go of memory, files and threads; the indexes are opened again when needed."""

@@ -1,4 +1,4 @@
-"""The nearest of rows of float16, compared where they lie: in a mapped file, or in memory."""
+"""Nearest neighbours among float16 rows, compared where they lie: in a mapped file or in memory."""
 
 from __future__ import annotations
 
@@ -15,36 +15,37 @@ __all__ = ["Halves", "nearest_rows"]
 Halves = npt.NDArray[np.float16]
 
 MANY_QUERIES = 32
-"""From so many on, rows are widened once and multiplied with all queries; numpy widens a number in
-1.9 ns, while FAISS, which multiplies halves as they are, takes 0.14 ns for each and every query."""
+"""Queries from which on rows are converted to float32 once and multiplied with all of them: numpy
+converts a number in 1.9 ns; FAISS, which multiplies halves, takes 0.14 ns for each query."""
 
 
 def nearest_rows(
-    queries: Vectors, k: int, rows: Halves, kept: npt.NDArray[np.bool_] | None = None
+    queries: Vectors, k: int, rows: Halves, mask: npt.NDArray[np.bool_] | None = None
 ) -> tuple[Vectors, Ids]:
-    """The best k of these rows (N, D), or of those `kept` (N,), by inner product.
+    """The best k of these rows (N, D), or of those where `mask` (N,) is true, by inner product.
 
-    Similarities and places, the best first: (Q, k) each, or narrower where there are fewer.
+    Similarities and numbers of rows, the best first: (Q, k) each, or fewer columns where there are
+    fewer rows.
     """
-    k = min(k, len(rows) if kept is None else int(np.count_nonzero(kept)))
+    k = min(k, len(rows) if mask is None else int(np.count_nonzero(mask)))
     if k == 0:
         return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
     if len(queries) >= MANY_QUERIES:
-        places = None if kept is None else np.flatnonzero(kept)
+        places = None if mask is None else np.flatnonzero(mask)
         widened = (rows if places is None else rows[places]).astype(np.float32)
-        similarities, found = faiss.knn(queries, widened, k, faiss.METRIC_INNER_PRODUCT)
-        return similarities, found if places is None else places[found]
+        similarities, numbers = faiss.knn(queries, widened, k, faiss.METRIC_INNER_PRODUCT)
+        return similarities, numbers if places is None else places[numbers]
     params = None
-    if kept is not None:
-        bits = np.packbits(kept, bitorder="little")
+    if mask is not None:
+        bits = np.packbits(mask, bitorder="little")
         selector = faiss.IDSelectorBitmap(len(rows), faiss.swig_ptr(bits))
         params = faiss.SearchParameters(sel=selector)
-    similarities, found = _index_over(rows).search(queries, k, params=params)
-    return similarities, found
+    similarities, numbers = _index_over(rows).search(queries, k, params=params)
+    return similarities, numbers
 
 
 def _index_over(rows: Halves) -> Any:
-    """A FAISS index that looks at rows instead of keeping them."""
+    """A FAISS index that views these rows instead of copying them."""
     halves = faiss.ScalarQuantizer.QT_fp16
     index = faiss.IndexScalarQuantizer(rows.shape[1], halves, faiss.METRIC_INNER_PRODUCT)
     codes = np.ascontiguousarray(rows).view(np.uint8).reshape(-1)

@@ -102,9 +102,9 @@ def save_manifest(folder: Path, manifest: IndexManifest) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(folder)
-    kept = {part.file for part in manifest.parts.values()} | {NAME, LOCK}
+    named = {part.file for part in manifest.parts.values()} | {NAME, LOCK}
     for path in folder.iterdir():
-        if path.name not in kept and not _being_built(path):
+        if path.name not in named and not _being_built(path):
             with suppress(PermissionError):  # Windows keeps a file that another process has mapped
                 path.unlink(missing_ok=True)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from cbir.arrays import Ids, Vectors
 from cbir.catalog.catalog import Catalog
-from cbir.catalog.snapshot import Rows
+from cbir.catalog.snapshot import IndexedVectors
 from cbir.config import available_cores
 from cbir.embedding.whitening import Projection
 from cbir.indexes import index_files
@@ -142,10 +142,10 @@ class LocalIndex:
     ) -> Candidates:
         """(Q, d) projected vectors → the k nearest of each, equal ones by ascending id."""
         allowed = allowed_ids(allowed, self._catalog)
-        found = min(k, self.count() if allowed is None else len(allowed), self.count())
+        width = min(k, self.count() if allowed is None else len(allowed), self.count())
         ids = np.full((len(queries), k), -1, dtype=np.int64)
         similarities = np.full((len(queries), k), -np.inf, dtype=np.float32)
-        if found > 0:
+        if width > 0:
             # Of the calling thread; more than there are queries would only wait for each other.
             many = len(queries) > 1
             faiss.omp_set_num_threads(min(len(queries), available_cores()) if many else 1)
@@ -153,11 +153,11 @@ class LocalIndex:
                 assert self._structure is not None  # it has images
                 compared = queries if projected else self.project(queries)
                 compared = np.ascontiguousarray(compared, dtype=np.float32)
-                scores, rows = self._structure.search(compared, found, allowed=allowed, exact=exact)
+                scores, rows = self._structure.search(compared, width, allowed=allowed, exact=exact)
             scores = np.where(rows >= 0, scores, -np.inf)
             order = np.lexsort((rows, -scores), axis=1)
-            ids[:, :found] = np.take_along_axis(rows, order, axis=1)
-            similarities[:, :found] = np.take_along_axis(scores, order, axis=1)
+            ids[:, :width] = np.take_along_axis(rows, order, axis=1)
+            similarities[:, :width] = np.take_along_axis(scores, order, axis=1)
         return Candidates(ids, similarities)
 
     def ids(self) -> Ids:
@@ -205,7 +205,7 @@ class LocalIndex:
         mine = self._kind, self._digest
         return self._structure is not None and mine == (wanted.kind, wanted.digest)
 
-    def _build(self, wanted: _Wanted, rows: Rows) -> None:
+    def _build(self, wanted: _Wanted, rows: IndexedVectors) -> None:
         count, projection = rows.count, wanted.projection
         dim = self._dim if projection is None else projection.dim
         with suppress(OSError):  # it stays in memory then, and saving says why
@@ -224,7 +224,7 @@ class LocalIndex:
         if old is not None:
             old.close()
 
-    def _apply(self, rows: Rows, generation: int) -> bool:
+    def _apply(self, rows: IndexedVectors, generation: int) -> bool:
         """Apply the changes up to a generation; False when building anew is the better way."""
         structure, count = self._structure, rows.count
         if structure is None or self._generation > generation:
@@ -289,7 +289,7 @@ class LocalIndex:
 
 
 def _pages(
-    rows: Rows, generation: int, projection: Projection | None
+    rows: IndexedVectors, generation: int, projection: Projection | None
 ) -> Iterator[tuple[Ids, Vectors]]:
     """Pages of what changed after a generation, as an index compares it."""
     for ids, vectors in rows.changed_since(generation):

@@ -1,4 +1,4 @@
-"""The nearest of many vectors to many vectors, by blocks of matrix products."""
+"""Nearest neighbours of many vectors among many, by blocks of matrix products."""
 
 from __future__ import annotations
 
@@ -25,26 +25,27 @@ STRIDE = 32
 SAMPLE = 4096
 PROBES = 256
 DIMENSIONS = (64, 96, 128, 192, 256, 384, 512)
-WORTH = 2
-"""Fewer directions must be at most one in so many for a first pass to save time."""
+MIN_REDUCTION = 2
+"""Factor by which a first pass must reduce the dimensions to save time."""
 RECALL = 0.99
+"""Share of the true neighbours that a first pass must find."""
 BLOCK_BYTES = 48_000_000
-"""Of similarities held at once, by each thread."""
+"""Bytes of similarities that each thread holds at once."""
 
 CANDIDATES = 128
-"""At least so many are compared in all dimensions: with fewer no first pass may hold the nearest,
-and all vectors would be compared with all."""
+"""Candidates of a first pass that are compared in all dimensions, at least: with fewer, no first
+pass may reach the recall, and all vectors would be compared with all."""
 
 MANY = 10_000
-"""Among fewer vectors every one is compared in all dimensions at once."""
+"""Vectors from which on a first pass in few dimensions is tried."""
 THREADS = 4
 RESCORED = 32
-"""Vectors whose candidates are gathered at once: what fits the processor's cache."""
+"""Vectors whose candidates are gathered at once, so that they fit the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Leading:
-    """Vectors in the few directions that hold most of them: a first pass over many.
+    """Vectors projected on their leading principal directions: a cheap first pass over many.
 
     With x = Wᵀ(W x) + x', W (d, D) orthonormal, x·y = Wx·Wy + x'·y' ≤ Wx·Wy + |x'| |y'| (Cauchy
     and Schwarz): a product of d + 1 dimensions that is never less than that of D. Measured, it
@@ -54,7 +55,7 @@ class Leading:
     vectors: Vectors
     """(N, d + 1): Wx and |x'|."""
     recall: float
-    """Of the nearest found among the candidates of the first pass, on a sample."""
+    """Share of the true neighbours among the candidates of the first pass, on a sample."""
 
     @property
     def dim(self) -> int:
@@ -62,9 +63,9 @@ class Leading:
 
 
 def leading_directions(vectors: Vectors, k: int, candidates: int) -> Leading | None:
-    """The fewest directions whose `candidates` best hold the k nearest; None where none save time.
+    """The fewest directions in which the best `candidates` include the k nearest with recall 0.99.
 
-    "Hold" is recall 0.99 or more, measured on vectors drawn from these.
+    The recall is measured on vectors drawn from these; None where no first pass saves time.
     """
     count, dim = vectors.shape
     rng = np.random.default_rng(0)
@@ -73,13 +74,13 @@ def leading_directions(vectors: Vectors, k: int, candidates: int) -> Leading | N
     directions = np.ascontiguousarray(columns[:, ::-1], dtype=np.float32)
     probes = np.sort(rng.choice(count, min(count, PROBES), replace=False))
     exact, _ = nearest(vectors[probes], vectors, k)
-    for d in (d for d in DIMENSIONS if WORTH * d <= dim):
+    for d in (d for d in DIMENSIONS if MIN_REDUCTION * d <= dim):
         leading = np.empty((count, d + 1), dtype=np.float32)
         np.matmul(vectors, np.ascontiguousarray(directions[:, :d]), out=leading[:, :d])
         held = np.einsum("nd,nd->n", leading[:, :d], leading[:, :d])
         leading[:, d] = np.sqrt(np.maximum(0, 1 - held))
-        found, _ = nearest(leading[probes], leading, candidates)
-        recall = np.mean([np.isin(e, f).mean() for e, f in zip(exact, found, strict=True)])
+        near, _ = nearest(leading[probes], leading, candidates)
+        recall = np.mean([np.isin(e, f).mean() for e, f in zip(exact, near, strict=True)])
         if recall >= RECALL:
             return Leading(leading, float(recall))
     return None
@@ -101,20 +102,20 @@ def all_nearest(vectors: Vectors, k: int) -> Iterator[tuple[int, Rows, Vectors]]
     size = block_rows(count)
 
     def block(start: int) -> tuple[int, Rows, Vectors]:
-        own = np.arange(start, min(start + size, count))
+        mine = np.arange(start, min(start + size, count))
         if leading is None:
-            found, products = top(vectors[own] @ vectors.T, k + 1)
+            rows, products = top(vectors[mine] @ vectors.T, k + 1)
         else:
-            found, _ = top(leading.vectors[own] @ leading.vectors.T, candidates)
-            products = np.empty(found.shape, np.float32)
-            for part in np.array_split(np.arange(len(own)), -(-len(own) // RESCORED)):
-                near = vectors[found[part]]
-                products[part] = np.matmul(near, vectors[own[part], :, None])[:, :, 0]
-        products = np.where(found == own[:, None], -np.inf, products)
+            rows, _ = top(leading.vectors[mine] @ leading.vectors.T, candidates)
+            products = np.empty(rows.shape, np.float32)
+            for part in np.array_split(np.arange(len(mine)), -(-len(mine) // RESCORED)):
+                candidate_vectors = vectors[rows[part]]
+                products[part] = np.matmul(candidate_vectors, vectors[mine[part], :, None])[:, :, 0]
+        products = np.where(rows == mine[:, None], -np.inf, products)
         order = np.argsort(-products, axis=1, kind="stable")[:, :k]
         return (
             start,
-            np.take_along_axis(found, order, axis=1),
+            np.take_along_axis(rows, order, axis=1),
             np.take_along_axis(products, order, axis=1),
         )
 
@@ -122,7 +123,7 @@ def all_nearest(vectors: Vectors, k: int) -> Iterator[tuple[int, Rows, Vectors]]
 
 
 def in_order(work: Callable[[T], Done], items: Iterable[T]) -> Iterator[Done]:
-    """What `work` makes of each item, in their order, by a few threads; few are under way."""
+    """Results of `work` for each item, in their order, by a few threads; few are under way."""
     # Each thread multiplies by itself: matrix products of several threads wait for one another.
     limits = threadpool_limits(1, "blas")
     with limits, ThreadPoolExecutor(min(THREADS, available_cores())) as pool:

@@ -1,4 +1,4 @@
-"""Vectors on disk, row after row: appended to, looked up, never loaded whole."""
+"""A matrix of vectors in a file: rows are appended and looked up, and never loaded all at once."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from cbir.arrays import Ids, Vectors
 from cbir.indexes.half_scan import Halves
 
 BLOCK_BYTES = 1 << 20
-"""A checksum vouches for so many bytes."""
+"""Bytes covered by each checksum."""
 CHECKED_BLOCKS = 64
-"""So many blocks, spread evenly, are read when a file is opened: all of a small file."""
+"""Blocks whose checksums are verified when a file is opened, spread evenly; all of a small file."""
 RESIDENT_BYTES = 1 << 30
-"""Rows looked up stay mapped; beyond so many bytes the mapping is emptied (not the page cache)."""
+"""Bytes of rows that stay mapped after lookups; then the mapping is emptied, not the page cache."""
 FAULT_BYTES = 64 << 10
-"""Linux maps so much around a page that is touched, where the file is cached."""
+"""Bytes that Linux maps around a page that is touched, where the file is cached."""
 SPILL_BYTES = 4 << 20
-"""Rows in memory while a file is built."""
+"""Bytes of rows kept in memory while a file is built."""
 SCAN_ROWS = 8192
-"""Rows compared at once."""
+"""Rows read at once by a scan."""
 BUILD_ROWS = 512
-"""Rows read at once where none is needed again."""
+"""Rows read at once where none will be needed again."""
 
 Sums = npt.NDArray[np.uint32]
 
@@ -36,12 +36,12 @@ Sums = npt.NDArray[np.uint32]
 class RowFile:
     """A growing matrix (N, D) of float16 in a file; rows not yet written are kept in memory.
 
-    Rows are never changed in place. What was appended since the last `flush` is lost with the
-    process, and nothing else is: a header elsewhere says how many rows count.
+    Rows are never changed in place. Only rows appended since the last `flush` are lost when the
+    process is killed: the index's manifest says how many rows of the file belong to it.
     """
 
     def __init__(self, path: Path, dim: int) -> None:
-        """A file of no rows yet; it is made by the first `flush`."""
+        """A file without rows, which the first `flush` creates."""
         self.path = path
         self.dim = dim
         self._mapped: Halves = np.empty((0, dim), np.float16)
@@ -54,7 +54,7 @@ class RowFile:
 
     @classmethod
     def open(cls, path: Path, dim: int, rows: int, sums: Sums) -> RowFile | None:
-        """The first `rows` rows of a file; None when they are not all there, or damaged."""
+        """The first `rows` rows of a file; None when some are missing or damaged."""
         opened = cls(path, dim)
         size = rows * opened._row_bytes
         try:
@@ -74,12 +74,12 @@ class RowFile:
 
     @property
     def sums(self) -> Sums:
-        """A checksum for every `BLOCK_BYTES` of what has been flushed; the last may be partial."""
+        """Checksums of the flushed rows, one per `BLOCK_BYTES`; the last block may be partial."""
         return self._sums
 
     @property
     def flushed_bytes(self) -> int:
-        """How many bytes of the file are its rows."""
+        """Bytes of the file that are flushed rows."""
         return len(self._mapped) * self._row_bytes
 
     def append(self, rows: Halves) -> None:
@@ -98,10 +98,10 @@ class RowFile:
         return other
 
     def flush(self, *, readers: AbstractContextManager[object] | None = None) -> None:
-        """Write what is in memory behind the rows of the file, synced. Raises OSError.
+        """Append the rows in memory to the file and sync it. Raises OSError.
 
-        Others may look rows up meanwhile, if they hold the lock `readers`: it is taken for the
-        moment in which what was in memory becomes part of the file.
+        Other threads may look rows up meanwhile, if they hold the lock `readers`: it is taken for
+        the moment in which rows in memory become rows of the file.
         """
         if self._tail_rows or not self.path.exists():
             self._write(readers)
@@ -111,7 +111,7 @@ class RowFile:
             self._synced = True
 
     def rename(self, path: Path, *, readers: AbstractContextManager[object]) -> None:
-        """Give the flushed file another name; `readers` as in `flush`. Raises OSError."""
+        """Rename the flushed file; `readers` as in `flush`. Raises OSError."""
         rows = len(self._mapped)
         with readers:
             # Windows renames no file that is mapped.
@@ -123,7 +123,7 @@ class RowFile:
                 self._remap(rows)
 
     def spill(self) -> None:
-        """Write what is in memory if that is much, not yet synced: it stays bounded in a build."""
+        """Write rows to the file, not synced, once many are in memory: it is bounded in a build."""
         if self._tail_rows * self._row_bytes >= SPILL_BYTES:
             self._write(None)
 
@@ -135,16 +135,16 @@ class RowFile:
         """The rows with these numbers as they are stored: (N,) → (N, D) float16."""
         in_file = rows < len(self._mapped)
         if in_file.all():
-            found = self._mapped[rows]
+            halves = self._mapped[rows]
         else:
-            found = np.empty((len(rows), self.dim), np.float16)
-            found[in_file] = self._mapped[rows[in_file]]
-            found[~in_file] = self._memory()[rows[~in_file] - len(self._mapped)]
+            halves = np.empty((len(rows), self.dim), np.float16)
+            halves[in_file] = self._mapped[rows[in_file]]
+            halves[~in_file] = self._memory()[rows[~in_file] - len(self._mapped)]
         self._touch(len(rows) * (self._row_bytes + FAULT_BYTES))
-        return found
+        return halves
 
     def take_once(self, rows: Ids) -> Vectors:
-        """As `take`, of many rows that are not asked for again: nothing stays mapped."""
+        """As `take`, for many rows that are not needed again: nothing stays mapped."""
         taken = np.empty((len(rows), self.dim), np.float32)
         for start in range(0, len(rows), BUILD_ROWS):
             taken[start : start + BUILD_ROWS] = self.halves(rows[start : start + BUILD_ROWS])
@@ -160,7 +160,7 @@ class RowFile:
             yield start, self.take_once(np.arange(start, min(start + BUILD_ROWS, len(self))))
 
     def pages(self) -> Iterator[tuple[int, Halves]]:
-        """All rows in order, as they are stored; a page is good until the next is asked for."""
+        """All rows in order, as they are stored; a page is valid until the next is read."""
         for start in range(0, len(self._mapped), SCAN_ROWS):
             yield start, self._mapped[start : start + SCAN_ROWS]
             self._touch(SCAN_ROWS * self._row_bytes)
@@ -168,7 +168,7 @@ class RowFile:
             yield len(self._mapped) + start, self._memory()[start : start + SCAN_ROWS]
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Unmap the file and drop the rows in memory."""
         self._mapped, self._map = np.empty((0, self.dim), np.float16), None
         self._tail, self._tail_rows = [], 0
 
@@ -190,11 +190,11 @@ class RowFile:
         self._mapped = np.frombuffer(self._map, "<f2").reshape(rows, self.dim)
 
     def _write(self, readers: AbstractContextManager[object] | None) -> None:
-        """Append what is in memory to the file. Raises OSError."""
+        """Append the rows in memory to the file. Raises OSError."""
         before = len(self._mapped)
         with self.path.open("r+b" if self.path.exists() else "w+b") as file:
             self._synced = False
-            # Behind our rows there may be some of a process that was killed before they counted.
+            # The file may end in rows of a process that was killed before it saved a manifest.
             file.truncate(before * self._row_bytes)
             file.seek(0, os.SEEK_END)
             for rows in self._tail:
@@ -214,13 +214,13 @@ class RowFile:
         return zlib.crc32(self._map[block * BLOCK_BYTES : (block + 1) * BLOCK_BYTES])
 
     def _touch(self, size: int) -> None:
-        """So many bytes more are mapped, at most a file's own."""
+        """Count `size` bytes more as mapped, and unmap all beyond the limit."""
         self._touched += size
         if self._touched > RESIDENT_BYTES and self.flushed_bytes > RESIDENT_BYTES:
             self._release()
 
     def _release(self) -> None:
-        """Give pages back that were mapped to look rows up; the system still caches them."""
+        """Unmap the pages that lookups touched; the system still caches them."""
         self._touched = 0
         if self._map is not None and hasattr(self._map, "madvise"):
             self._map.madvise(mmap.MADV_DONTNEED)

@@ -79,7 +79,7 @@ class CatalogSink:
         stored = self._gallery.catalog.failures(source=self._source)
         gone = [f.key for f in stored if f.key not in failing and not below(f.uri, folders)]
         if gone:
-            self._gallery.catalog.forget_failures(gone)
+            self._gallery.catalog.remove_failures(gone)
 
     def report(self, seconds: float) -> IndexReport:
         """All that was written."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cbir.catalog.catalog import Catalog
-from cbir.catalog.rows import FailureRow, ImageRow, KnownImage, TouchedRow
+from cbir.catalog.rows import FailureRow, ImageRow, IndexedImage, TouchedRow
 from cbir.indexing.values import (
     ChangeKind,
     CheckedImage,
@@ -32,9 +32,9 @@ def compare_page(
     Without a catalogue every image is new.
     """
     keys = [entry.key or entry.uri for entry in page]
-    rows: Mapping[str, KnownImage] = {} if catalog is None else catalog.known(keys)
+    rows: Mapping[str, IndexedImage] = {} if catalog is None else catalog.indexed_images(keys)
     retried = retry_failed or catalog is None
-    failures = {} if retried or catalog is None else catalog.known_failures(keys)
+    failures = {} if retried or catalog is None else catalog.failures_by_key(keys)
     changes: list[ImageChange] = []
     pending: list[PendingImage] = []
     for key, entry in zip(keys, page, strict=True):
@@ -88,7 +88,7 @@ def change_of(pending: PendingImage, result: ChunkResult) -> ImageChange | Conte
     return _failed(image, result.reason, result.version)
 
 
-def _same_content(image: SourceImage, known: KnownImage, version: ImageVersion) -> ImageChange:
+def _same_content(image: SourceImage, known: IndexedImage, version: ImageVersion) -> ImageChange:
     """An image that need not be embedded; its row may need another version, name or metadata."""
     described = plain(image.metadata), image.name, image.uri
     same_description = described == (known.metadata, known.name, known.uri)

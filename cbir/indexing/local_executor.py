@@ -106,7 +106,7 @@ class EmbeddingThreads(Generic[T, R]):
 
 
 class LocalExecutor:
-    """Embeds on this machine. Use one for one run."""
+    """Embeds on this machine, in one run after another."""
 
     def __init__(
         self,
@@ -114,7 +114,6 @@ class LocalExecutor:
         embedder: Embedder | None = None,
         decoders: int | Decoders | None = None,
         chunk: int = CHUNK,
-        read_ahead: ReadAhead | None = None,
     ) -> None:
         """`embedder` is opened from the gallery's configuration if none is given.
 
@@ -123,12 +122,12 @@ class LocalExecutor:
         self._embedder = embedder
         self._decoders = decoders
         self._chunk = chunk
-        self._read_ahead = read_ahead or ReadAhead()
 
     def start(self, job: EmbedJob) -> None:
         config = replace(job.config, streams=job.config.streams or available_cores())
         embedder = self._embedder or LazyEmbedder(config.gallery.spec, config.open)
         self._job, self._opened = job, embedder
+        self._read_ahead = ReadAhead()
         self._threads: EmbeddingThreads[ImageTask, ChunkResult] = EmbeddingThreads(
             self._process,
             embedder,

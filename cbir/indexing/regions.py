@@ -81,7 +81,7 @@ def _embed_regions(
     spec, regions = embedder.spec, gallery.config.regions
     options = DecodeOptions(spec.preprocessing, spec.views, regions)
     records = gallery.catalog.records(ids)
-    known = gallery.catalog.known([record.key for record in records.values()])
+    known = gallery.catalog.indexed_images([record.key for record in records.values()])
     results: dict[int, Result] = {}
     decoded = []
     for record in records.values():

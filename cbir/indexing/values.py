@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from cbir.arrays import Vectors
-from cbir.catalog.rows import FailureRow, ImageRow, KnownImage, TouchedRow
+from cbir.catalog.rows import FailureRow, ImageRow, IndexedImage, TouchedRow
 from cbir.sources import SourceImage
 from cbir.sources.base import UNKNOWN
 from cbir.sources.content import Content, NotModified
@@ -107,7 +107,7 @@ class PendingImage:
     """An image of the source that must be read, beside its row in the catalogue if it has one."""
 
     image: SourceImage
-    known: KnownImage | None = None
+    known: IndexedImage | None = None
     failure: FailureRow | None = None
     """The failure that the catalogue remembers of it."""
     match: bool = False
@@ -116,7 +116,7 @@ class PendingImage:
     """Its result, if it has been embedded already and turned out to be a copy."""
 
     @property
-    def before(self) -> FailureRow | KnownImage | None:
+    def before(self) -> FailureRow | IndexedImage | None:
         """The row of what was read at this place the last time."""
         if self.failure is not None and self.failure.version is not None:
             return self.failure
@@ -146,10 +146,10 @@ class ContentMatch:
         return self.pending.image
 
     @property
-    def known(self) -> KnownImage | None:
+    def known(self) -> IndexedImage | None:
         return self.pending.known
 
-    def as_copy(self, known: KnownImage | None) -> PendingImage:
+    def as_copy(self, known: IndexedImage | None) -> PendingImage:
         """The image as one that has to be embedded, in place of `known`."""
         return replace(self.pending, known=known, match=False, embedded=self.embedded)
 

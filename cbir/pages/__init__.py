@@ -1,1 +1,1 @@
-"""Self-contained HTML: what cbir writes for people to look at, all in one style."""
+"""Self-contained HTML pages: contact sheets, duplicates and evaluation reports, in one style."""

@@ -1,4 +1,4 @@
-"""A contact sheet: queries and their hits as one HTML file that needs nothing else."""
+"""Contact sheets: queries and their hits as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from cbir.types import NOTHING_CLOSE, Hit, ImageRecord, SearchResult
 THUMBNAIL_SIDE = 360
 """Longer side of an embedded thumbnail, in pixels: sharp at the size shown on most screens."""
 
-PROOFS_SHOWN = 5
-"""Hits whose verified matches are drawn: each takes a tenth of a second and 100 kB."""
+MATCH_PLOTS = 5
+"""Number of hits whose verified matches are drawn: each takes 0.1 s and 100 kB."""
 
 METADATA_FIELDS = 3
-"""Fields shown under an image; the rest is in its tooltip."""
+"""Number of fields shown under an image; its tooltip has all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One query of a contact sheet with its answer."""
+    """One query of a contact sheet with its hits."""
 
     result: SearchResult
     query_image: bytes | None = None
     """The encoded query image; None leaves a blank."""
     note: str = ""
-    """A line under the query, for example how well it was answered."""
+    """A line under the query, for example its average precision."""
     relevant: frozenset[int] = frozenset()
-    """Ids of hits that are marked as right answers."""
+    """Ids of hits that are marked as relevant."""
     further_images: tuple[bytes, ...] = ()
     """The other images of a query that has several, encoded."""
     unwanted_images: tuple[bytes, ...] = ()
-    """Encoded images that the query moves away from."""
+    """Unwanted images of the query, encoded."""
 
     @property
     def wanted_images(self) -> tuple[bytes, ...]:
-        """All images of the query that there are."""
+        """All images of the query, without those that cannot be read."""
         first = () if self.query_image is None else (self.query_image,)
         return first + self.further_images
 
@@ -102,30 +102,30 @@ def answer(sheet: Sheet) -> str:
     return (
         f'<section class="answer">\n<div class="query">{images}'
         f'<p class="quiet">{escape(result.query)}</p>{note}</div>\n'
-        f"<div>{found}{_proofs(sheet)}</div>\n</section>"
+        f"<div>{found}{_match_plots(sheet)}</div>\n</section>"
     )
 
 
-def _proofs(sheet: Sheet) -> str:
-    """The verified matches of the first hits, folded away; nothing where none was verified."""
+def _match_plots(sheet: Sheet) -> str:
+    """The verified matches of the first hits, folded; empty where none was verified."""
     if not sheet.wanted_images or all(hit.rerank is None for hit in sheet.result.hits):
         return ""
     from cbir.pages.match_plot import match_plot
 
-    plots = [match_plot(sheet.wanted_images, hit) for hit in sheet.result.hits[:PROOFS_SHOWN]]
+    plots = [match_plot(sheet.wanted_images, hit) for hit in sheet.result.hits[:MATCH_PLOTS]]
     images = "".join(_embedded(plot, alt="verified matches") for plot in plots if plot)
     return f"<details><summary>why they match</summary>{images}</details>" if images else ""
 
 
 def aspect_of(image: ImageRecord) -> float:
-    """Width to height, as shown: a panorama or a strip would fill, or vanish from, its row."""
+    """Width by height, limited so that neither panoramas nor strips break a row."""
     return min(max(image.width / image.height if image.height else 1.0, 0.4), 3.0)
 
 
 def picture_of(uri: str, *, alt: str, hit: Hit | None = None) -> str:
-    """An `img` element with a thumbnail of the image at a URI; why there is none, if so.
+    """An `img` element with a thumbnail of the image at a URI, or the reason why it cannot be read.
 
-    The region by which it is a `hit` is outlined.
+    The region of a `hit` is outlined.
     """
     try:
         shown = _image(read_uri(uri), alt=alt)
@@ -152,7 +152,7 @@ def _figure(hit: Hit, *, right: bool) -> str:
 
 
 def _outlined(picture: str, hit: Hit) -> str:
-    """A picture with the region by which it is a hit drawn on it, if it is one by a region."""
+    """A picture with the region of the hit drawn on it, if it has one."""
     if hit.region is None:
         return picture
     x, y, width, height = (f"{100 * part:g}%" for part in hit.region)
@@ -161,7 +161,7 @@ def _outlined(picture: str, hit: Hit) -> str:
 
 
 def _confidence(hit: Hit) -> str:
-    """What the similarity of a hit means, in words."""
+    """The confidence of a hit, in words."""
     if hit.confidence is None:
         return ""
     chance = f"unrelated images as similar: {hit.confidence.expected:.2g} expected"
@@ -169,7 +169,7 @@ def _confidence(hit: Hit) -> str:
 
 
 def _evidence(hit: Hit) -> str:
-    """What a reranker found in a hit, beside its similarity."""
+    """The inliers or the reranker's score of a hit."""
     if hit.rerank is None:
         return ""
     if hit.rerank.note:

@@ -1,4 +1,4 @@
-"""Groups of duplicates as one HTML file: at the left what to keep, beside it its copies."""
+"""Groups of duplicates as a self-contained HTML file: the image to keep, and its copies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
-from cbir.duplicates import Duplicates, Evidence, Group, Known, Newcomers
+from cbir.duplicates import Duplicates, Evidence, Group, KnownFile, SourceComparison
 from cbir.duplicates.export import surest
 from cbir.pages.contact_sheet import aspect_of, picture_of, write_page
 from cbir.types import ImageRecord
@@ -14,15 +14,17 @@ from cbir.types import ImageRecord
 __all__ = ["describe", "file_size", "write_duplicates_page"]
 
 GROUPS_SHOWN = 300
-"""Some 15 MB of thumbnails."""
+"""About 15 MB of thumbnails."""
 
 
-def write_duplicates_page(path: str | Path, found: Duplicates | Newcomers, *, title: str) -> None:
-    """Write what was found to `path`, self-contained; only the first 300 groups are shown.
+def write_duplicates_page(
+    path: str | Path, found: Duplicates | SourceComparison, *, title: str
+) -> None:
+    """Write duplicates to `path` as a self-contained page of the first 300 groups.
 
     Raises CbirError when the file cannot be written.
     """
-    if isinstance(found, Newcomers):
+    if isinstance(found, SourceComparison):
         sections = [_known(one) for one in found.known[:GROUPS_SHOWN]]
         count, nothing = len(found.known), "the gallery has none of these"
     else:
@@ -48,7 +50,7 @@ def describe(one: Evidence) -> str:
 
 
 def file_size(count: int) -> str:
-    """Bytes for people: `1.2 MB`."""
+    """A number of bytes in readable form: `1.2 MB`."""
     for unit in ("GB", "MB", "kB"):
         size = {"GB": 1e9, "MB": 1e6, "kB": 1e3}[unit]
         if count >= size:
@@ -66,7 +68,7 @@ def _group(number: int, group: Group) -> str:
     )
 
 
-def _known(one: Known) -> str:
+def _known(one: KnownFile) -> str:
     figure = (
         f'<figure style="--aspect: {aspect_of(one.image):.3f}">{picture_of(one.uri, alt=one.name)}'
         f"<figcaption>{_emphasised(one.evidence)}<br>{escape(one.name)}<br>"

@@ -1,4 +1,4 @@
-"""The report of an evaluation: its figures, three plots, and the queries that went worst."""
+"""The report of an evaluation as HTML: metrics, three plots, and the worst queries."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def write_evaluation_report(
     title: str = "cbir evaluation",
     search: Search | None = None,
 ) -> None:
-    """Write `index.html`, which needs nothing else, and `queries.csv` to a folder.
+    """Write a self-contained `index.html`, and `queries.csv`, to a folder.
 
-    `search` is what was evaluated, if not the retriever's own. Raises CbirError when the folder
-    cannot be written, MissingExtraError without matplotlib.
+    `search` is the search that was evaluated, if it is not the retriever's own. Raises CbirError
+    when the folder cannot be written, MissingExtraError without matplotlib.
     """
     folder = Path(folder)
     try:
@@ -86,7 +86,7 @@ def _counts(evaluation: Evaluation) -> Iterable[str]:
 
 def _plots(evaluation: Evaluation) -> Iterable[str]:
     half = evaluation.curve[len(evaluation.curve) // 2]
-    message = f"With half of what is relevant found, {100 * half:.0f} % of what is shown is right"
+    message = f"At a recall of 50 %, precision is {100 * half:.0f} %"
     yield _plot(message, plots.to_svg(plots.precision_recall(evaluation.curve), alt=message))
 
     pairs = evaluation.similarities
@@ -110,7 +110,7 @@ def _plot(message: str, svg: str) -> str:
 
 
 def _median(counts: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> float:
-    """The median of a histogram over [-1, 1], to the width of a bin."""
+    """The median of a histogram over [-1, 1], exact to the width of a bin."""
     below = np.cumsum(counts)
     middle = int(np.searchsorted(below, below[-1] / 2))
     return (middle + 0.5) / len(counts) * 2 - 1
@@ -119,13 +119,13 @@ def _median(counts: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> float:
 def _sheet(result: QueryResult, retriever: Retriever, search: Search) -> Sheet:
     judged = result.query
     query = judged.as_query()
-    found = search(query, HITS_SHOWN + len(judged.junk))
+    answered = search(query, HITS_SHOWN + len(judged.junk))
     junk = set(judged.junk.tolist())
-    hits = [hit for hit in found.hits if hit.image.id not in junk][:HITS_SHOWN]
+    hits = [hit for hit in answered.hits if hit.image.id not in junk][:HITS_SHOWN]
     first = f"first at rank {1 / result.values['RR']:.0f}" if result.values["RR"] else "none found"
     label = f"{judged.label} · " if judged.label else ""
     return Sheet(
-        replace(found, query=judged.name, hits=tuple(hits)),
+        replace(answered, query=judged.name, hits=tuple(hits)),
         retriever.query_image(query),
         note=f"{label}AP {result.values['AP']:.3f} · {judged.total} to be found, {first}",
         relevant=frozenset(judged.relevant.tolist()),

@@ -1,4 +1,4 @@
-"""Why a hit was verified: query and hit beside each other, their matches drawn as lines."""
+"""The verified matches of a query and a hit, drawn as lines between the two images."""
 
 from __future__ import annotations
 

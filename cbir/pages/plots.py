@@ -1,4 +1,4 @@
-"""Plots of an evaluation as SVG that takes its colours and its type from the page around it."""
+"""Plots of an evaluation as SVG, which takes its colours and font from the page around it."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ TEXT, QUIET, LINE, ACCENT = "#000001", "#000002", "#000003", "#000004"
 _VARIABLES = {TEXT: "--text", QUIET: "--quiet", LINE: "--line", ACCENT: "--accent"}
 
 BARS_SHOWN = 24
-"""With more labels than this, the weakest are shown."""
+"""If there are more labels, only the weakest are shown."""
 
 PAIRS_PER_BIN = 10
-"""On average: a histogram of fewer shows chance."""
+"""Average number per bin: with fewer, a histogram shows chance."""
 
 
 def precision_recall(curve: npt.NDArray[np.float64]) -> Figure:
@@ -74,7 +74,7 @@ def label_bars(labels: Sequence[LabelResult]) -> Figure:
 
 
 def similarity_histogram(similarities: Similarities) -> Figure:
-    """How often relevant and irrelevant pairs have which similarity, each kind scaled to 1."""
+    """Histograms of the similarity of relevant and of irrelevant pairs, each scaled to 1."""
     relevant, others = _without_spikes(similarities.relevant, similarities.irrelevant)
     kinds = (
         ("other pairs", others, QUIET, "right"),

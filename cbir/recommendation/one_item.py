@@ -93,7 +93,7 @@ def _satisfying(
 ) -> list[_Candidate]:
     """The candidates that the other rules admit: duplicates, products, the least similarity."""
     records = gallery.catalog.records(ids[ids >= 0].tolist())
-    known = gallery.catalog.known([item.key, *(record.key for record in records.values())])
+    known = gallery.catalog.indexed_images([item.key, *(record.key for record in records.values())])
     if item.key not in known:
         raise NotFoundError(f"image {item.id} is no longer", gallery=gallery.path)
     products = {_product(item, rules)}

@@ -1,4 +1,4 @@
-"""The images of a gallery by similarity, as deep as somebody asks, in an order that stays."""
+"""The images of a gallery in order of similarity, to any depth, in a stable order."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ if TYPE_CHECKING:
     from cbir.types import Candidates
 
 FIRST_STEP = 64
-"""How many images an approximate index is asked for at first, whoever asks."""
+"""Number of images first requested from an approximate index: the same for every search."""
 
 GROWTH = 4
+"""Factor by which each further request is larger."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """Images one after the other, the best first."""
+    """Consecutive candidates, the best first."""
 
     ids: Ids
     """(N,)"""
     similarities: Vectors
     """(N,)"""
     regions: Ids
-    """(N,): which region is so similar, from 1; 0 where it is the whole image."""
+    """(N,): number of the region that is so similar, from 1; 0 for the whole image."""
 
     def take(self, places: npt.NDArray[np.generic] | list[int] | slice) -> Block:
-        """The images at some places, or where a mask is true."""
+        """The candidates at some places, or where a mask is true."""
         return Block(self.ids[places], self.similarities[places], self.regions[places])
 
 
@@ -47,18 +48,19 @@ def ranked(
     where: Filter | None = None,
     exact: bool = False,
 ) -> Iterator[Block]:
-    """All images by similarity, the best first, each once, block by block until the last.
+    """All images in order of similarity, each once, block by block.
 
-    Of several vectors (V, D), an image is as similar as to the nearest. `first` is how many are
-    likely to be needed. Whatever it is, the order is the same while the gallery stays as it is:
+    With several query vectors (V, D), the similarity of an image is that to the nearest one.
+    `first` is how many are likely to be needed; the order does not depend on it while the gallery
+    stays as it is:
 
-    - an exact search is cut where the last similarity ends, since images as similar may be
-      missing; equal ones come by ascending id;
-    - an approximate index overlooks other images at other depths. So it is asked for 64, 256,
-      1024 and so on, and each answer goes on with what the ones before have not shown. What it
-      does not reach at all comes from an exact search in the end.
+    - an exact search is cut above its lowest similarity, since further images may have the same
+      one; equal ones are ordered by id;
+    - an approximate index misses other images at other depths. It is always searched for 64, 256,
+      1024 and so on, and each block has what the ones before lack. Images that it never returns
+      come last, from an exact search.
     """
-    exact = exact or where is not None  # among the images of a filter every search is exact
+    exact = exact or where is not None  # a filtered search is always exact
     steady = exact or gallery.index().exact
     shown = np.array(sorted(without), dtype=np.int64)
     size = first + len(shown) + 1 if steady else FIRST_STEP
@@ -78,16 +80,16 @@ def ranked(
 
 
 def _nearest(found: Candidates) -> tuple[Block, float]:
-    """(V, k) → each image once with its best similarity, best first, and what none is missing of.
+    """(V, k) → each image once with its best similarity, best first, and the lowest complete one.
 
-    Above the bound every image is there; it is -inf when there are no others at all.
+    Above that bound no image is missing; it is -inf when there are no more images.
     """
-    there = found.ids >= 0
+    present = found.ids >= 0
     regions = np.zeros_like(found.ids) if found.regions is None else found.regions
-    block = Block(found.ids[there], found.similarities[there], regions[there])
+    block = Block(found.ids[present], found.similarities[present], regions[present])
     block = block.take(np.lexsort((block.regions, block.ids, -block.similarities)))
     if len(found.ids) > 1:
         _, places = np.unique(block.ids, return_index=True)
         block = block.take(np.sort(places))
-    ends = np.where(there.all(axis=1), found.similarities[:, -1], -np.inf)
+    ends = np.where(present.all(axis=1), found.similarities[:, -1], -np.inf)
     return block, float(ends.max())

@@ -1,4 +1,4 @@
-"""How much a similarity means: how many unrelated images would be as similar by chance."""
+"""Confidence of a similarity: how many unrelated images would be as similar by chance."""
 
 from __future__ import annotations
 
@@ -17,45 +17,45 @@ if TYPE_CHECKING:
 __all__ = ["MATCH", "MIN_IMAGES", "SAME", "Scale", "is_match", "scale_of"]
 
 MIN_IMAGES = 50
-"""Fewer images say nothing about how alike unrelated ones are: confidence is unknown."""
+"""With fewer images, the similarity of unrelated ones cannot be estimated: no confidence."""
 
 TAIL = 0.1
-"""The share of the gallery from which on similarities count as the background's tail. A query
-whose relatives are a larger share than that finds nothing unusual about them."""
+"""The share of the gallery, the most similar images, that is the tail of the background. If more
+of the gallery than that is related to a query, none of it stands out."""
 
 DECAY = 6.0
-"""How fast the tail thins out towards a cosine of 1."""
+"""Exponent by which the tail falls towards a cosine of 1."""
 
 ROUNDING = 1e-3
-"""Cosines are not told apart more finely: embeddings are stored in half precision."""
+"""Resolution of a cosine: embeddings are stored in half precision."""
 
 MATCH = 0.2
-"""At most so many unrelated images are expected to be as similar as a match."""
+"""E of a match: at most this many unrelated images are expected to be as similar."""
 
 SAME = 0.02
-"""The same for 'very likely the same object'."""
+"""E of 'very likely the same object'."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What similarities to one query mean.
+    """Converts similarities to one query into confidence.
 
-    Of unrelated images, the share that reaches a similarity s is taken as
+    The share of unrelated images that reach a similarity s is modelled as
 
-        p(s) = 0.1 · ((1 - s) / (1 - b))^6,    b the query's similarity to the background's tail
+        p(s) = 0.1 · ((1 - s) / (1 - b))^6
 
-    that is, to the most similar tenth of images drawn from the gallery: b is measured, and beyond
-    it the tail ends at 1 by a power law, as the nearest distances in a space of 12 dimensions do
-    (d² = 2 - 2s; the Weibull law of smallest values). Of N images, E = N · p(s) are then expected
-    to be as similar although they have nothing to do with the query, as BLAST counts chance
-    alignments (Karlin & Altschul 1990). N is the whole gallery, also where a filter admits a part
-    of it: what a pair is worth does not depend on what else is asked.
+    b is measured: the similarity that the most similar tenth of a random sample of the gallery (the
+    background) reaches. Above b the tail falls to 0 at s = 1 by a power law, like the nearest
+    distances in a space of 12 dimensions (d² = 2 - 2s; Weibull's law of smallest values). Among N
+    images, E = N · p(s) unrelated ones are then expected to be as similar by chance, as BLAST
+    counts chance alignments (Karlin & Altschul 1990). N is the whole gallery, also where a filter
+    admits only a part of it: the meaning of a similarity does not depend on other options.
 
-    E <= 0.2 is a match ("similar"), E <= 0.02 "very likely the same object", all else "weak": one
-    choice of cut-offs and exponent for everything. Queries whose group is absent from the gallery,
-    and queries with others of their group in it (for photos, altered versions of what is there), by
-    `scripts/benchmark confidence` with EfficientNet-Lite0; plain | whitened, in % of the queries;
-    the last is how many of the matches are right:
+    E <= 0.2 is a match ("similar"), E <= 0.02 "very likely the same object", all else "weak". These
+    limits and the exponent are the same for all galleries. The table shows queries whose group is
+    absent from the gallery, and queries whose group is present (for photos: altered versions of
+    images in the gallery). It comes from `scripts/benchmark confidence` with EfficientNet-Lite0,
+    plain | whitened, in % of the queries; the last column is the share of matches that are right:
 
                    absent: match     same         present: match   same         right
         cdcovers   0.0 | 0.0      0.0 | 0.0       34 | 37       1 | 4       100 | 100
@@ -64,11 +64,11 @@ class Scale:
         grocery    3.6 | 4.5      0.2 | 0.4       36 | 37      15 | 16       97 | 96
         photos     0.0 | 0.0      0.0 | 0.0       80 | 80      48 | 48      100 | 100
 
-    E itself is cautious: the tail of most sets is shorter. The groceries set the bound, where
-    satsumas are at hand for an absent orange; with one or three photographs per product, 5 to 7 %
-    of absent ones report a match. An exponent of 8 (and E <= 0.03) holds better there and finds a
-    third less of the CD covers. Tried instead, each at the cut-off that holds 5 % on all sets; of
-    the present, plain, found in cdcovers, tmbud, corel1k, grocery:
+    E is an overestimate for most sets, whose tail is shorter. The groceries decide the limits: they
+    have satsumas that resemble an absent orange; with one or three photographs per product, 5 to
+    7 % of the absent ones report a match. An exponent of 8 (and E <= 0.03) is better there and
+    finds a third less of the CD covers. Alternatives, each at the limit that keeps false matches
+    at 5 % on all sets; share of the present found (plain) in cdcovers, tmbud, corel1k, grocery:
 
         the cosine itself                                       0.00  0.21  0.08  0.37
         standardised by the query's own similarities            0.01  0.02  0.06  0.09
@@ -76,51 +76,50 @@ class Scale:
         an exponential tail of the query's own similarities     0.06  0.02  0.12  0.05
         1 - s over that of the hit to its own fifth neighbour   0.63  0.57  0.19  0.48
 
-    The last knows nothing of the gallery's size and tail: with one photograph per product it
+    The last does not depend on the gallery's size and tail: with one photograph per product it
     reports a match for up to 24 % of the absent groceries.
     """
 
     count: int
-    """N: images, times their vectors (the whole and its regions) and those of the query, each of
-    which is a chance of its own."""
+    """N: images, times the vectors of each (the whole and its regions), times the query vectors."""
     level: float
-    """b; the largest of those of several vectors."""
+    """b; with several query vectors, the largest."""
 
     def confidence(self, similarity: float) -> Confidence:
-        """What a similarity to the query is worth."""
+        """The confidence of a similarity to the query."""
         nearness = (1 - similarity + ROUNDING) / (1 - self.level + ROUNDING)
         p = min(1.0, TAIL * max(0.0, nearness) ** DECAY)
         word: Word = "weak"
-        if similarity >= self.reached(SAME):
+        if similarity >= self.threshold(SAME):
             word = "very likely the same object"
-        elif similarity >= self.reached(MATCH):
+        elif similarity >= self.threshold(MATCH):
             word = "similar"
         return Confidence(p, self.count * p, word)
 
-    def reached(self, expected: float) -> float:
-        """The least similarity that no more than so many unrelated images are expected to have."""
-        return _reached(self, expected)
+    def threshold(self, expected: float) -> float:
+        """The lowest similarity that at most `expected` unrelated images are expected to reach."""
+        return _threshold(self, expected)
 
 
 @lru_cache(maxsize=16)  # the same two for every hit of a search
-def _reached(scale: Scale, expected: float) -> float:
+def _threshold(scale: Scale, expected: float) -> float:
     nearness = (expected / (TAIL * scale.count)) ** (1 / DECAY)
-    # As an index gives similarities: rounded alike, both sides of a cut-off agree.
+    # float32, as an index returns similarities: a hit at the threshold is on the same side of it.
     return float(np.float32(1 + ROUNDING - nearness * (1 - scale.level + ROUNDING)))
 
 
-def scale_of(gallery: Gallery, towards: Vectors) -> Scale | None:
-    """What similarities to a query of vectors (V, D) mean; None where images are too few to say.
+def scale_of(gallery: Gallery, vectors: Vectors) -> Scale | None:
+    """The scale of a query of vectors (V, D); None where the gallery has too few images.
 
-    The space is that in which the gallery's index compares, whitened if it is.
+    Similarities are those of the gallery's index: whitened where the gallery is.
     """
     background = gallery.background()
     if background.count < MIN_IMAGES:
         return None
-    similarities = background.similarities(towards)
+    similarities = background.similarities(vectors)
     rank = int((1 - TAIL) * similarities.shape[1])
     level = float(np.partition(similarities, rank, axis=1)[:, rank].max())
-    chances = len(towards) * (1 + len(gallery.config.regions))
+    chances = len(vectors) * (1 + len(gallery.config.regions))
     return Scale(chances * background.count, level)
 
 

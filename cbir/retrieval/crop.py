@@ -25,6 +25,8 @@ def crop_image(image: Image, crop: Crop) -> Image:
         raise ImageError(f"crop {shown}: x, y, width and height are numbers from 0 upwards")
     scale = np.array([width, height] * 2 if max(crop) <= 1 else [1] * 4)
     x, y, w, h = (np.asarray(crop) * scale).tolist()
+    if not np.isfinite([x + w, y + h]).all():
+        raise ImageError(f"crop {shown} is larger than any image")
     left, top, right, bottom = round(x), round(y), round(x + w), round(y + h)
     if right > width or bottom > height:
         raise ImageError(

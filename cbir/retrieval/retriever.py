@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ from cbir.catalog.metadata.filtering import unknown_field
 from cbir.embedding import run_once
 from cbir.errors import FilterError, GalleryError, ImageError
 from cbir.gallery import Gallery
+from cbir.reranking import QueryImage, SharedRerankers
+from cbir.reranking.reranker import rerank_by_all
 from cbir.retrieval.candidates import ranked
 from cbir.retrieval.combination import combine_vectors
 from cbir.retrieval.confidence import MATCH, is_match, scale_of
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from cbir.arrays import Vectors
     from cbir.config import Region
     from cbir.embedding import Embedder
-    from cbir.reranking import QueryImage, Reranker
+    from cbir.reranking import Reranker
     from cbir.retrieval.candidates import Block
     from cbir.retrieval.confidence import Scale
     from cbir.retrieval.crop import Crop
@@ -40,9 +42,6 @@ if TYPE_CHECKING:
 
 CANDIDATES_PER_GROUPED_HIT = 20
 """Where hits are grouped, this many times as many candidates are fetched at first."""
-
-OPEN_RERANKERS = 16
-"""Rerankers that a retriever keeps: each has threads of its own."""
 
 
 class Retriever:
@@ -57,15 +56,11 @@ class Retriever:
         self.gallery = gallery
         self.embedder = embedder or gallery.embedder()
         gallery.check_spec(self.embedder.spec, "the embedder")
-        self._rerankers: dict[tuple[str, int], Reranker] = {}
-        self._opening = threading.Lock()
+        self._rerankers = SharedRerankers(gallery)
 
     def close(self) -> None:
         """Close the rerankers that searches have opened; the gallery stays open."""
-        with self._opening:
-            for reranker in self._rerankers.values():
-                reranker.close()
-            self._rerankers.clear()
+        self._rerankers.close()
 
     def __enter__(self) -> Retriever:
         return self
@@ -104,7 +99,28 @@ class Retriever:
         regions = self._regions() if request.multi_crop else ()
         if request.group_by is not None:
             self._check_field(request.group_by)
-        reranker = self._reranker(request)
+        with self._reranker(request) as reranker:
+            return self._search(request, regions, reranker)
+
+    def embed(self, query: QueryLike, *, crop: Crop | None = None) -> Vectors:
+        """The embedding of one image or a region of it: (D,) float32, unit norm."""
+        query = as_query(query)
+        opened = OpenedQuery(query, self.gallery, crop=crop)
+        return np.asarray(embed_queries(self.gallery, self.embedder, [query], [opened])[0])
+
+    def query_image(self, query: QueryLike, *, crop: Crop | None = None) -> bytes | None:
+        """The encoded image of a query; None for an image of the gallery that cannot be read."""
+        query = as_query(query)
+        try:
+            return OpenedQuery(query, self.gallery, crop=crop).encoded()
+        except ImageError:
+            if isinstance(query, IdQuery):
+                return None
+            raise
+
+    def _search(
+        self, request: SearchRequest, regions: Sequence[Region], reranker: Reranker | None
+    ) -> SearchResult:
         started = time.perf_counter()
         opened = self._open(request)
         vectors = self._query_vectors(request, opened, regions)
@@ -130,22 +146,6 @@ class Retriever:
             judged,
             matched,
         )
-
-    def embed(self, query: QueryLike, *, crop: Crop | None = None) -> Vectors:
-        """The embedding of one image or a region of it: (D,) float32, unit norm."""
-        query = as_query(query)
-        opened = OpenedQuery(query, self.gallery, crop=crop)
-        return np.asarray(embed_queries(self.gallery, self.embedder, [query], [opened])[0])
-
-    def query_image(self, query: QueryLike, *, crop: Crop | None = None) -> bytes | None:
-        """The encoded image of a query; None for an image of the gallery that cannot be read."""
-        query = as_query(query)
-        try:
-            return OpenedQuery(query, self.gallery, crop=crop).encoded()
-        except ImageError:
-            if isinstance(query, IdQuery):
-                return None
-            raise
 
     def _open(self, request: SearchRequest) -> list[OpenedQuery]:
         return [OpenedQuery(query, self.gallery, crop=request.crop) for query in request.queries]
@@ -186,7 +186,7 @@ class Retriever:
         self, request: SearchRequest, blocks: Iterator[Block], scale: Scale | None
     ) -> Iterator[Block]:
         """The candidates that are similar enough, and not too many of a group."""
-        bounds = [] if scale is None else [scale.reached(MATCH)]
+        bounds = [] if scale is None else [scale.threshold(MATCH)]
         if request.min_similarity is not None:
             bounds.append(request.min_similarity)
         if bounds:
@@ -204,15 +204,11 @@ class Retriever:
         hits: Sequence[Hit],
     ) -> tuple[Hit, ...]:
         """The hits in their new order; `vectors` (N, D) are those of the queries, or (1, D)."""
-        from cbir.reranking.reranker import rerank_by_all
-
         reranked = rerank_by_all(reranker, self._query_images(opened, vectors), hits)
         ranks = (hit.rank for hit in hits)
         return tuple(replace(hit, rank=rank) for hit, rank in zip(reranked, ranks, strict=False))
 
     def _query_images(self, opened: Sequence[OpenedQuery], vectors: Vectors) -> list[QueryImage]:
-        from cbir.reranking import QueryImage
-
         compared = self.gallery.project(vectors)
         if len(compared) < len(opened):  # one for all of them: their mean
             compared = compared.repeat(len(opened), axis=0)
@@ -221,21 +217,14 @@ class Retriever:
             for image, vector in zip(opened, compared, strict=True)
         ]
 
-    def _reranker(self, request: SearchRequest) -> Reranker | None:
-        """The reranker that a request names; opened once for each name and depth."""
-        if request.rerank is None or not isinstance(request.rerank, str):
-            return request.rerank
-        from cbir.reranking import open_reranker
-
-        key = request.rerank, request.depth
-        with self._opening:
-            if key not in self._rerankers:
-                if len(self._rerankers) >= OPEN_RERANKERS:
-                    self._rerankers.clear()  # not closed: another thread may be using one
-                self._rerankers[key] = open_reranker(
-                    request.rerank, self.gallery, depth=request.depth
-                )
-            return self._rerankers[key]
+    @contextmanager
+    def _reranker(self, request: SearchRequest) -> Iterator[Reranker | None]:
+        """The reranker of a request; one that it names is opened once and stays open."""
+        if isinstance(request.rerank, str):
+            with self._rerankers.use(request.rerank, request.depth) as reranker:
+                yield reranker
+        else:
+            yield request.rerank
 
     def _regions(self) -> Sequence[Region]:
         """The gallery's regions. Raises GalleryError where there are none."""

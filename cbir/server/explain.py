@@ -1,4 +1,4 @@
-"""Why a hit is one: the places that a query and an image share, as geometry verifies them."""
+"""The verified matches between a query and a hit: the places that both show."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def explain(
     theirs = _stored(gallery, kind, image_id)
     if isinstance(query, int):
         gallery.image(query)
-        own = _stored(gallery, kind, query)
+        ours = _stored(gallery, kind, query)
     else:
-        own = kind.describe(OpenedQuery(as_query(query), gallery, crop=crop).read())
-    found = verify(own, theirs, match(own, theirs))
-    places = places_of(own, theirs, found)
+        ours = kind.describe(OpenedQuery(as_query(query), gallery, crop=crop).read())
+    verified = verify(ours, theirs, match(ours, theirs))
+    places = places_of(ours, theirs, verified)
     if crop is not None and isinstance(query, bytes):
         places = _in_whole(places, query, crop)
     return MatchesResponse(
         method=method,
-        tentative=found.tentative,
-        inliers=found.inliers,
-        likely=found.inliers >= CHANCE_INLIERS,
-        spread=found.spread,
+        tentative=verified.tentative,
+        inliers=verified.inliers,
+        likely=verified.inliers >= CHANCE_INLIERS,
+        spread=verified.spread,
         places=places.round(5).tolist(),
     )
 

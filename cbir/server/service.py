@@ -12,7 +12,6 @@ from fastapi import Request
 
 from cbir.errors import ImageError, NotFoundError
 from cbir.gallery import Gallery
-from cbir.reranking import SharedRerankers
 from cbir.retrieval import Retriever
 from cbir.server.batching_embedder import BatchingEmbedder
 from cbir.server.duplicate_search import DuplicateSearch
@@ -65,7 +64,6 @@ class Service:
         # Writers take turns anyway, and may have to wait for one in another process.
         self.writes = WorkerPool("writes", threads=1, waiting=settings.waiting)
         self.duplicate_search = DuplicateSearch(self.gallery)
-        self.rerankers = SharedRerankers(self.gallery)
         self.retriever.warm_up()
         self.refresher.ready.wait(settings.index_wait_s)
         self._add_gauges()
@@ -77,6 +75,7 @@ class Service:
             pool.close()
         self.duplicate_search.close()
         self.refresher.close()
+        self.retriever.close()
         self.gallery.close()
 
     def content_of(self, image_id: int) -> tuple[ImageRecord, bytes, bool]:

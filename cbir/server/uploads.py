@@ -62,7 +62,7 @@ def add_upload(
         UploadSource(folder, source), gallery, embedder=embedder, decoders=0, retry_failed=True
     )
     if report.failed:
-        gallery.catalog.forget_failures([failure.key for failure in report.failed])
+        gallery.catalog.remove_failures([failure.key for failure in report.failed])
         if new:
             path.unlink(missing_ok=True)
         raise ImageError(report.failed[0].reason)

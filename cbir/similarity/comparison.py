@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
@@ -15,7 +14,7 @@ from PIL import Image
 
 from cbir.arrays import Pixels
 from cbir.errors import ImageError
-from cbir.images import open_rgb
+from cbir.images import encode_lossless, open_rgb
 from cbir.similarity.arrays import to_common_size, to_grey
 from cbir.similarity.cosine import cosine
 from cbir.similarity.histogram import chi_square, hsv_histogram, intersection, rgb_histogram
@@ -108,9 +107,7 @@ def _encoded(picture: Picture) -> bytes:
     if isinstance(picture, bytes):
         return picture
     if isinstance(picture, Image.Image):
-        buffer = io.BytesIO()
-        picture.save(buffer, "PNG", compress_level=1)
-        return buffer.getvalue()
+        return encode_lossless(picture)
     try:
         return Path(picture).read_bytes()
     except OSError as error:

@@ -1,8 +1,8 @@
 """Galleries as files that other tools can read, and back: Parquet, or `.npy` with `.jsonl`.
 
-What travels is what cannot be made anew: images with their ids, metadata and embeddings, the
-gallery's spec, its whitening, and which pairs people said are no duplicates. Descriptors, regions,
-statistics and failures stay behind; the vector index is built where a gallery arrives.
+A file has what cannot be computed again: images with their ids, metadata and embeddings, the
+gallery's spec, its whitening, and the pairs marked as no duplicates. Descriptors, regions
+and failures are left out; the vector index is built where a gallery arrives.
 """
 
 from cbir.transfer.export import ExportReport, export_gallery

@@ -1,4 +1,4 @@
-"""Metadata as columns of their own, for tools that would rather not read JSON."""
+"""Metadata fields as columns of a file, for tools that do not read JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PREFIX = "metadata."
 MOST = 500
 """Fields beyond so many get no columns; `metadata` holds them all."""
 
-_SHAPES: Mapping[ColumnType, tuple[str, Callable[[Any], Any]]] = {
+_COLUMNS: Mapping[ColumnType, tuple[str, Callable[[Any], Any]]] = {
     "text": ("string", str),
     "integer": ("int64", int),
     "number": ("double", as_number),
@@ -31,30 +31,30 @@ _SHAPES: Mapping[ColumnType, tuple[str, Callable[[Any], Any]]] = {
     "integers": ("list<int64>", lambda items: [int(item) for item in items]),
     "numbers": ("list<double>", lambda items: [as_number(item) for item in items]),
 }
-"""Shape of a field → its type in Parquet, and what turns a value of the JSON into one."""
+"""Column type → its type in Parquet, and the conversion of a JSON value to it."""
 
 
 class FieldColumns:
-    """The columns that the fields of one type get."""
+    """The columns of those metadata fields whose values are all of one type."""
 
-    def __init__(self, shapes: Mapping[str, ColumnType]) -> None:
-        self._shapes = dict(list(shapes.items())[:MOST])
+    def __init__(self, types: Mapping[str, ColumnType]) -> None:
+        self._types = dict(list(types.items())[:MOST])
 
     @property
     def types(self) -> dict[str, str]:
         """Name of each column → its type in Parquet."""
-        return {PREFIX + name: _SHAPES[shape][0] for name, shape in self._shapes.items()}
+        return {PREFIX + name: _COLUMNS[kind][0] for name, kind in self._types.items()}
 
     def values(self, images: Sequence[CatalogImage]) -> list[list[Any]]:
         """The values of each column, None where an image lacks the field."""
-        described = [_described(image.metadata) for image in images]
+        parsed = [_parsed(image.metadata) for image in images]
         return [
             [
                 None if (value := metadata.get(name)) is None else convert(value)
-                for metadata in described
+                for metadata in parsed
             ]
-            for name, shape in self._shapes.items()
-            for convert in (_SHAPES[shape][1],)
+            for name, kind in self._types.items()
+            for convert in (_COLUMNS[kind][1],)
         ]
 
 
@@ -65,7 +65,7 @@ def _or_none(read: Callable[[str], date], text: str) -> date | None:
         return None
 
 
-def _described(text: str) -> dict[str, Any]:
+def _parsed(text: str) -> dict[str, Any]:
     if text == "{}":
         return {}
     metadata: dict[str, Any] = json.loads(text)

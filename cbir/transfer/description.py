@@ -1,4 +1,4 @@
-"""What a file of embeddings says of itself: the gallery it comes from and how it was made."""
+"""The description in an exported file: the gallery that it comes from."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ COLUMNS = {
     "metadata": "string",
     "dates": "list<string>",
 }
-"""What stands beside every embedding, with its type in Parquet. `metadata` is JSON and complete;
+"""The columns beside the embedding, with their types in Parquet. `metadata` is JSON and complete;
 `dates` names its fields that hold dates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The head of a file: whoever has it can make the gallery anew."""
+    """Everything but the images that is needed to create the gallery again."""
 
     config: GalleryConfig
     projection: Projection | None
@@ -45,11 +45,11 @@ class Description:
     next_image_id: int
     images: int
     key_columns: Mapping[str, str]
-    """By which column a source's images are known, where that is not their place."""
+    """The column that the keys of a source's images come from, for sources that have one."""
     dismissed: Sequence[tuple[str, str]] = ()
-    """Keys of pairs of images that somebody said are no duplicates of one another."""
+    """Keys of pairs of images marked as no duplicates."""
     projected: bool = False
-    """The vectors are those that the gallery compares, of no use to make it anew."""
+    """The file holds projected vectors, from which no gallery can be created."""
 
     def to_json(self) -> dict[str, Any]:
         data = None if self.projection is None else self.projection.to_bytes()
@@ -69,7 +69,7 @@ class Description:
 
     @classmethod
     def from_json(cls, data: Any, where: str) -> Description:
-        """What `to_json` gave. Raises TransferError, which names `where` it stands."""
+        """The inverse of `to_json`. Raises TransferError that names `where` the data are from."""
         version = data.get("format") if isinstance(data, Mapping) else None
         if isinstance(version, int) and version > FORMAT:
             raise TransferError(

@@ -1,4 +1,4 @@
-"""From a gallery to a file: one state of the catalogue, page by page."""
+"""Export: one snapshot of a gallery's catalogue to a file, page by page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Halves = Literal["float16", "float32"]
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What was written."""
+    """The file that an export wrote."""
 
     images: int
     dim: int

@@ -1,4 +1,4 @@
-"""From a file to a gallery, a new one or one of the same spec; a run that is killed goes on.
+"""Import: a file into a new gallery or one of the same spec; a killed import can be continued.
 
 A new gallery is made beside its place, in `GALLERY.importing`, and takes it when it is complete.
 """
@@ -34,7 +34,7 @@ __all__ = ["ImportReport", "import_gallery", "row_count"]
 log = logging.getLogger(__name__)
 
 PLAN = "import.json"
-"""In a gallery that is being made: what of. Without it, it is begun anew."""
+"""File in a gallery that is being imported: from what. Without it the import starts over."""
 
 OWN = frozenset({CATALOG_FILE, f"{CATALOG_FILE}-wal", f"{CATALOG_FILE}-shm", IMAGES, REGIONS, PLAN})
 """All there is in such a gallery: a folder with anything else is somebody's."""
@@ -42,7 +42,7 @@ OWN = frozenset({CATALOG_FILE, f"{CATALOG_FILE}-wal", f"{CATALOG_FILE}-shm", IMA
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What one run did; rows that an earlier run of the same import wrote are unchanged."""
+    """Counts of one import; rows that an earlier run of the same import wrote are unchanged."""
 
     added: int = 0
     updated: int = 0
@@ -95,7 +95,7 @@ def import_gallery(
         gallery = Gallery.open(path)
         gallery.check_spec(config.spec, str(file))
     with gallery:
-        _remember_keys(gallery, reader.description, roots)
+        _import_key_columns(gallery, reader.description, roots)
         keep_ids = created and reader.description is not None
         merge = Merge(gallery, keep_ids=keep_ids)
         failed: list[FailedImage] = []
@@ -107,7 +107,7 @@ def import_gallery(
             done += len(page)
             if progress is not None:
                 progress(done)
-        _remember_dismissed(gallery, reader.description, roots)
+        _import_dismissals(gallery, reader.description, roots)
         for root in rows.unused:
             log.warning("%s: no image lies below %s", file, root.old)
         gallery.update_indexes()
@@ -160,11 +160,11 @@ def _config(
             f"{file} holds vectors as they are compared, which make no gallery; export it again "
             "without --projected"
         )
-    own = head.config.spec
-    if spec is not None and spec.fingerprint != own.fingerprint:
+    written = head.config.spec
+    if spec is not None and spec.fingerprint != written.fingerprint:
         raise SpecMismatchError(
             f"{file} and the options given cannot be compared "
-            f"({'; '.join(own.differences(spec))}); leave the options out"
+            f"({'; '.join(written.differences(spec))}); leave the options out"
         )
     origin = head.config.weights_from
     return replace(head.config, weights_from=weights_from or (origin and moved_uri(origin, roots)))
@@ -221,22 +221,22 @@ def _begin(
     return gallery
 
 
-def _remember_keys(
+def _import_key_columns(
     gallery: Gallery, description: Description | None, roots: Sequence[Root]
 ) -> None:
-    """Let the next `cbir index` of a source know its images as the exported gallery does."""
+    """Take over the key columns of sources, so that the next `cbir index` finds the same keys."""
     for source, column in ({} if description is None else description.key_columns).items():
         if gallery.catalog.key_column(here := moved_uri(source, roots)) is None:
             gallery.catalog.set_key_column(here, column)
 
 
-def _remember_dismissed(
+def _import_dismissals(
     gallery: Gallery, description: Description | None, roots: Sequence[Root]
 ) -> None:
-    """What people decided travels with the images, where both of a pair have arrived."""
+    """Take over the dismissed pairs of which both images are in the gallery."""
     pairs = [] if description is None else description.dismissed
     here = [(moved_uri(one, roots), moved_uri(other, roots)) for one, other in pairs]
-    ids = {key: image.id for key, image in gallery.catalog.known([*chain(*here)]).items()}
+    ids = {key: image.id for key, image in gallery.catalog.indexed_images([*chain(*here)]).items()}
     gallery.catalog.dismiss((ids[a], ids[b]) for a, b in here if a in ids and b in ids)
 
 

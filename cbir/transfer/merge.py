@@ -1,4 +1,4 @@
-"""Images of a file into a gallery, by their keys."""
+"""Merges images into a gallery by their keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cbir.types import ImageVersion
 
 
 class Merge:
-    """Adds images, brings others up to date and counts them."""
+    """Adds new images, updates changed ones, and counts both."""
 
     def __init__(self, gallery: Gallery, *, keep_ids: bool) -> None:
         self._gallery = gallery
@@ -35,16 +35,16 @@ class Merge:
         known = self._gallery.catalog.catalog_images(keys)
         batches: defaultdict[str, Batch] = defaultdict(Batch)
         for image in images:
-            there = known.get(image.key)
-            if there is None:
+            present = known.get(image.key)
+            if present is None:
                 self.added += 1
                 batches[image.source].add(self._row(image))
-            elif image.same_as(there):
+            elif image.same_as(present):
                 self.unchanged += 1
             else:
                 self.updated += 1
-                same = _content(image) == _content(there)
-                row = _touched(image, there.id) if same else self._row(image)
+                same = _content(image) == _content(present)
+                row = _touched(image, present.id) if same else self._row(image)
                 batches[image.source].add(row)
         for source, batch in batches.items():
             self._gallery.write(source, batch)

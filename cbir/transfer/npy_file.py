@@ -88,7 +88,7 @@ class NpyReader:
     def pages(self) -> Iterator[Page]:
         first = 0
         for part in self._parts(COMMIT_ROWS):
-            # Mapped anew for every page, so that what was read is not counted as ours for long.
+            # Mapped again for every page: earlier pages then do not count as this process's memory.
             matrix = np.lib.format.open_memmap(self._path, mode="r")
             vectors = np.array(matrix[first : first + len(part)], np.float32)
             names = dict.fromkeys(name for row in part for name in row)
@@ -153,5 +153,5 @@ def _line(image: CatalogImage) -> str:
         "content_hash": image.content_hash.hex(),
         "dates": image.dates,
     }
-    # The catalogue's JSON as it is: read and written anew it might not be the same text.
+    # The catalogue's JSON as it is: parsed and written again it might be another text.
     return f'{json.dumps(values)[:-1]}, "metadata": {image.metadata}}}\n'

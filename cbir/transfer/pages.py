@@ -1,4 +1,4 @@
-"""A file of embeddings as it is written and read: page by page, never whole."""
+"""Protocols of files that are written and read page by page, never whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Galleries move between machines: where images lay, and where they lie now."""
+"""Roots: where images lay on another machine, and where they lie on this one."""
 
 from __future__ import annotations
 

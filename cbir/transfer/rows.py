@@ -1,4 +1,4 @@
-"""The rows of a file as images, or the reason why one is none."""
+"""Reads the rows of a file as images; a row that is none becomes a `BadRow` with the reason."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BEYOND = 1 << 63
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that is no image, and why."""
+    """A row that is no image, and the reason."""
 
     number: int
     """From 1."""
@@ -83,8 +83,8 @@ class RowReader:
 
     def _stored(self, cells: Mapping[str, Any], vector: bytes) -> CatalogImage:
         """A row of a file that cbir wrote. Raises ValueError."""
-        described, digest = cells["metadata"], cells["content_hash"]
-        text = described if isinstance(described, str) else json.dumps(described)
+        metadata, digest = cells["metadata"], cells["content_hash"]
+        text = metadata if isinstance(metadata, str) else json.dumps(metadata)
         if not isinstance(json.loads(text), dict):
             raise ValueError("its metadata are no JSON object")
         digest = bytes.fromhex(digest) if isinstance(digest, str) else bytes(digest)

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> None:
         with timed("compare", count):
             for start in range(0, count, BATCH):
                 keys = [made_up_path(i) for i in range(start, min(count, start + BATCH))]
-                assert len(catalog.known(keys)) == len(keys)
+                assert len(catalog.indexed_images(keys)) == len(keys)
         with timed("read back", count), catalog.snapshot() as snapshot:
             assert sum(len(ids) for ids, _ in snapshot.changed_since(0)) == count
         size = sum(file.stat().st_size for file in Path(folder).iterdir())

@@ -119,7 +119,7 @@ def test_a_touch_changes_the_row_and_not_the_generation(catalog: Catalog) -> Non
     touched = TouchedRow(1, "/a", "/a", "new name", ImageVersion(9, 9), {"colour": "red"})
     catalog.write(SOURCE, Batch(touched=[touched]))
     assert catalog.generation() == 1
-    known = catalog.known(["/a"])["/a"]
+    known = catalog.indexed_images(["/a"])["/a"]
     assert (known.name, known.version, known.metadata) == (
         "new name",
         ImageVersion(9, 9),
@@ -140,7 +140,7 @@ def test_a_failure_is_kept_until_the_image_is_read(catalog: Catalog) -> None:
     failure = FailureRow("/a", "/a", "truncated", ImageVersion(3, 4))
     catalog.write(SOURCE, Batch(failures=[failure]))
     catalog.write(SOURCE, Batch(failures=[failure]))
-    assert catalog.known_failures(["/a", "/b"]) == {"/a": failure}
+    assert catalog.failures_by_key(["/a", "/b"]) == {"/a": failure}
     assert [f.reason for f in catalog.failures(source=SOURCE)] == ["truncated"]
     assert catalog.failures(source="/elsewhere") == []
     catalog.write(SOURCE, batch(row("/a", unit(1))))
@@ -159,7 +159,7 @@ def test_a_batch_is_written_whole_or_not_at_all(catalog: Catalog) -> None:
 def test_many_names_fit_several_statements(catalog: Catalog) -> None:
     rows = [row(f"/{i}", unit(i % 7)) for i in range(2500)]
     catalog.write(SOURCE, batch(*rows))
-    assert len(catalog.known([r.uri for r in rows])) == 2500
+    assert len(catalog.indexed_images([r.uri for r in rows])) == 2500
     assert [record.id for record, _ in catalog.scan()] == list(range(1, 2501))
     assert catalog.remove(range(1, 2500)) == 2499
     assert catalog.count() == 1

@@ -55,10 +55,10 @@ def test_the_last_ones_asked_for_are_kept(tmp_path: Path) -> None:
         return {key: str(key) for key in keys if key < 100}
 
     commits = CommitWatcher(connect(f"sqlite:///{tmp_path / 'any.sqlite'}"))
-    kept = RowCache(commits, read, most=4)
+    cache = RowCache(commits, read, most=4)
     for keys in ([1, 2], [3, 4], [2, 1], [5], [1, 3], [200], [200], [1, 2, 3], [1]):
-        assert kept.get(keys) == {key: str(key) for key in keys if key < 100}
-    # 3 had to go for 5, then 4 for 3; what is not there is asked for again; so many are not kept.
+        assert cache.get(keys) == {key: str(key) for key in keys if key < 100}
+    # 3 had to go for 5, then 4 for 3; what is not there is asked for again; so many are not cached.
     assert asked == [[1, 2], [3, 4], [5], [3], [200], [200], [1, 2, 3]]
     commits.close()
 

@@ -120,7 +120,7 @@ def test_those_of_vanished_or_changed_images_are_not_written(
 ) -> None:
     save_gradients(tmp_path / "colours")
     index_images(tmp_path / "colours", gallery)
-    known = gallery.catalog.known([str(tmp_path / "colours" / "red.png")])
+    known = gallery.catalog.indexed_images([str(tmp_path / "colours" / "red.png")])
     (red,) = known.values()
     rows = [
         DescriptorRow(red.id, red.content_hash, b"right"),
@@ -135,7 +135,7 @@ def test_those_of_vanished_or_changed_images_are_not_written(
 def test_damaged_ones_are_made_anew(views: Path, retriever: Retriever, decoded: list[int]) -> None:
     gallery = retriever.gallery
     ensure_descriptors(gallery.catalog, "sift")
-    known = gallery.catalog.known([record.uri for record, _ in gallery.catalog.scan()])
+    known = gallery.catalog.indexed_images([record.uri for record, _ in gallery.catalog.scan()])
     damaged = [DescriptorRow(k.id, k.content_hash, b"cblf of another time") for k in known.values()]
     gallery.catalog.write_descriptors("sift", damaged)
     decoded.clear()

@@ -135,15 +135,12 @@ def test_new_files_are_verified(incoming: Path, stocked: Gallery) -> None:
     assert [Path(f["uri"]).name for f in said["failed"]] == ["broken.jpg"]
 
 
-def test_new_files_come_in_chunks(
-    incoming: Path, stocked: Gallery, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from cbir.duplicates import against
-
+def test_new_files_come_in_chunks(incoming: Path, stocked: Gallery) -> None:
     whole = find_known(incoming, stocked)
-    monkeypatch.setattr(against, "FILES_AT_ONCE", 2)
     steps: list[int] = []
-    parts = find_known(incoming, stocked, progress=lambda _, done, __: steps.append(done))
+    parts = find_known(
+        incoming, stocked, files_at_once=2, progress=lambda _, done, __: steps.append(done)
+    )
     assert (parts.known, parts.new, parts.failed) == (whole.known, whole.new, whole.failed)
     assert steps[-3:] == [2, 4, 5]
 
@@ -193,7 +190,7 @@ def test_an_interrupted_run_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("cbir.duplicates.find.all_nearest", interrupt)
+        patched.setattr("cbir.duplicates.within.all_nearest", interrupt)
         run = cbir("duplicates", "-g", shop)
     assert run.code == 130
     assert "run it again to go on" in run.err

@@ -12,9 +12,9 @@ from cbir.config import View, Whitening
 from cbir.embedding import load_embedder, resolve_spec
 from cbir.errors import BackboneError, CbirError
 from cbir.evaluation.tuning import Setting, Trial, Tuning, tune
+from cbir.evaluation.tuning.embed_sample import embed_sample, poolings_of
 from cbir.evaluation.tuning.sample import draw
-from cbir.evaluation.tuning.seeing import poolings_of, see
-from cbir.evaluation.tuning.trial import Judged, Measured, decide
+from cbir.evaluation.tuning.trial import Measured, Scores, decide
 
 TINY = ("tiny_image",)
 LITE = "efficientnet_lite0"
@@ -134,8 +134,8 @@ def test_an_unknown_backbone_is_an_error(pairs: Path) -> None:
         tune(pairs, label="label", backbones=("resnet5",))
 
 
-def judged(*precisions: float) -> Judged:
-    return Judged(np.array(precisions), np.array(precisions) == 1)
+def judged(*precisions: float) -> Scores:
+    return Scores(np.array(precisions), np.array(precisions) == 1)
 
 
 @pytest.mark.parametrize(
@@ -177,9 +177,13 @@ def test_poolings_of_the_flattened_map_are_those_of_the_network(pairs: Path) -> 
     poolings = poolings_of(LITE)
     assert poolings == ("avg", "gem", "rmac", "max")
     squares: list[tuple[View, bool]] = [("crop", False), ("whole", True)]
-    seen = see(sample, spec, squares, poolings, weights_from=origin, progress=lambda done: None)
+    seen = embed_sample(
+        sample, spec, squares, poolings, weights_from=origin, progress=lambda done: None
+    )
     own, origin = resolve_spec(LITE, pooling="rmac")
-    alone = see(sample, own, squares, ["rmac"], weights_from=origin, progress=lambda done: None)
+    alone = embed_sample(
+        sample, own, squares, ["rmac"], weights_from=origin, progress=lambda done: None
+    )
     assert seen["rmac"].shape == (2, 1, 2, 1280)
     assert np.allclose(seen["rmac"], alone["rmac"], atol=2e-3)
 

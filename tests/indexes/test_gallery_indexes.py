@@ -10,6 +10,7 @@ import numpy as np
 import outside_index
 import pytest
 from rows import batch, row, spec, unit
+from terminal import cbir
 
 from cbir import Gallery, Retriever, verify_gallery
 from cbir.catalog.rows import ImageRow
@@ -17,7 +18,7 @@ from cbir.config import MULTI_CROP, Whitening
 from cbir.errors import OptionError
 from cbir.indexes.flat import FlatIndex
 from cbir.indexes.local import LocalIndex
-from cbir.indexes.registry import INDEXES, IndexInfo, find_index, register_index
+from cbir.indexes.registry import INDEXES, IndexInfo, choices, find_index, register_index
 
 COUNT = 1100
 """Enough for the kinds that are trained."""
@@ -202,3 +203,13 @@ def use(path: Path, kind: str) -> None:
         for one in (gallery, other):
             assert one.search(unit(50_007)[None], 1).ids.tolist() == [[7]]
             assert verify_gallery(one).ok
+
+
+def test_the_command_line_names_the_kinds_there_are(gallery: Gallery) -> None:
+    wrong = cbir("rebuild", "--index", "hnws", "-g", gallery.path)
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "did you mean 'hnsw'? there are auto, flat, hnsw, ivf, pq" in wrong.err
+    help_text = cbir("rebuild", "--help").out
+    assert all(name in help_text for name in choices())
+    assert "hnsw index" in cbir("rebuild", "--index", "hnsw", "-g", gallery.path).out
+    assert "hnsw index" in cbir("info", "-g", gallery.path).out

@@ -19,7 +19,14 @@ from cbir.catalog.vectors import decode
 from cbir.catalog.vectors import encode as encode_vectors
 from cbir.config import MULTI_CROP
 from cbir.embedding import load_embedder
-from cbir.indexing import EXECUTORS, EmbedderConfig, EmbedJob, embed_chunk, register_executor
+from cbir.indexing import (
+    EXECUTORS,
+    EmbedderConfig,
+    EmbedJob,
+    LocalExecutor,
+    embed_chunk,
+    register_executor,
+)
 from cbir.indexing.process_chunk import ContentSet
 from cbir.indexing.values import (
     ChunkResult,
@@ -111,7 +118,7 @@ def test_a_chunk_that_travels_gives_the_rows_of_the_local_executor(
             assert isinstance(result, EmbeddedImage)
             record = gallery.catalog.find(image.uri)
             assert record is not None
-            stored = gallery.catalog.known([image.uri])[image.uri]
+            stored = gallery.catalog.indexed_images([image.uri])[image.uri]
             assert (result.content_hash, result.version) == (stored.content_hash, stored.version)
             assert (result.width, result.height) == (record.width, record.height)
             (indexed,) = gallery.catalog.embeddings([record.id]).values()
@@ -175,6 +182,13 @@ def test_an_executor_is_registered_by_name(
     assert ToyExecutor.started == 1
     with pytest.raises(ValueError, match="no executor 'ray'; there are local, toy"):
         index_images(folder, gallery, executor="ray")
+
+
+def test_a_local_executor_serves_one_run_after_another(folder: Path, gallery: Gallery) -> None:
+    executor = LocalExecutor(chunk=2, decoders=1)
+    assert index_images(folder, gallery, executor=executor).added == 6
+    picture(seed=70).save(folder / "even" / "0.png")
+    assert index_images(folder, gallery, executor=executor).updated == 1
 
 
 def test_options_of_the_local_executor_are_not_lost_on_another(

@@ -92,7 +92,7 @@ def test_more_similar_never_means_less() -> None:
 @pytest.mark.parametrize(("cut", "word"), [(SAME, SAME_OBJECT), (MATCH, "similar")])
 def test_a_band_begins_where_so_many_unrelated_images_are_expected(cut: float, word: str) -> None:
     scale = Scale(count=1000, level=0.4)
-    least = scale.reached(cut)
+    least = scale.threshold(cut)
     assert scale.confidence(least).expected == pytest.approx(cut, rel=1e-3)
     assert scale.confidence(least).word == word
     assert scale.confidence(least - 1e-6).word != word
@@ -102,7 +102,7 @@ def test_in_a_larger_gallery_a_similarity_means_less() -> None:
     small, large = Scale(count=100, level=0.4), Scale(count=10_000, level=0.4)
     assert small.confidence(0.8).p_value == large.confidence(0.8).p_value
     assert large.confidence(0.8).expected == pytest.approx(100 * small.confidence(0.8).expected)
-    assert large.reached(MATCH) > small.reached(MATCH)
+    assert large.threshold(MATCH) > small.threshold(MATCH)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 20, MIN_IMAGES - 1])

@@ -108,7 +108,7 @@ def test_more_like_this_starts_from_a_result(page: Any, tmp_path: Path) -> None:
     choose(page, tmp_path / "colours" / "red.png")
     hits(page)
     page.hover("#grid .tile:nth-child(2)")
-    page.click("#grid .tile:nth-child(2) >> text=more like this")
+    page.click("#grid .tile:nth-child(2) >> text=Search with this")
     page.wait_for_url("**/?q=id*")
     assert hits(page)[0] == "red"
     assert "pink.png" in page.inner_text("#query")

@@ -165,6 +165,7 @@ def test_no_error_tells_a_path_of_the_machine(
         http.post("/api/v1/search", json={"ids": [1], "unwanted_ids": [99]}),
         http.post("/api/v1/search", json={"ids": [1], "group_by": "nothing"}),
         http.post("/api/v1/search", json={"ids": [1, 2], "crop": [0, 0, 1, 1]}),
+        http.post("/api/v1/search", json={"ids": [1], "crop": [1e308, 1e308, 1e308, 1e308]}),
         http.post("/api/v1/search/upload", files=no_image),
         http.post("/api/v1/search/matches", files=no_image, data={"image_id": "99"}),
         http.post("/api/v1/images", files=no_image, headers=asked),

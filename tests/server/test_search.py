@@ -1,5 +1,6 @@
 """Searching over HTTP and by the client: the same answers as the library's."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from serving import names, running, tree
 
 from cbir import Gallery, Retriever, index_images, parse_where, resolve_spec
 from cbir.client import Client
-from cbir.errors import FilterError, ImageError, NotFoundError
+from cbir.errors import CbirError, FilterError, ImageError, NotFoundError, OptionError
+from cbir.recommendation import Rules, recommend
 from cbir.server import Settings, create_app
+from cbir.server.schemas.recommendations import RecommendQuery
 
 JSON = {"Content-Type": "application/json"}
 BLUE, GREEN, PINK, RED = 1, 2, 3, 4
@@ -202,6 +205,50 @@ def test_why_it_matched(http: httpx.Client, client: Client) -> None:
     assert cropped["inliers"] >= 20
     for x, y, u, v in cropped["places"]:
         assert (x, y) == pytest.approx((u, v), abs=0.02)
+
+
+RULES: dict[str, Any] = {
+    "k": 3,
+    "where": ["price<50"],
+    "same": ("kind",),
+    "different": ("sold",),
+    "group_by": "day",
+    "keep_duplicates": True,
+    "duplicate_similarity": 0.5,
+    "min_similarity": -1.0,
+    "diversity": 0.5,
+    "weight": "price",
+    "weight_strength": 0.3,
+    "pool": 40,
+}
+"""A value of each rule that is not its default."""
+
+
+def test_every_rule_is_an_option_of_the_client_and_the_server(client: Client, shop: Path) -> None:
+    rules = [field.name for field in dataclasses.fields(Rules)]
+    assert set(RULES) == set(rules), "an example of the new rule"
+    assert set(rules) | {"filter"} == set(RecommendQuery.model_fields)
+    with Gallery.open(shop) as gallery:
+        for name in rules:
+            options = {name: RULES[name]}
+            theirs = client.recommend(RED, **options)
+            if name == "where":
+                options = {"where": parse_where(RULES["where"])}
+            ours = recommend(gallery, RED, Rules(**options))
+            assert [one.image.id for one in theirs] == [one.image.id for one in ours], name
+            assert client.recommend(RED, Rules(**options)) == theirs
+    with pytest.raises(TypeError, match="colour"):
+        client.recommend(RED, colour="blue")
+    with pytest.raises(OptionError, match="pool of 2 is too small"):
+        client.recommend(RED, k=3, pool=2)
+
+
+def test_a_gallery_without_regions_says_so(reader: httpx.Client, client: Client) -> None:
+    answer = reader.post("/api/v1/search", json={"ids": [1], "multi_crop": True})
+    assert answer.status_code == 409
+    assert "--multi-crop" in answer.json()["detail"]
+    with pytest.raises(CbirError, match="has no regions"):
+        client.search(1, multi_crop=True)
 
 
 def test_recommendations(client: Client) -> None:

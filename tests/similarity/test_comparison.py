@@ -158,3 +158,10 @@ def test_a_plot_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
         save_plot(tmp_path / "p.svg", picture())
     with pytest.raises(CbirError, match="cannot be written: No such file or directory"):
         save_plot(tmp_path / "no" / "p.png", picture())
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "RGBa", "CMYK", "YCbCr", "LAB", "F"])
+def test_pillow_images_of_any_mode_are_compared(mode: str) -> None:
+    image = picture(90, 70).convert("RGBA").convert("RGBA" if mode == "RGBa" else "RGB")
+    image = image.convert("L").convert(mode) if mode in ("1", "F", "LA") else image.convert(mode)
+    assert compare(image, image)["mse"].value == 0

@@ -288,7 +288,7 @@ def test_every_command_copes_with_members(shards: Path, tmp_path: Path) -> None:
     for options in ((), ("--content",)):
         assert cbir("verify", "-g", gallery, *options).out.endswith("6 images, sound\n")
     with Gallery.open(gallery) as opened:
-        known = opened.catalog.known([member])[member].version
+        known = opened.catalog.indexed_images([member])[member].version
         assert current_version(member) == known
         shard(shards / "shard-001.tar", {"0003.png": PNG[0]})
         os.utime(shards / "shard-001.tar", ns=(1, 1))

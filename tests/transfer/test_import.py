@@ -159,7 +159,7 @@ npy_file.COMMIT_ROWS = 10
 point, times, *arguments = sys.argv[1:]
 home, name = {
     "making": (Catalog, "reserve_ids"),
-    "transaction": (writes, "forget_failures"),
+    "transaction": (writes, "remove_failures"),
     "commit": (Gallery, "write"),
     "indexed": (Gallery, "update_indexes"),
 }[point]

@@ -1,4 +1,4 @@
-"""What a column would have to be to hold a field of the metadata: for tools that want columns."""
+"""The column type that can hold all values of a metadata field: for exports with columns."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EXACT = 2**53
 
 
 def column_types(connection: Connection) -> dict[str, ColumnType]:
-    """The shape of every field, by name; those whose values are of several types are left out."""
+    """The column type of every field, by name; fields with values of several types are left out."""
     number, text = field_values.c.number, field_values.c.text
     broken = case((and_(number == func.round(number), func.abs(number) < EXACT), 0), else_=1)
     query = (
@@ -44,14 +44,14 @@ def column_types(connection: Connection) -> dict[str, ColumnType]:
         .join(field_values, field_values.c.field_id == fields.c.id)
         .group_by(fields.c.id, fields.c.name, fields.c.type)
     )
-    shapes: dict[str, ColumnType | None] = {}
+    types: dict[str, ColumnType | None] = {}
     for row in connection.execute(query.order_by(fields.c.name)):
         # A name that comes twice has two types.
-        shapes[row.name] = None if row.name in shapes else _shape(row.type, row)
-    return {name: shape for name, shape in shapes.items() if shape is not None}
+        types[row.name] = None if row.name in types else _column_type(row.type, row)
+    return {name: kind for name, kind in types.items() if kind is not None}
 
 
-def _shape(kind: FieldType, row: Any) -> ColumnType | None:
+def _column_type(kind: FieldType, row: Any) -> ColumnType | None:
     if kind == "number":
         return "number" if row.broken else "integer"
     if kind == "list":

@@ -1,4 +1,4 @@
-"""Whole columns of a gallery's metadata, as work over all images at once reads them."""
+"""Whole columns of a gallery's images, for work over all of them at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, not_, select
 
 from cbir.arrays import Ids
 from cbir.catalog.metadata.filtering import unknown_field
-from cbir.catalog.metadata.values import known_fields
+from cbir.catalog.metadata.values import field_types
 from cbir.catalog.schema import field_values, fields, images
 from cbir.errors import FilterError
 from cbir.metadata import FieldType
@@ -21,7 +21,7 @@ Cell: TypeAlias = "tuple[FieldType, float | None, str | None]"
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Every image of a gallery, in the order of ids."""
+    """Ids, keys and content hashes of all images, in the order of ids."""
 
     ids: Ids
     keys: list[str]
@@ -39,7 +39,7 @@ def contents(connection: Connection) -> Contents:
 
 def check(connection: Connection, field: str) -> None:
     """Raise FilterError for a field that no image has, and for one that holds lists."""
-    known = known_fields(connection)
+    known = field_types(connection)
     if field not in known:
         raise FilterError(unknown_field(field, known))
     if "list" in known[field]:

@@ -22,7 +22,7 @@ DATES_PER_STATEMENT = 200
 """Of a long `in`: below what SQLite binds, and below how deep its expressions may be."""
 
 Kinds: TypeAlias = Mapping[FieldType, int]
-"""Under which id a field holds values of which type."""
+"""The id of a field's values of each type."""
 
 _ORDERED: Mapping[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "=": operator.eq,
@@ -48,7 +48,7 @@ _EXAMPLE: Mapping[FieldType, str] = {
 
 
 def conditions_on(where: Compare, kinds: Kinds) -> list[ColumnElement[bool]]:
-    """What is asked of `field_values`, one statement each; an image may match several."""
+    """Conditions on rows of `field_values`, one statement each; an image may match several."""
     if where.operator not in (known := (*_ORDERED, "in", "has")):
         raise FilterError(f"{where.operator!r} is no operator; there are {', '.join(known)}")
     values = where.value if isinstance(where.value, tuple) else (where.value,)
@@ -61,14 +61,14 @@ def conditions_on(where: Compare, kinds: Kinds) -> list[ColumnElement[bool]]:
     statements: list[ColumnElement[bool]] = []
     for kind, field_id in kinds.items():
         if where.operator == "in":
-            readable, asked = _any_of(kind, values)
+            readable, conditions = _any_of(kind, values)
         else:
             compared = _compared(kind, where.operator, values[0])
             # A value of another type is another value.
             other = [true()] if where.operator == "!=" else []
-            readable, asked = ({0}, [compared]) if compared is not None else (set(), other)
+            readable, conditions = ({0}, [compared]) if compared is not None else (set(), other)
         unread -= readable
-        statements += [and_(field_values.c.field_id == field_id, one) for one in asked]
+        statements += [and_(field_values.c.field_id == field_id, one) for one in conditions]
     if unread:
         raise FilterError(_mismatch(where, kinds, values[min(unread)]))
     return statements

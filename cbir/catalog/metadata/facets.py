@@ -1,4 +1,4 @@
-"""What the fields of the metadata hold, counted: for filters that people choose from."""
+"""Facets: the values of every metadata field, counted, for filters that people choose from."""
 
 from __future__ import annotations
 

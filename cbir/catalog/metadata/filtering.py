@@ -1,4 +1,4 @@
-"""Which images match a filter: every leaf is a range of one index, the rest is sets of ids.
+"""Images that match a filter: every leaf is a range of one index, the rest is sets of ids.
 
 Every value is bound, every field and type is checked before the first query runs.
 """
@@ -38,7 +38,7 @@ def matching(connection: Connection, where: Filter) -> Ids:
 
 
 def unknown_field(field: str, known: Fields | Mapping[str, Kinds]) -> str:
-    """What to say when no image has a field: its nearest namesake and the known ones."""
+    """The message for a field that no image has: the most similar name, and all names."""
     close = difflib.get_close_matches(field, known, n=1)
     meant = f"; did you mean {close[0]!r}?" if close else ";"
     names = ", ".join(sorted(known)) or "none: index a manifest with columns beside the path"
@@ -69,9 +69,9 @@ def _matching(connection: Connection, where: Filter, known: Mapping[str, Kinds])
         return _unique(found)
     if isinstance(where, (And, Not)):
         children = where.children if isinstance(where, And) else (where,)
-        kept = [_matching(connection, c, known) for c in children if not isinstance(c, Not)]
-        kept.sort(key=len)
-        ids = reduce(_both, kept) if kept else _ids(connection, images.c.id)
+        sets = [_matching(connection, c, known) for c in children if not isinstance(c, Not)]
+        sets.sort(key=len)
+        ids = reduce(_both, sets) if sets else _ids(connection, images.c.id)
         for child in children:
             if isinstance(child, Not):
                 ids = ids[np.isin(ids, _matching(connection, child.child, known), invert=True)]

@@ -1,4 +1,4 @@
-"""Metadata as rows of an index: what the filters ask, written beside every image."""
+"""Metadata value by value: the rows that filters and facets read, written with every image."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ EXAMPLES = 4
 _COUNT = select(func.count()).select_from(images)
 _ENDS = (func.min, func.max)
 
-Described: TypeAlias = Sequence[tuple[int, Mapping[str, Any]]]
-"""Images' ids with their metadata, dates still being dates."""
+ImageMetadata: TypeAlias = Sequence[tuple[int, Mapping[str, Any]]]
+"""Ids of images with their metadata as the source gives it: dates are dates."""
 
 
-def insert_values(connection: Connection, described: Described) -> None:
-    """Write down every value of these images' metadata; new fields get a row of their own."""
+def insert_values(connection: Connection, rows_of_metadata: ImageMetadata) -> None:
+    """Insert every value of these images' metadata, and the fields that are new."""
     ids = _FieldIds(connection)
     rows: list[tuple[int, int, int, float | None, str | None]] = []
-    for image, metadata in described:
+    for image, metadata in rows_of_metadata:
         for name, value in metadata.items():
             plain = plain_value(value)
             if plain is None:
@@ -48,12 +48,12 @@ def insert_values(connection: Connection, described: Described) -> None:
 
 
 def delete_values(connection: Connection, ids: Sequence[int]) -> None:
-    """Forget the values of these images, of at most as many as fit one statement."""
+    """Delete the values of these images, of at most as many as fit one statement."""
     connection.execute(delete(field_values).where(field_values.c.image_id.in_(ids)))
 
 
 def replace_values(connection: Connection, image_id: int, changes: Mapping[str, Any]) -> None:
-    """The same for some fields of one image; None is no value. A field of dates keeps to them."""
+    """Replace some fields' values of one image; None deletes. A field of dates keeps its type."""
     known = field_ids(connection)
     own = [number for (name, _), number in known.items() if name in changes]
     connection.execute(
@@ -76,8 +76,8 @@ def _as_date(value: Any) -> Any:
         return value
 
 
-def known_fields(connection: Connection) -> Fields:
-    """Every field some image has or had, with the types of its values."""
+def field_types(connection: Connection) -> Fields:
+    """Every field that some image has or had, with the types of its values."""
     found: dict[str, set[FieldType]] = defaultdict(set)
     for row in connection.execute(select(fields.c.name, fields.c.type).order_by(fields.c.name)):
         found[row.name].add(row.type)
@@ -85,7 +85,7 @@ def known_fields(connection: Connection) -> Fields:
 
 
 def values_of(connection: Connection, field: str, ids: Sequence[int]) -> dict[int, Single]:
-    """The value that a field has in each of these images; lists and nothing are left out."""
+    """The value of a field by image id, without images that lack it or have a list."""
     kinds = _single_kinds(connection, field)
     columns = field_values.c.field_id, field_values.c.number, field_values.c.text
     if len(ids) <= MANY_IMAGES:
@@ -107,7 +107,7 @@ def values_of(connection: Connection, field: str, ids: Sequence[int]) -> dict[in
 
 
 def distinct_values(connection: Connection, field: str) -> int:
-    """How many different values a field has; -1 when some image has none, or a list."""
+    """Number of different values of a field; -1 when some image lacks it or has a list."""
     columns = field_values.c.field_id, field_values.c.number, field_values.c.text
     single = columns[0].in_(_single_kinds(connection, field))
     having = select(func.count()).select_from(field_values).where(single)
@@ -124,7 +124,7 @@ def _single_kinds(connection: Connection, field: str) -> list[int]:
 
 
 def field_summaries(connection: Connection) -> list[FieldSummary]:
-    """What every field holds, by name; those that no image has any more are left out."""
+    """A summary of every field, by name; fields that no image has any more are left out."""
     summaries = []
     for (name, kind), field_id in sorted(field_ids(connection).items()):
         of_field = field_values.c.field_id == field_id

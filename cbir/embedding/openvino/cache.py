@@ -1,11 +1,11 @@
-"""Networks in OpenVINO's format, kept in the user's cache directory.
+"""Networks in OpenVINO's format in the user's cache directory.
 
     <cache>/networks/<name>/network.xml, network.bin     the network
                             export.json                  their SHA-256, written last
                             compiled/                    OpenVINO's own cache
 
-A folder is built beside its place, fsynced and renamed into it, so it is there as a whole or not
-at all; one that was damaged since counts as none.
+A folder is written under another name, synced to disk and renamed, so that it is complete or
+absent. A folder that was damaged later counts as absent.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from cbir.embedding.openvino.importing import import_openvino
 from cbir.embedding.weights import sha256_of
 from cbir.errors import CbirError
 
-__all__ = ["keep_network", "kept_network", "save_network"]
+__all__ = ["cache_network", "cached_network", "save_network"]
 
 FORMAT = 1
 """Raised when networks are built differently, so that older ones are made again."""
 FILES = ("network.xml", "network.bin")
-SEAL = "export.json"
+MANIFEST = "export.json"
 
 
-def kept_network(name: str) -> Path | None:
-    """The .xml file of a kept network, if it is in the cache and undamaged; needs no torch."""
+def cached_network(name: str) -> Path | None:
+    """The .xml file of a network, if it is in the cache and undamaged; needs no torch."""
     folder = _folder(name)
     return folder / FILES[0] if _is_complete(folder) else None
 
 
-def keep_network(name: str, write: Callable[[Path], object]) -> Path:
-    """Keeps under a name what `write` puts into a folder: `network.xml` and `network.bin`.
+def cache_network(name: str, write: Callable[[Path], object]) -> Path:
+    """Stores a network under a name; `write` puts `network.xml` and `network.bin` into a folder.
 
     Several processes may do so at once; one of them wins. Raises CbirError if the cache is not
     writable.
@@ -48,7 +48,7 @@ def keep_network(name: str, write: Callable[[Path], object]) -> Path:
     try:
         building.mkdir(parents=True)
         write(building)
-        _seal(building)
+        _write_manifest(building)
         _move_into_place(building, folder)
     except OSError as error:
         raise CbirError(
@@ -61,7 +61,7 @@ def keep_network(name: str, write: Callable[[Path], object]) -> Path:
 
 
 def save_network(model: Any, folder: Path) -> Path:
-    """Writes an OpenVINO model into a folder as the two files of a kept network; its .xml file."""
+    """Writes an OpenVINO model into a folder as a network's two files; returns the .xml file."""
     network = folder / FILES[0]
     import_openvino().save_model(model, network, compress_to_fp16=False)
     return network
@@ -71,23 +71,23 @@ def _folder(name: str) -> Path:
     return cache_dir() / "networks" / name
 
 
-def _seal(folder: Path) -> None:
-    """Writes down what is in a folder, and sees it onto the disk."""
-    seal = {"format": FORMAT, "sha256": {name: sha256_of(folder / name) for name in FILES}}
-    (folder / SEAL).write_text(json.dumps(seal, indent=1))
-    for name in (*FILES, SEAL):
+def _write_manifest(folder: Path) -> None:
+    """Writes the SHA-256 of a folder's files, and syncs all of them to disk."""
+    manifest = {"format": FORMAT, "sha256": {name: sha256_of(folder / name) for name in FILES}}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
+    for name in (*FILES, MANIFEST):
         with (folder / name).open("rb") as file:
             os.fsync(file.fileno())
 
 
 def _is_complete(folder: Path) -> bool:
-    """Whether a folder holds just what its seal says."""
+    """Whether a folder holds the files that its manifest names, undamaged."""
     try:
-        seal = json.loads((folder / SEAL).read_text())
+        manifest = json.loads((folder / MANIFEST).read_text())
         digests = {name: sha256_of(folder / name) for name in FILES}
     except (OSError, ValueError, CbirError):
         return False
-    return bool(seal == {"format": FORMAT, "sha256": digests})
+    return bool(manifest == {"format": FORMAT, "sha256": digests})
 
 
 def _move_into_place(building: Path, folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cbir.config import EmbeddingSpec
 from cbir.embedding.openvino.annotations import keep_first_depthwise_exact
-from cbir.embedding.openvino.cache import keep_network, kept_network, save_network
+from cbir.embedding.openvino.cache import cache_network, cached_network, save_network
 from cbir.embedding.openvino.compiling import compile_network
 from cbir.embedding.openvino.importing import import_openvino
 from cbir.errors import BackboneError
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 def exported_network(spec: EmbeddingSpec) -> Path | None:
     """The exported network of a spec, if it is in the cache and undamaged; needs no torch."""
-    return kept_network(spec.network_fingerprint)
+    return cached_network(spec.network_fingerprint)
 
 
 def export_network(spec: EmbeddingSpec, checkpoint: Path) -> Path:
@@ -37,7 +37,7 @@ def export_network(spec: EmbeddingSpec, checkpoint: Path) -> Path:
 
     log.info("exporting %s to OpenVINO; this happens once", spec.backbone)
     model = _convert(build_network(spec, checkpoint), spec)
-    return keep_network(
+    return cache_network(
         spec.network_fingerprint,
         lambda folder: keep_first_depthwise_exact(save_network(model, folder)),
     )

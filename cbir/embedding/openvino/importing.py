@@ -1,4 +1,4 @@
-"""The only place where cbir imports openvino: without calling home, and without its converter."""
+"""Import of openvino, without its telemetry and without its slow converter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["import_openvino"]
 CONVERTER = "openvino.tools.ovc"
 
 _importing = threading.Lock()
-"""Whoever imports it changes `sys.modules` for the while: not two threads at once."""
+"""One thread at a time: importing changes `sys.modules` for a while."""
 
 
 def import_openvino() -> Any:
@@ -38,7 +38,7 @@ def import_openvino() -> Any:
 
 
 def _convert_model(name: str) -> Any:
-    """What the module openvino looks up when it does not have a name."""
+    """`__getattr__` of the module openvino: imports the converter on first use."""
     if name != "convert_model":
         raise AttributeError(f"module 'openvino' has no attribute {name!r}")
     from openvino.tools.ovc import convert_model

@@ -1,4 +1,4 @@
-"""Which kernels run an exported network fastest on this processor: measured, once.
+"""Choice of the fastest convolution kernels for this processor, measured once per network.
 
 On a processor with AVX2 alone OpenVINO keeps the channels of a pixel together ("brgconv").
 Depthwise convolutions take two thirds of that time on blocks of eight channels, and the ones
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cbir.embedding.openvino.cache import keep_network, kept_network
+from cbir.embedding.openvino.cache import cache_network, cached_network
 from cbir.embedding.openvino.compiling import compile_network
 from cbir.embedding.openvino.importing import import_openvino
 from cbir.embedding.openvino.processor import kernel_family
@@ -37,47 +37,48 @@ BATCH = 4
 ROUNDS = 7
 ENOUGH_S = 2.0
 GAIN = 0.97
-"""What the time must fall to; the rest is noise."""
+"""Faster kernels are taken below this share of the usual time; the rest is noise."""
 
 
 def tuned_network(name: str) -> Path | None:
-    """The .xml file of a kept network as this processor runs it best, if that was found out."""
-    return kept_network(_tuned(name))
+    """The .xml file of a network as this processor runs it fastest, if that has been measured."""
+    return cached_network(_tuned(name))
 
 
 def tune_network(name: str, network: Path) -> Path:
-    """Finds out how this processor runs a kept network best, and keeps that beside it.
+    """Measures how this processor runs a network fastest, and caches that beside it.
 
-    Nothing to be had or kept: the network as it is.
+    Returns the network itself where there is no choice, or where measuring or caching fails.
     """
     if not kernel_family():
         return network
 
     from cbir.embedding.openvino.annotations import (
-        grouped_layers,  # with XML, which no search needs
+        grouped_layers,  # imports an XML parser, which no search needs
     )
 
     def write(folder: Path) -> None:
-        own = folder / network.name
-        shutil.copyfile(network, own)
-        _link(network.with_suffix(".bin"), own.with_suffix(".bin"))
-        grouped = grouped_layers(own)
+        copy = folder / network.name
+        shutil.copyfile(network, copy)
+        _link(network.with_suffix(".bin"), copy.with_suffix(".bin"))
+        grouped = grouped_layers(copy)
         if grouped and all(_is_depthwise(layer) for layer in grouped):
-            _choose(own)
+            _choose(copy)
 
     try:
-        return keep_network(_tuned(name), write)
+        return cache_network(_tuned(name), write)
     except (CbirError, RuntimeError) as error:
         log.warning("%s runs untuned: %s", name, error)
         return network
 
 
 def _tuned(name: str) -> str:
-    """The name under which this kind of processor has a network; the plain one for most."""
+    """The name of a network in the cache, with the processor's kernel family if it has one."""
     return "-".join(filter(None, (name, kernel_family())))
 
 
 def _choose(network: Path) -> None:
+    """Rewrites an .xml file to use blocked kernels where they are faster."""
     from cbir.embedding.openvino.annotations import prefer_kernels
 
     blocked = network.with_name(f"blocked-{network.name}")
@@ -100,15 +101,15 @@ def _times(networks: list[Path], weights: Path) -> list[float]:
     ]
     side = compiled[0].input(0).partial_shape[1].get_length()
     images = np.random.default_rng(0).integers(0, 256, (BATCH, side, side, 3), np.uint8)
-    requests = [one.create_infer_request() for one in compiled]
+    requests = [network.create_infer_request() for network in compiled]
     seconds: list[list[float]] = [[] for _ in requests]
     for request in requests:
         _timed(request, images)  # makes the kernels
     started = time.perf_counter()
     while len(seconds[0]) < ROUNDS and time.perf_counter() - started < ENOUGH_S:
-        for request, own in zip(requests, seconds, strict=True):
-            own.append(_timed(request, images))
-    return [float(np.median(own)) for own in seconds]
+        for request, times in zip(requests, seconds, strict=True):
+            times.append(_timed(request, images))
+    return [float(np.median(times)) for times in seconds]
 
 
 def _timed(request: Any, images: np.ndarray[Any, Any]) -> float:
@@ -123,7 +124,7 @@ def _is_depthwise(layer: Element) -> bool:
 
 
 def _link(weights: Path, place: Path) -> None:
-    """The same file under another name, or a copy where a file has but one."""
+    """A hard link to the weights, or a copy where the file system has none."""
     try:
         os.link(weights, place)
     except OSError:

@@ -1,4 +1,4 @@
-"""Exported networks on the CPU: starts in a fraction of a second, and never imports torch."""
+"""Exported networks on the CPU; they load in a fraction of a second, without torch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class OpenVinoRuntime:
     def __init__(
         self, spec: EmbeddingSpec, network: Path, *, precision: str = "auto", streams: int = 1
     ) -> None:
-        """Loads `network` (an .xml file). Raises BackboneError for a precision it has not."""
+        """Loads `network` (an .xml file). Raises BackboneError for an unknown precision."""
         core = import_openvino().Core()
         if precision == "auto":
             precision = "bf16" if has_native_bf16(core) else "fp32"

@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolutions before it: the same sums, half the kernels.
+"""Batch normalisation folded into the convolution before it: same result, half the kernels.
 
 At inference, normalisation is a scale and an offset per channel, which a convolution's own
 weights and bias can hold. B. Jacob et al., "Quantization and Training of Neural Networks for

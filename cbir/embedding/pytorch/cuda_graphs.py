@@ -1,4 +1,4 @@
-"""A network's kernels recorded once per batch size, and started together ever after.
+"""CUDA graphs: a network's kernels recorded once per batch size, then launched together.
 
 A network is hundreds of kernels, each started by the processor: with small batches a GPU waits
 for that, and the cores it takes are wanted for decoding. A CUDA graph starts them all at once.
@@ -21,12 +21,12 @@ log = logging.getLogger(__name__)
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 """Batch sizes that are recorded; a batch runs in the smallest that holds it."""
-OFTEN = 3
-"""The first runs of a size are not recorded: a single query would wait for a recording."""
+RUNS_BEFORE_RECORDING = 3
+"""Runs of a batch size until it is recorded: a single query would wait for a recording."""
 WARM_UPS = 3
 """Runs before a recording, in which libraries try out kernels and set aside memory."""
 TOLERANCE = 0.02
-"""How far a recording's vectors may be from the network's, of their length: a cosine of 0.9998."""
+"""Largest error of a recording's vectors, relative to their length: a cosine of 0.9998."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ Recorder: TypeAlias = Callable[[nn.Module, Tensor], Recording]
 
 
 class CudaRecorder:
-    """Records what a network does on a GPU; all recordings compute in the same memory.
+    """Records a network's kernels on a GPU; all recordings share one pool of memory.
 
-    They may, for one is replayed at a time, and what it wrote is copied before the next.
+    One is replayed at a time, and its output is copied before the next.
     """
 
     def __init__(self) -> None:
@@ -57,9 +57,9 @@ class CudaRecorder:
         device = images.device
         with (
             torch.cuda.device(device),
-            # Whatever fails within: this thread ends on the stream that it began on.
+            # Restores this thread's stream, whatever fails within.
             torch.cuda.stream(torch.cuda.current_stream(device)),
-            # What is tried out and found fastest in the warm-ups is what is recorded.
+            # cuDNN chooses its fastest kernels in the warm-up runs, and those are recorded.
             torch.backends.cudnn.flags(enabled=True, benchmark=True),
         ):
             if self._pool is None:
@@ -91,26 +91,26 @@ class GraphedNetwork:
         self.network = network
         self._device = device
         self._recorder = recorder or CudaRecorder()
-        self._met: Counter[int] = Counter()
+        self._runs: Counter[int] = Counter()
         self._recordings: dict[int, Recording] = {}
         self._works = True
 
     def __call__(self, images: Tensor) -> Tensor:
         """uint8 (N, H, W, 3) in any memory → float32 (N, D) on the GPU, which may be at work."""
-        size = min((one for one in SIZES if one >= len(images)), default=None)
+        size = min((size for size in SIZES if size >= len(images)), default=None)
         if size is None:
             return self._run(images)
-        self._met[size] += 1
-        if self._works and self._met[size] == OFTEN:
+        self._runs[size] += 1
+        if self._works and self._runs[size] == RUNS_BEFORE_RECORDING:
             self._record(size, images)
         if size not in self._recordings:
             return self._run(images)
         return self._replay(self._recordings[size], images)
 
-    def forget(self) -> None:
-        """Give back the memory of all recordings; they are made again."""
+    def clear(self) -> None:
+        """Frees the memory of all recordings, which are made again when needed."""
         self._recordings.clear()
-        self._met.clear()
+        self._runs.clear()
 
     def _run(self, images: Tensor) -> Tensor:
         vectors: Tensor = self.network(images.to(self._device, non_blocking=True))
@@ -123,12 +123,12 @@ class GraphedNetwork:
         return recording.vectors[: len(images)].clone()
 
     def _record(self, size: int, images: Tensor) -> None:
-        """Keeps a recording for batches of `size`, if there can be one and it is right."""
+        """Records batches of `size`, unless that fails or computes something else."""
         blank = torch.zeros((size, *images.shape[1:]), dtype=torch.uint8, device=self._device)
         try:
             recording = self._recorder(self.network, blank)
-            found, expected = self._replay(recording, images), self._run(images)
-            error, length = (found - expected).norm(dim=1), expected.norm(dim=1)
+            vectors, expected = self._replay(recording, images), self._run(images)
+            error, length = (vectors - expected).norm(dim=1), expected.norm(dim=1)
             if not bool((error <= TOLERANCE * length + 1e-6).all()):
                 raise RuntimeError("it computes something else")
         except RuntimeError as error:  # as torch's errors of CUDA are, lack of memory among them

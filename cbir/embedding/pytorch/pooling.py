@@ -47,7 +47,7 @@ class RmacPooling(nn.Module):
 
     Square regions of side 2 · s / (l + 1) at the levels l = 1, 2, 3, l × l of them spread evenly:
     14 in all. The maximum over each region, scaled to unit norm, and the sum of these. (The
-    paper whitens the regions before the sum; cbir whitens embeddings, if so asked.)
+    paper whitens the regions before the sum; cbir can whiten embeddings instead.)
     """
 
     LEVELS = (1, 2, 3)
@@ -61,7 +61,7 @@ class RmacPooling(nn.Module):
 
 
 def rmac_regions(size: int) -> list[tuple[int, int, int]]:
-    """The regions of a map of `size` × `size` positions: (top, left, side), no one twice."""
+    """The regions of a map of `size` × `size` positions: (top, left, side), without repeats."""
     regions = []
     for level in RmacPooling.LEVELS:
         side = max(1, -(-2 * size // (level + 1)))

@@ -39,12 +39,12 @@ class TorchRuntime:
         self._device = _open_device(device)
         self.device = str(self._device)
         self._on_gpu = self._device.type == "cuda"
-        # Before a GPU, every core decodes; on the CPU one call has all cores.
+        # With a GPU, all cores decode; on the CPU, one call uses all cores.
         self.parallelism = available_cores() if self._on_gpu else 1
         self._batch = GPU_BATCH if self._on_gpu else CPU_BATCH
         self._checkpoint = checkpoint
         self._precision = _choose_precision(precision, self._device)
-        self._may_widen = precision == "auto"
+        self._may_fall_back = precision == "auto"
         self._lock = threading.Lock()
         if not self._on_gpu:
             torch.set_num_threads(available_cores())
@@ -60,7 +60,7 @@ class TorchRuntime:
             try:
                 vectors[start : start + len(batch)] = self._run(batch).numpy()
             except torch.cuda.OutOfMemoryError:
-                self._take_less(len(batch))
+                self._shrink_batches(len(batch))
                 continue
             start += len(batch)
         return unit_rows(vectors)
@@ -95,8 +95,8 @@ class TorchRuntime:
             batch = batch.pin_memory()
         precision = self._precision
         vectors = self._fetch(batch)
-        if self._may_widen and precision == "fp16" and not torch.isfinite(vectors).all():
-            self._widen()
+        if self._may_fall_back and precision == "fp16" and not torch.isfinite(vectors).all():
+            self._fall_back()
             vectors = self._fetch(batch)
         return vectors
 
@@ -107,22 +107,22 @@ class TorchRuntime:
             vectors = self.forward(batch)
             fetched = torch.empty(vectors.shape, dtype=vectors.dtype, pin_memory=True)
             fetched.copy_(vectors, non_blocking=True)
-            # Not for the next thread's batch, which is queued behind; and without a busy core.
+            # Waits for this batch alone, not for the next thread's, and without a busy core.
             done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
             done.record()
         done.synchronize()
         return fetched
 
-    def _widen(self) -> None:
-        """fp32 from now on; embeddings of both are comparable."""
+    def _fall_back(self) -> None:
+        """Runs in fp32 from now on; the embeddings of both are comparable."""
         with self._lock:
             if self._precision != "fp32":
                 log.warning("%s overflows in fp16; it runs in fp32", self.spec.backbone)
                 self._network = self._open("fp32")
                 self._precision = "fp32"
 
-    def _take_less(self, tried: int) -> None:
-        """Smaller batches from now on. Raises BackboneError where one image is too much."""
+    def _shrink_batches(self, tried: int) -> None:
+        """Runs smaller batches from now on. Raises BackboneError where one image is too much."""
         if tried == 1:
             raise BackboneError(
                 f"{self.spec.backbone} does not fit into the memory of {self.device}; choose a "
@@ -131,7 +131,7 @@ class TorchRuntime:
         with self._lock:
             self._batch = min(self._batch, tried // 2)
             if isinstance(self._network, GraphedNetwork):
-                self._network.forget()
+                self._network.clear()
                 torch.cuda.empty_cache()
 
 
@@ -145,7 +145,7 @@ def _open_device(name: str) -> torch.device:
                 f"no device {name!r}: torch sees {count} CUDA devices; choose the device cpu, "
                 f"or install a build of torch and a driver that fit this GPU"
             )
-        if device.index is None:  # which one that is, other threads may see otherwise
+        if device.index is None:  # the current device differs from thread to thread
             return torch.device("cuda", torch.cuda.current_device())
     return device
 
@@ -154,7 +154,7 @@ def _choose_precision(precision: str, device: torch.device) -> str:
     """`auto` is fp16 on a GPU and fp32 on a CPU.
 
     The default backbone's worst cosine to fp32, over 48 photographs: 0.99996 in fp16 and 0.9968
-    in bf16. fp16 has the narrower range: what overflows is widened (`TorchRuntime._widen`).
+    in bf16. fp16 has the narrower range: what overflows is widened (`TorchRuntime._fall_back`).
     """
     if precision == "auto":
         return "fp16" if device.type == "cuda" else "fp32"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from cbir.evaluation.ground_truth import GroundTruth, JudgedQuery, from_labels
 from cbir.evaluation.reranked import reranked_search
 from cbir.evaluation.run import evaluate
 from cbir.evaluation.tuning.sample import Sample
-from cbir.evaluation.tuning.trial import Judged, Measured, Setting
+from cbir.evaluation.tuning.trial import Measured, Scores, Setting
 from cbir.gallery import Gallery
 from cbir.reranking import find_reranker, open_reranker
 from cbir.retrieval import Retriever
@@ -23,7 +24,7 @@ from cbir.retrieval import Retriever
 __all__ = ["rerankings"]
 
 QUERIES = 200
-"""So many are asked, taken evenly from the sample: each has 50 candidates verified."""
+"""Most queries, taken evenly from the sample: each has 50 candidates verified."""
 
 
 def rerankings(
@@ -48,9 +49,9 @@ def rerankings(
             gallery.whiten(setting.whitening)
             truth = _truth(sample, gallery, path)
             for method in (None, *methods):
-                judged = _judged(gallery, truth, method, watch)
+                scores = _scored(gallery, truth, method, watch)
                 cost = 0 if method is None else find_reranker(method).cost
-                yield Measured(replace(setting, rerank=method), (cost,), judged)
+                yield Measured(replace(setting, rerank=method), (cost,), scores)
 
 
 def _truth(sample: Sample, gallery: Gallery, folder: Path) -> GroundTruth:
@@ -70,19 +71,21 @@ def _truth(sample: Sample, gallery: Gallery, folder: Path) -> GroundTruth:
     return GroundTruth(tuple(queries))
 
 
-def _judged(
+def _scored(
     gallery: Gallery,
     truth: GroundTruth,
     method: str | None,
     watch: Callable[[str, int], Callable[[int], None]],
-) -> Judged:
-    retriever = Retriever(gallery)
-    search = None
-    if method is not None:
-        search = reranked_search(retriever, open_reranker(method, gallery))
-    progress = watch(f"reranking, {method or 'none'}", len(truth.queries))
-    evaluation = evaluate(retriever, truth, ks=(1,), search=search, timed=0, progress=progress)
-    return Judged(
+) -> Scores:
+    with ExitStack() as stack:
+        retriever = stack.enter_context(closing(Retriever(gallery)))
+        search = None
+        if method is not None:
+            reranker = stack.enter_context(closing(open_reranker(method, gallery)))
+            search = reranked_search(retriever, reranker)
+        progress = watch(f"reranking, {method or 'none'}", len(truth.queries))
+        evaluation = evaluate(retriever, truth, ks=(1,), search=search, timed=0, progress=progress)
+    return Scores(
         np.array([result.values["AP"] for result in evaluation.queries]),
         np.array([result.values["P@1"] == 1 for result in evaluation.queries]),
     )

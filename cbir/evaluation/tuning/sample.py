@@ -15,7 +15,7 @@ from cbir.catalog.rows import ImageRow
 from cbir.errors import CbirError, ImageError
 from cbir.evaluation.alteration import altered
 from cbir.evaluation.metrics import average_precision
-from cbir.evaluation.tuning.trial import Judged
+from cbir.evaluation.tuning.trial import Scores
 from cbir.images import open_rgb
 from cbir.sources import SourceImage, distinct, open_source
 from cbir.sources.reading import content_hash
@@ -70,7 +70,7 @@ class Sample:
             return False
         return True
 
-    def judge(self, vectors: Vectors) -> Judged:
+    def score(self, vectors: Vectors) -> Scores:
         """How well unit vectors find what belongs together: (N, versions, D), queries last."""
         gallery, queries = vectors[:, 0], vectors[:, -1]
         similarities = queries @ gallery.T
@@ -86,7 +86,7 @@ class Sample:
             firsts.append(bool(relevant[0]))
         if not precisions:
             raise CbirError("no two images of one label can be read; try another source")
-        return Judged(np.array(precisions), np.array(firsts))
+        return Scores(np.array(precisions), np.array(firsts))
 
     def rows(self, embeddings: Vectors) -> list[ImageRow]:
         """The sample as rows of a gallery, with embeddings (N, D). Raises ImageError."""

@@ -1,4 +1,4 @@
-"""The stages, one after the other: what is tried in each, and what is taken on to the next."""
+"""The stages of tuning: each tries several settings and passes the chosen one to the next."""
 
 from __future__ import annotations
 
@@ -15,11 +15,18 @@ from cbir.embedding import resolve_spec
 from cbir.embedding.vectors import unit_rows
 from cbir.embedding.whitening import MIN_IMAGES, fit
 from cbir.errors import BackboneError, CbirError, ImageError
+from cbir.evaluation.tuning.embed_sample import (
+    Clock,
+    OutOfTimeError,
+    Square,
+    embed_sample,
+    poolings_of,
+)
 from cbir.evaluation.tuning.reranked import rerankings
 from cbir.evaluation.tuning.sample import Sample, draw
-from cbir.evaluation.tuning.seeing import Clock, OutOfTimeError, Progress, Square, poolings_of, see
-from cbir.evaluation.tuning.trial import Judged, Measured, Setting, Trial, decide
+from cbir.evaluation.tuning.trial import Measured, Scores, Setting, Trial, decide
 from cbir.reranking import RERANKERS
+from cbir.types import StageProgress
 
 __all__ = ["BACKBONES", "Tuning", "tune"]
 
@@ -60,14 +67,14 @@ DIMS = (256, 512)
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """All that was tried, and what it comes to."""
+    """The trials of all stages, and the recommended setting."""
 
     trials: tuple[Trial, ...]
     """By stage, in the order in which they were tried."""
     setting: Setting
     """What is recommended: the choice of the last stage."""
     images: int
-    """How many of the source it was tried on."""
+    """Number of images in the sample."""
     left_out: tuple[str, ...] = ()
     """What could not be tried, and why."""
 
@@ -80,7 +87,7 @@ def tune(
     sample: int = 500,
     rerankers: Sequence[str] | None = None,
     budget: float | None = None,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Tuning:
     """Find the setting that suits `source` on a sample of its images, stage by stage.
 
@@ -114,7 +121,7 @@ class _Tuner:
 
     sample: Sample
     clock: Clock
-    progress: Progress
+    progress: StageProgress
     trials: list[Trial] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     origin: str | None = None
@@ -148,8 +155,8 @@ class _Tuner:
                 continue
             found[backbone] = origin, {(spec.preprocessing.crop, p): v for p, v in maps.items()}
             setting = Setting(spec, self._centring())
-            judged = self._judge(maps[spec.pooling].mean(axis=2), setting.whitening)
-            measured.append(Measured(setting, (number,), judged))
+            scores = self._score(maps[spec.pooling].mean(axis=2), setting.whitening)
+            measured.append(Measured(setting, (number,), scores))
         if not measured:
             raise CbirError(
                 "no network has its weights at hand; 'cbir models' tells how to get one"
@@ -175,9 +182,9 @@ class _Tuner:
             spec, _ = resolve_spec(
                 base.spec.backbone, weights=self.origin, pooling=pooling, input_size=size
             )
-            judged = self._judge(vectors.mean(axis=2), base.whitening)
+            scores = self._score(vectors.mean(axis=2), base.whitening)
             cost = size, int(pooling != base.spec.pooling)
-            measured.append(Measured(replace(base, spec=spec), cost, judged))
+            measured.append(Measured(replace(base, spec=spec), cost, scores))
         self._decide("input", measured)
 
     def choose_views(self) -> None:
@@ -203,8 +210,8 @@ class _Tuner:
             ]
             mixtures.append(unit_rows_of(squares[:, :, chosen]))
             setting = replace(base, spec=replace(base.spec, views=views, flip=flip))
-            judged = self._judge(mixtures[-1], base.whitening)
-            measured.append(Measured(setting, (setting.passes,), judged))
+            scores = self._score(mixtures[-1], base.whitening)
+            measured.append(Measured(setting, (setting.passes,), scores))
         self._decide("views", measured)
         self.mixed = mixtures[VIEWS.index((self.setting.spec.views, self.setting.spec.flip))]
 
@@ -214,7 +221,7 @@ class _Tuner:
             self.left_out.append(f"whitening: it takes {MIN_IMAGES} images")
             return
         measured = [self._compared(base, whitening) for whitening in WHITENINGS]
-        best = max(measured[1:], key=lambda each: each.judged.precisions.mean()).setting.whitening
+        best = max(measured[1:], key=lambda each: each.scores.precisions.mean()).setting.whitening
         assert best is not None
         fewer = [dims for dims in DIMS if dims < min(vectors.shape[0], vectors.shape[2])]
         measured += [self._compared(base, replace(best, dims=dims)) for dims in fewer]
@@ -242,21 +249,21 @@ class _Tuner:
 
     def _compared(self, base: Setting, whitening: Whitening | None) -> Measured:
         cost = int(whitening is not None and whitening != Whitening())
-        judged = self._judge(self._mixed(), whitening)
-        return Measured(replace(base, whitening=whitening), (cost,), judged)
+        scores = self._score(self._mixed(), whitening)
+        return Measured(replace(base, whitening=whitening), (cost,), scores)
 
     def _centring(self) -> Whitening | None:
         """Centring helps nearly everywhere, and settings should be told apart under it."""
         return Whitening() if len(self.sample) >= MIN_IMAGES else None
 
-    def _judge(self, vectors: Vectors, whitening: Whitening | None) -> Judged:
+    def _score(self, vectors: Vectors, whitening: Whitening | None) -> Scores:
         """(N, versions, D), as a gallery of the sample would compare them."""
         vectors = unit_rows_of(vectors[:, :, None])
         if whitening is not None:
             projection = fit(vectors[:, 0], whitening)
             projected = projection.apply(vectors.reshape(-1, vectors.shape[2]))
             vectors = projected.reshape(*vectors.shape[:2], -1)
-        return self.sample.judge(vectors)
+        return self.sample.score(vectors)
 
     def _see(
         self,
@@ -269,7 +276,9 @@ class _Tuner:
         what = f"embedding, {spec.backbone} at {spec.preprocessing.crop}"
         watch = self._watch if limited else self._told
         progress = watch(what, len(self.sample))
-        return see(self.sample, spec, squares, poolings, weights_from=origin, progress=progress)
+        return embed_sample(
+            self.sample, spec, squares, poolings, weights_from=origin, progress=progress
+        )
 
     def _told(self, what: str, total: int) -> Callable[[int], None]:
         return lambda done: self.progress(what, done, total)
@@ -297,4 +306,4 @@ def unit_rows_of(squares: Vectors) -> Vectors:
 
 
 def _silent(what: str, done: int, total: int) -> None:
-    """Nobody listens."""
+    """A progress callback that does nothing."""

@@ -14,7 +14,7 @@ from cbir.embedding.registry import find_backbone
 from cbir.evaluation.metrics import bootstrap_interval
 from cbir.evaluation.result import Interval
 
-__all__ = ["Judged", "Measured", "Setting", "Trial", "decide"]
+__all__ = ["Measured", "Scores", "Setting", "Trial", "decide"]
 
 NEARLY = 0.003
 """A cheaper setting this close to the best mAP is preferred, whatever the sample tells apart."""
@@ -54,13 +54,13 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """What became of each of Q queries, the same for every setting of a stage."""
+class Scores:
+    """Scores of Q queries under one setting; every setting of a stage has the same queries."""
 
     precisions: npt.NDArray[np.float64]
     """(Q,) average precision."""
     firsts: npt.NDArray[np.bool_]
-    """(Q,) whether the first hit was right."""
+    """(Q,) whether the first hit is relevant."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +69,7 @@ class Measured:
 
     setting: Setting
     cost: tuple[int, ...]
-    judged: Judged
+    scores: Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +92,11 @@ def decide(stage: str, measured: Sequence[Measured], *, begun_with: int = 0) -> 
     interval of the differences, query by query, reaches 0) or by 0.003 at most; of equally cheap
     ones the best.
     """
-    maps = [float(each.judged.precisions.mean()) for each in measured]
-    best, start = measured[int(np.argmax(maps))].judged, measured[begun_with].judged
+    maps = [float(each.scores.precisions.mean()) for each in measured]
+    best, start = measured[int(np.argmax(maps))].scores, measured[begun_with].scores
     rivals = []
     for number, each in enumerate(measured):
-        ahead = _mean(best.precisions - each.judged.precisions)
+        ahead = _mean(best.precisions - each.scores.precisions)
         if ahead.low <= 0 or ahead.value <= NEARLY:
             rivals.append(number)
     chosen = min(rivals, key=lambda number: (measured[number].cost, -maps[number]))
@@ -104,9 +104,9 @@ def decide(stage: str, measured: Sequence[Measured], *, begun_with: int = 0) -> 
         Trial(
             stage,
             each.setting,
-            _mean(each.judged.precisions),
-            float(each.judged.firsts.mean()),
-            _mean(each.judged.precisions - start.precisions),
+            _mean(each.scores.precisions),
+            float(each.scores.firsts.mean()),
+            _mean(each.scores.precisions - start.precisions),
             number == chosen,
         )
         for number, each in enumerate(measured)

@@ -1,10 +1,9 @@
-"""Searching: by images of the gallery, by uploads, and why a hit is one."""
+"""Search by images of the gallery, by uploads and by URLs; the matches that verify a hit."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Path, Query, Request, UploadFile
 from pydantic import ValidationError
@@ -18,7 +17,6 @@ from cbir.server.problem import Problem, documented
 from cbir.server.query import described, options_of
 from cbir.server.routes.responses import json_response
 from cbir.server.schemas.base import MAX_ID, ImageId
-from cbir.server.schemas.conditions import where_of
 from cbir.server.schemas.names import LocalFeaturesName
 from cbir.server.schemas.search import (
     MatchesResponse,
@@ -39,24 +37,25 @@ Id = Annotated[int, Path(ge=1, le=MAX_ID)]
 @router.get(
     "/images/{image_id}/similar",
     response_model=SearchResponse,
-    responses=documented(404, 422),
+    responses=documented(404, 409, 422),
     openapi_extra=described(SimilarQuery),
 )
 async def similar(request: Request, image_id: Id) -> Response:
-    """What looks like one image of the gallery."""
+    """Search with one image of the gallery."""
     options = options_of(request, SimilarQuery)
-    where = where_of(options.where, options.filter)
-    return await _answer(service_of(request), [image_id], options, where=where)
-
-
-@router.post("/search", response_model=SearchResponse, responses=documented(404, 413, 415, 422))
-async def search(request: Request, wanted: SearchRequest) -> Response:
-    """What looks like images of the gallery, or like those at some addresses."""
-    return await _search(service_of(request), wanted, [], [])
+    return await _respond(service_of(request), options, [image_id], where=options.condition())
 
 
 @router.post(
-    "/search/upload", response_model=SearchResponse, responses=documented(404, 413, 415, 422)
+    "/search", response_model=SearchResponse, responses=documented(404, 409, 413, 415, 422)
+)
+async def search(request: Request, body: SearchRequest) -> Response:
+    """Search with images of the gallery, or with images at URLs."""
+    return await _search(service_of(request), body, [], [])
+
+
+@router.post(
+    "/search/upload", response_model=SearchResponse, responses=documented(404, 409, 413, 415, 422)
 )
 async def search_by_upload(
     request: Request,
@@ -68,12 +67,12 @@ async def search_by_upload(
         str, Form(description="A SearchRequest as JSON; its `ids` are searched with, too.")
     ] = "{}",
 ) -> Response:
-    """What looks like uploaded images, alone or together with images of the gallery."""
-    wanted = _parsed(options)
+    """Search with uploaded images, alone or together with images of the gallery."""
+    body = _parsed(options)
     if len(image) + len(unwanted_image) > MOST_UPLOADS:
         raise Problem(422, f"more than {MOST_UPLOADS} uploads; choose fewer")
     return await _search(
-        service_of(request), wanted, await _bytes_of(image), await _bytes_of(unwanted_image)
+        service_of(request), body, await _bytes_of(image), await _bytes_of(unwanted_image)
     )
 
 
@@ -88,7 +87,7 @@ async def matches(
     query_id: Annotated[ImageId, Query(description="The image that was searched with.")],
     method: LocalFeaturesName = "sift",
 ) -> Response:
-    """Why an image is a hit: the places that two images of the gallery verifiably share."""
+    """The verified matches between two images of the gallery."""
     service = service_of(request)
     return json_response(
         await service.work.run(lambda: explain(service.gallery, query_id, image_id, method))
@@ -107,7 +106,7 @@ async def matches_of_upload(
         str, Form(description="x,y,width,height of the region that was searched with.")
     ] = "",
 ) -> Response:
-    """The same between an uploaded image and one of the gallery."""
+    """The verified matches between an uploaded image and one of the gallery."""
     service, data = service_of(request), await image.read()
     region = _crop_of(crop)
     return json_response(
@@ -118,66 +117,49 @@ async def matches_of_upload(
 
 
 async def _search(
-    service: Service, wanted: SearchRequest, images: Sequence[bytes], unwanted: Sequence[bytes]
+    service: Service, body: SearchRequest, images: Sequence[bytes], unwanted: Sequence[bytes]
 ) -> Response:
-    where = where_of(wanted.where, wanted.filter)
-    if wanted.urls and not service.settings.allow_fetch:
+    if body.urls and not service.settings.allow_fetch:
         raise Problem(422, "this server fetches no URLs; start it with --allow-fetch")
-    if not (wanted.ids or wanted.urls or images):
+    if not (body.ids or body.urls or images):
         raise Problem(422, "nothing to search with; give ids or images")
-    return await _answer(
+    return await _respond(
         service,
-        [*images, *wanted.ids],
-        wanted,
-        where=where,
-        urls=wanted.urls,
-        unwanted=[*unwanted, *wanted.unwanted_ids],
-        combine=wanted.combine,
-        crop=None if wanted.crop is None else tuple(wanted.crop),
+        body,
+        [*images, *body.ids],
+        urls=body.urls,
+        unwanted=[*unwanted, *body.unwanted_ids],
+        where=body.condition(),
     )
 
 
-async def _answer(
+async def _respond(
     service: Service,
-    queries: Sequence[int | bytes],
     options: SearchOptions,
+    queries: Sequence[int | bytes],
     *,
     where: Filter | None,
     urls: Sequence[str] = (),
     unwanted: Sequence[int | bytes] = (),
-    **further: Any,
 ) -> Response:
+    if options.multi_crop and not service.gallery.config.regions:
+        raise Problem(409, "the gallery has no regions; 'cbir index SOURCE --multi-crop' adds them")
+
     def work() -> Response:
         fetched = [fetch(url, limit=service.settings.max_upload) for url in urls]
-        with ExitStack() as stack:
-            reranker = None
-            if options.rerank is not None:
-                shared = service.rerankers.use(options.rerank, options.depth)
-                reranker = stack.enter_context(shared)
-            result = service.retriever.search(
-                [*queries, *fetched],
-                k=options.k,
-                offset=options.offset,
-                where=where,
-                unwanted=unwanted,
-                min_similarity=options.min_similarity,
-                matches_only=options.matches_only,
-                group_by=options.group_by,
-                max_per_group=options.max_per_group,
-                exact=options.exact,
-                rerank=reranker,
-                **further,
-            )
+        request = options.to_request([*queries, *fetched], unwanted, where=where)
+        result = service.retriever.search(request)
         timings.update(result.timings_ms)
         return json_response(SearchResponse.of(result))
 
     timings: dict[str, float] = {}
     stored = all(isinstance(query, int) for query in (*queries, *unwanted))
-    quick = stored and not urls and options.rerank is None and further.get("crop") is None
+    whole = getattr(options, "crop", None) is None and not options.multi_crop
+    quick = stored and whole and not urls and options.rerank is None
     pool = service.quick if quick else service.work
-    answer, queued = await pool.run(service.timed(work))
+    response, queued = await pool.run(service.timed(work))
     service.metrics.stages(timings, queued_s=queued)
-    return answer
+    return response
 
 
 def _parsed(options: str) -> SearchRequest:

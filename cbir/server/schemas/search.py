@@ -1,13 +1,17 @@
-"""What a search may ask, and its answer."""
+"""The body of a search and its response; its options are those of a `SearchRequest`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, Json
 
+from cbir import retrieval
+from cbir.filters import Filter
+from cbir.retrieval import SEARCH_OPTIONS, QueryLike
 from cbir.server.schemas.base import Fraction, Image, ImageId, RequestModel, ResponseModel, Text
-from cbir.server.schemas.conditions import Condition, Conditions
+from cbir.server.schemas.conditions import Condition, Conditions, where_of
 from cbir.server.schemas.names import LocalFeaturesName, RerankerName
 from cbir.types import Hit, SearchResult, Word
 
@@ -18,19 +22,32 @@ class SearchOptions(RequestModel):
     k: Annotated[int, Field(ge=1, le=1000)] = 10
     """How many images to find."""
     offset: Annotated[int, Field(ge=0, le=100_000)] = 0
-    """How many to leave out first: the pages before."""
+    """How many of the first images to leave out: the pages before."""
     where: Conditions = []
+    multi_crop: bool = False
+    """Also search with the query's own regions; the gallery must have regions."""
     min_similarity: Annotated[float, Field(ge=-1, le=1)] | None = None
     matches_only: bool = False
-    """Only images more similar than chance explains."""
+    """Only images more similar than unrelated ones are by chance."""
     group_by: Text | None = None
-    """Of images with one value in this field, the best only."""
+    """At most `max_per_group` images with the same value in this field."""
     max_per_group: Annotated[int, Field(ge=1, le=1000)] = 1
     exact: bool = False
     """Compare with every image, also where the index is approximate."""
     rerank: RerankerName | None = None
     depth: Annotated[int, Field(ge=1, le=200)] = 50
-    """How many candidates `rerank` judges."""
+    """How many candidates are reranked."""
+
+    def to_request(
+        self,
+        queries: Sequence[QueryLike],
+        unwanted: Sequence[QueryLike] = (),
+        *,
+        where: Filter | None = None,
+    ) -> retrieval.SearchRequest:
+        """The search with these options. Raises OptionError for options that contradict."""
+        options = {name: getattr(self, name) for name in SEARCH_OPTIONS if hasattr(self, name)}
+        return retrieval.SearchRequest(queries, **options | {"where": where, "unwanted": unwanted})
 
 
 class SimilarQuery(SearchOptions):
@@ -38,6 +55,10 @@ class SimilarQuery(SearchOptions):
 
     filter: Json[Condition] | None = None
     """Conditions as a tree, in JSON."""
+
+    def condition(self) -> Filter | None:
+        """All conditions, as one filter. Raises FilterError."""
+        return where_of(self.where, self.filter)
 
 
 class SearchRequest(SearchOptions):
@@ -50,12 +71,16 @@ class SearchRequest(SearchOptions):
     urls: Annotated[list[Text], Field(max_length=8)] = []
     """Images to fetch, where the server does so (`--allow-fetch`)."""
     combine: Literal["mean", "best"] = "mean"
-    """Several images: what they share, or whatever is near to one of them."""
+    """Several images: search with their mean, or with each by itself."""
     crop: Annotated[list[Fraction], Field(min_length=4, max_length=4)] | None = None
     """x, y, width, height of a region of the one image, in its pixels, or as fractions where none
     exceeds 1."""
     filter: Condition | None = None
     """Conditions as a tree."""
+
+    def condition(self) -> Filter | None:
+        """All conditions, as one filter. Raises FilterError."""
+        return where_of(self.where, self.filter)
 
 
 class HitRerank(ResponseModel):
@@ -93,19 +118,21 @@ class HitResponse(ResponseModel):
 
     @classmethod
     def of(cls, hit: Hit) -> HitResponse:
-        own, sure = hit.rerank, hit.confidence
+        score, confidence = hit.rerank, hit.confidence
         return cls.model_construct(
             rank=hit.rank,
             similarity=hit.similarity,
             confidence=None
-            if sure is None
+            if confidence is None
             else HitConfidence.model_construct(
-                p_value=sure.p_value, expected=sure.expected, word=sure.word
+                p_value=confidence.p_value,
+                expected=confidence.expected,
+                word=confidence.word,
             ),
             rerank=None
-            if own is None
+            if score is None
             else HitRerank.model_construct(
-                method=own.method, score=own.score, inliers=own.inliers, note=own.note
+                method=score.method, score=score.score, inliers=score.inliers, note=score.note
             ),
             region=None if hit.region is None else list(hit.region),
             image=Image.of(hit.image),

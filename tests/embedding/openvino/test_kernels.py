@@ -14,7 +14,6 @@ import pytest
 from cbir.embedding import (
     Embedder,
     load_embedder,
-    quantise,
     resolve_spec,
 )
 from cbir.embedding.openvino import kernels
@@ -22,7 +21,7 @@ from cbir.embedding.openvino.annotations import prefer_kernels
 from cbir.embedding.openvino.compiling import compile_network
 from cbir.embedding.openvino.export import exported_network
 from cbir.embedding.openvino.importing import import_openvino
-from cbir.embedding.openvino.int8 import quantised_network
+from cbir.embedding.openvino.int8 import quantise_network, quantised_network
 from cbir.embedding.openvino.kernels import tune_network, tuned_network
 from cbir.embedding.openvino.processor import kernel_family
 
@@ -124,8 +123,8 @@ def test_an_int8_network_has_no_marks_that_were_measured_in_fp32(
     timed(monkeypatch, 1.0, 0.8)
     load_embedder(lite0.spec, device="cpu", precision="fp32")
     images = np.random.default_rng(0).integers(0, 256, (32, 224, 224, 3), np.uint8)
-    monkeypatch.setattr("cbir.embedding.openvino.int8.MIN_COSINE", -1.0)
-    made = quantised_network(lite0.spec, quantise(lite0.spec, list(images)))
+    calibration = quantise_network(lite0.spec, network, list(images), min_cosine=-1.0)
+    made = quantised_network(lite0.spec, calibration)
     assert made is not None
     assert MARK not in made.read_text()
 

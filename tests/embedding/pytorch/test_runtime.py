@@ -17,7 +17,12 @@ from cbir.embedding import Embedder, find_backbone, load_embedder, resolve_spec
 from cbir.embedding.pytorch import runtime
 from cbir.embedding.pytorch.architecture import build_architecture
 from cbir.embedding.pytorch.batch_norm import fold_batch_norms
-from cbir.embedding.pytorch.cuda_graphs import OFTEN, SIZES, GraphedNetwork, Recording
+from cbir.embedding.pytorch.cuda_graphs import (
+    RUNS_BEFORE_RECORDING,
+    SIZES,
+    GraphedNetwork,
+    Recording,
+)
 from cbir.errors import BackboneError
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -141,15 +146,15 @@ def batch(count: int, seed: int) -> Tensor:
 def test_a_batch_size_is_recorded_once_it_has_come_a_few_times() -> None:
     recorder = Recorder()
     graphed = GraphedNetwork(Means(), CPU, recorder=recorder)
-    for seed in range(OFTEN - 1):
+    for seed in range(RUNS_BEFORE_RECORDING - 1):
         graphed(batch(1, seed))
     assert recorder.sizes == []
     graphed(batch(1, 9))
     assert recorder.sizes == [1]
-    for seed in range(2 * OFTEN):
+    for seed in range(2 * RUNS_BEFORE_RECORDING):
         graphed(batch(50 + seed, seed))
     assert recorder.sizes == [1, 64]
-    for seed in range(OFTEN):
+    for seed in range(RUNS_BEFORE_RECORDING):
         graphed(batch(17 + seed, seed))
     assert recorder.sizes == [1, 64, 32]
 
@@ -161,7 +166,7 @@ def test_a_recording_says_what_the_network_says(count: int) -> None:
     found = [(graphed(batch(count, seed)), network(batch(count, seed))) for seed in range(6)]
     for vectors, expected in found:  # a later batch must not write over an earlier one's
         torch.testing.assert_close(vectors, expected)
-    assert (recorder.replays > OFTEN) == (count <= SIZES[-1])
+    assert (recorder.replays > RUNS_BEFORE_RECORDING) == (count <= SIZES[-1])
 
 
 @pytest.mark.parametrize("recorder", [Recorder(factor=-1.0), Recorder(fails=True)])
@@ -171,7 +176,7 @@ def test_without_a_right_recording_the_network_itself_runs(
     network = Means()
     graphed = GraphedNetwork(network, CPU, recorder=recorder)
     with caplog.at_level(logging.WARNING):
-        for seed in range(3 * OFTEN):
+        for seed in range(3 * RUNS_BEFORE_RECORDING):
             torch.testing.assert_close(graphed(batch(2, seed)), network(batch(2, seed)))
     assert len(caplog.records) == 1
     assert "no CUDA graph of this network" in caplog.text
@@ -180,11 +185,11 @@ def test_without_a_right_recording_the_network_itself_runs(
 def test_after_one_recording_has_failed_none_is_replayed() -> None:
     recorder = Recorder()
     graphed = GraphedNetwork(Means(), CPU, recorder=recorder)
-    for seed in range(2 * OFTEN):
+    for seed in range(2 * RUNS_BEFORE_RECORDING):
         graphed(batch(1, seed))
     assert recorder.replays > 0
     recorder.fails = True
-    for seed in range(OFTEN):
+    for seed in range(RUNS_BEFORE_RECORDING):
         graphed(batch(4, seed))
     recorder.replays = 0
     torch.testing.assert_close(graphed(batch(1, 7)), Means()(batch(1, 7)))
@@ -194,19 +199,19 @@ def test_after_one_recording_has_failed_none_is_replayed() -> None:
 def test_images_in_which_a_network_sees_nothing_are_recorded_too() -> None:
     recorder = Recorder()
     graphed = GraphedNetwork(Means(), CPU, recorder=recorder)
-    for _ in range(2 * OFTEN):
+    for _ in range(2 * RUNS_BEFORE_RECORDING):
         found = graphed(torch.zeros((1, 4, 4, 3), dtype=torch.uint8))
-    assert recorder.replays > OFTEN
+    assert recorder.replays > RUNS_BEFORE_RECORDING
     assert not found.any()
 
 
 def test_forgotten_recordings_are_made_again() -> None:
     recorder = Recorder()
     graphed = GraphedNetwork(Means(), CPU, recorder=recorder)
-    for seed in range(OFTEN):
+    for seed in range(RUNS_BEFORE_RECORDING):
         graphed(batch(8, seed))
-    graphed.forget()
-    for seed in range(OFTEN):
+    graphed.clear()
+    for seed in range(RUNS_BEFORE_RECORDING):
         assert recorder.sizes == [8]
         graphed(batch(8, seed))
     assert recorder.sizes == [8, 8]
@@ -278,7 +283,7 @@ def test_a_gpu_agrees_with_the_cpu(
     opened = load_embedder(lite0.spec, device=gpu, precision=precision)
     least = 0.995 if precision == "bf16" else 0.999
     with ThreadPoolExecutor(2) as pool:
-        for _ in range(OFTEN + 1):  # before and after its kernels are recorded
+        for _ in range(RUNS_BEFORE_RECORDING + 1):  # before and after its kernels are recorded
             parts = list(pool.map(opened.embed, [photos[::2], photos[1::2]]))
     for found, images in zip(parts, (photos[::2], photos[1::2]), strict=True):
         assert (found * lite0.embed(images)).sum(axis=1).min() >= least
@@ -287,7 +292,7 @@ def test_a_gpu_agrees_with_the_cpu(
 def test_a_gpu_runs_recordings(gpu: str, lite0: Embedder, photos: list[Pixels]) -> None:
     opened: Any = load_embedder(lite0.spec, device=gpu)
     one = photos[:1]
-    for _ in range(OFTEN + 1):
+    for _ in range(RUNS_BEFORE_RECORDING + 1):
         found = opened.embed(one)
     assert list(opened._network._recordings) == [1]
     assert (found * lite0.embed(one)).sum(axis=1).min() >= 0.999

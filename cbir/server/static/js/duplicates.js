@@ -169,9 +169,9 @@ async function keepOnly(image, others, replaceGroup) {
   const question = `Take ${names} out of the gallery? Files on disk stay; uploaded ones go.`;
   if (!window.confirm(question)) return;
   for (const other of others) await api.remove(other.id);
-  const said = `${image.name} kept; ${others.length} taken out.`;
-  const line = el("p", { class: "quiet pair-group", tabindex: "-1" }, said);
+  const message = `${image.name} kept; ${others.length} taken out.`;
+  const line = el("p", { class: "quiet pair-group", tabindex: "-1" }, message);
   replaceGroup(line);
   line.focus();
-  announce(said);
+  announce(message);
 }

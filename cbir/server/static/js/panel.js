@@ -78,9 +78,9 @@ function tools(image, actions) {
   return el(
     "div",
     { class: "actions" },
-    el("button", { type: "button", onclick: () => actions.more(image) }, "more like this"),
-    el("button", { type: "button", onclick: () => actions.wanted(image) }, "and like this"),
-    el("button", { type: "button", onclick: () => actions.not(image) }, "not this"),
+    el("button", { type: "button", onclick: () => actions.more(image) }, "Search with this"),
+    el("button", { type: "button", onclick: () => actions.wanted(image) }, "Add"),
+    el("button", { type: "button", onclick: () => actions.not(image) }, "Exclude"),
   );
 }
 

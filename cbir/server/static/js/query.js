@@ -101,7 +101,7 @@ function knobs(state, { fields, rerankers }, go) {
         options.map(([key, text]) => el("option", { value: key, selected: key === value }, text)),
       ),
     );
-  const orders = [["", "similarity alone"]].concat(rerankers.map((one) => [one.name, one.label]));
+  const orders = [["", "Similarity"]].concat(rerankers.map((one) => [one.name, one.label]));
   const groups = [["", "all images"]].concat(
     fields.filter((one) => one.type !== "list").map((one) => [one.name, `one image per ${one.name}`]),
   );

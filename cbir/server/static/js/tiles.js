@@ -114,9 +114,9 @@ function buttons(hit, actions) {
   return el(
     "div",
     { class: "actions" },
-    button("more", "more like this", "m"),
-    button("not", "not this", "x"),
-    button("open", "open", "Enter"),
+    button("more", "Search with this", "m"),
+    button("not", "Exclude", "x"),
+    button("open", "Open", "Enter"),
   );
 }
 

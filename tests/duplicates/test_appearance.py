@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from cbir import Gallery, index_images, resolve_spec
 from cbir.duplicates import find_duplicates
-from cbir.duplicates.parts import align, is_copy
-from cbir.duplicates.verifying import Shape, shape_of
+from cbir.duplicates.alignment import Alignable, align, is_copy
+from cbir.duplicates.verifier import alignable
 
 TEAL, RED = (40, 138, 140), (196, 52, 48)
 Colour = tuple[int, int, int]
@@ -39,10 +39,10 @@ def shirt(colour: Colour, *, dots: int = 0, seed: int = 1) -> Image.Image:
     return image
 
 
-def shape(image: Image.Image) -> Shape:
+def descriptors(image: Image.Image) -> Alignable:
     encoded = io.BytesIO()
     image.save(encoded, "JPEG", quality=90)
-    return shape_of(encoded.getvalue())
+    return alignable(encoded.getvalue())
 
 
 def crop(image: Image.Image) -> Image.Image:
@@ -55,10 +55,10 @@ def turned(image: Image.Image) -> Image.Image:
 
 @pytest.mark.parametrize("alter", [crop, turned])
 def test_colour_and_pattern_tell_drawn_things_apart(alter: Alteration) -> None:
-    original = shape(shirt(TEAL))
-    assert is_copy(align(original, shape(alter(shirt(TEAL)))))
+    original = descriptors(shirt(TEAL))
+    assert is_copy(align(original, descriptors(alter(shirt(TEAL)))))
     for other in (shirt(RED), shirt(TEAL, dots=5)):
-        found = align(original, shape(alter(other)))
+        found = align(original, descriptors(alter(other)))
         # By all else that is looked at they would be copies.
         assert is_copy(replace(found, recoloured=0.0, repatterned=0.0))
         assert not is_copy(found)
@@ -76,7 +76,9 @@ def test_colour_and_pattern_tell_drawn_things_apart(alter: Alteration) -> None:
 )
 def test_other_light_is_no_other_colour(edit: Alteration) -> None:
     image = photograph("coffee")
-    found = align(shape(image), shape(edit(image.crop((40, 30, 340, 255))).convert("RGB")))
+    found = align(
+        descriptors(image), descriptors(edit(image.crop((40, 30, 340, 255))).convert("RGB"))
+    )
     assert found.recoloured <= 0.01
     assert is_copy(found)
 

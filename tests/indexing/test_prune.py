@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from factories import encode, folder_for_everyone, picture, unprivileged
-from test_indexing import CountingEmbedder
+from indexing.test_index_images import CountingEmbedder
 
 from cbir import Gallery, IndexReport, index_images, verify_gallery
 from cbir.embedding import load_embedder

@@ -6,16 +6,16 @@ import pytest
 from duplicates.copies import photograph
 from PIL import Image
 
-from cbir.duplicates.parts import align, is_copy
-from cbir.duplicates.verifying import Shape, shape_of
+from cbir.duplicates.alignment import Alignable, align, is_copy
+from cbir.duplicates.verifier import alignable
 
 SIDE = 400
 
 
-def shape(image: Image.Image) -> Shape:
+def descriptors(image: Image.Image) -> Alignable:
     encoded = io.BytesIO()
     image.save(encoded, "PNG")
-    return shape_of(encoded.getvalue())
+    return alignable(encoded.getvalue())
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_what_is_stretched_is_no_copy(width: int, height: int, degrees: int, cop
     turned = image.rotate(degrees, Image.Resampling.BICUBIC, expand=True)
     scale = turned.width / SIDE
     other = turned.resize((round(width * scale), round(height * scale)), Image.Resampling.LANCZOS)
-    found = align(shape(image), shape(other))
+    found = align(descriptors(image), descriptors(other))
     assert found.inliers > 50
     assert 0 < found.shared <= 1
     assert is_copy(found) == copy

@@ -132,7 +132,7 @@ def test_damaged_descriptors_are_made_anew(shelf: Path, stocked: Gallery) -> Non
     photograph("coffee").resize((192, 144)).save(shelf / "small.png")
     index_images(shelf, stocked)
     ensure_descriptors(stocked.catalog, "phash")
-    known = stocked.catalog.known([record.uri for record, _ in stocked.catalog.scan()])
+    known = stocked.catalog.indexed_images([record.uri for record, _ in stocked.catalog.scan()])
     rows = [DescriptorRow(k.id, k.content_hash, b"of another time") for k in known.values()]
     stocked.catalog.write_descriptors("phash", rows)
     assert names(find_duplicates(stocked)) == [["coffee.png", "small.png"]]

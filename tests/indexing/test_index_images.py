@@ -93,7 +93,7 @@ def test_a_touched_file_is_told_by_its_content(
     assert counts(index_images(folder, gallery, embedder=embedder)) == (0, 0, 6, 0)
     assert embedder.images == 6
     # The new time stamp is remembered: the file is not read a third time.
-    known = gallery.catalog.known([str(folder / "even" / "0.png")])
+    known = gallery.catalog.indexed_images([str(folder / "even" / "0.png")])
     assert next(iter(known.values())).version.stamp == 1
 
 

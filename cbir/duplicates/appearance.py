@@ -1,8 +1,8 @@
-"""Of two images laid on one another: is it the same thing in another colour or pattern?
+"""Aligned images of similar things: how much of one is in another colour or another pattern.
 
-Other light changes each channel by a gain and an offset, everywhere alike. What was coloured
-otherwise, before a backdrop that stayed, no such change explains, though every edge is where it
-was; text laid over a picture has edges of its own.
+Other light changes each channel by one gain and one offset everywhere. A product in another colour
+before the same backdrop is not explained by such a change, though its edges stay; one in another
+pattern has other edges, and so has text over an image.
 """
 
 from __future__ import annotations
@@ -17,51 +17,51 @@ from cbir.similarity.opencv import opencv
 __all__ = ["recoloured", "repatterned"]
 
 CELL = 5
-"""Pixels of 96: colours are compared as means over so many, which noise and blur leave alone."""
+"""Side of the cells over which colours are averaged, in pixels of 96: noise and blur cancel out."""
 
-LEVELS = 7.0
-"""Of 255: compression and noise change the colour of a cell less."""
+MIN_DIFFERENCE = 7.0
+"""Levels of 255 from which colours of a cell differ; compression and noise change them less."""
 
 MAX_OFFSET = 30.0
-"""Levels of 255, with a gain of 1 and near it: brighter, or of less contrast."""
+"""Largest offset of other light, in levels of 255: brighter, or of less contrast."""
 
 MAJORITY, ROUNDS = 0.8, 3
-"""The light is estimated from so many of the cells, those that it explains best."""
+"""Share of the cells that the light is estimated from, those it explains best, and how often."""
 
-UNCOLOURED = 6.0
-"""Levels between the channels of a picture in grey, once it was compressed."""
+GREY_LEVELS = 6.0
+"""Most levels of 255 between the channels of a grey image, after compression."""
 
 SAME_EDGES, OTHER_EDGES = 0.9, 0.8
-"""Local correlation."""
+"""Local correlation above which edges are the same, and below which they differ."""
 
 TEXTURED = 100.0
-"""Variance from which there is something to be seen in a window."""
+"""Least variance, in levels squared, of a window with any texture."""
 
 Mask = npt.NDArray[np.bool_]
 
 
 def recoloured(a: Floats, b: Floats, where: Mask, local: Correlation) -> float:
-    """The share of the overlap that has the same edges and, in any light, another colour.
+    """Share of the overlap with the same edges in a colour that no light explains.
 
     Two images (H, W, 3), compared where `where` (H, W) is true.
     """
-    first, second = _cells(a, where), _cells(b, where)
+    first, second = _cell_means(a, where), _cell_means(b, where)
     if _is_grey(first) != _is_grey(second):
         first, second = _greyed(first), _greyed(second)
-    differs = np.maximum(_unexplained(first, second), _unexplained(second, first)) > LEVELS
+    differs = np.maximum(_unexplained(first, second), _unexplained(second, first)) > MIN_DIFFERENCE
     return float((differs & (local.values[where] > SAME_EDGES)).mean())
 
 
 def repatterned(local: Correlation) -> float:
-    """Of where there is something to be seen, the share that has other edges."""
+    """Share of the textured overlap with other edges; 0 without any texture."""
     textured = local.counted & (np.maximum(local.variance_a, local.variance_b) > TEXTURED)
     if not textured.any():
         return 0.0
     return float((local.values[textured] < OTHER_EDGES).mean())
 
 
-def _cells(image: Floats, where: Mask) -> Floats:
-    """Mean colours about each place of the overlap: (N, 3)."""
+def _cell_means(image: Floats, where: Mask) -> Floats:
+    """Mean colours of the cell around each pixel of the overlap: (N, 3)."""
     cv2 = opencv()
     mask = where.astype(np.float32)
     weight = np.maximum(cv2.blur(mask, (CELL, CELL)), 1e-6)
@@ -70,7 +70,7 @@ def _cells(image: Floats, where: Mask) -> Floats:
 
 
 def _is_grey(cells: Floats) -> bool:
-    return bool(np.quantile(np.ptp(cells, axis=1), 0.98) < UNCOLOURED)
+    return bool(np.quantile(np.ptp(cells, axis=1), 0.98) < GREY_LEVELS)
 
 
 def _greyed(cells: Floats) -> Floats:
@@ -79,7 +79,7 @@ def _greyed(cells: Floats) -> Floats:
 
 
 def _unexplained(a: Floats, b: Floats) -> Floats:
-    """How far each colour of a is from that of b, once the light is made the same: (N,)."""
+    """Distance of each colour of a from that of b after the light is equalised: (N,)."""
     majority = np.ones(len(a), bool)
     for _ in range(ROUNDS):
         gain, offset = _light(a[majority], b[majority])
@@ -90,7 +90,7 @@ def _unexplained(a: Floats, b: Floats) -> Floats:
 
 
 def _light(a: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """By channel what a is multiplied by, and what is then added, to be like b."""
+    """Gain and offset of each channel that make a most like b: (3,) each."""
     mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
     covariance = ((a - mean_a) * (b - mean_b)).mean(axis=0)
     gain = limited_cast(

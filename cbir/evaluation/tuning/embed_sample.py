@@ -1,4 +1,4 @@
-"""What networks make of a sample: every image once per network and input, all poolings of it."""
+"""Embeddings of a sample: each image passes a network once per input size, for all poolings."""
 
 from __future__ import annotations
 
@@ -20,29 +20,26 @@ from cbir.errors import BackboneError
 from cbir.evaluation.tuning.sample import Sample
 from cbir.images import decode_views
 
-__all__ = ["Clock", "OutOfTimeError", "Progress", "Square", "poolings_of", "see"]
+__all__ = ["Clock", "OutOfTimeError", "Square", "embed_sample", "poolings_of"]
 
 Square: TypeAlias = tuple[View, bool]
-"""What the network is shown: a view, and whether it is mirrored."""
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Is told what is going on, how much of it is done, and how much there is."""
+"""One input of the network: a view, and whether it is mirrored."""
 
 POOLINGS: tuple[Pooling, ...] = ("avg", "gem", "rmac", "max")
 
 MEASURED = 16
-"""So many images tell how long the others will take."""
+"""Images from which the time of all others is predicted."""
 
 
 class OutOfTimeError(Exception):
-    """A step would not end within the budget."""
+    """A step would take longer than the time that is left."""
 
 
 class Clock:
-    """The time that is left."""
+    """A time budget that starts with the clock."""
 
     def __init__(self, budget: float | None) -> None:
-        """Starts now; `budget` is in seconds, None is for ever."""
+        """`budget` is in seconds; None has no end."""
         self._end = None if budget is None else time.perf_counter() + budget
 
     def watch(self, progress: Callable[[int], None], total: int) -> Callable[[int], None]:
@@ -61,14 +58,14 @@ class Clock:
 
 
 def poolings_of(backbone: str) -> tuple[Pooling, ...]:
-    """The poolings that are tried of a network, its default first."""
+    """The poolings to try with a network, its default first."""
     found = find_backbone(backbone)
     others = tuple(p for p in POOLINGS if p in found.poolings and p != found.default_pooling)
     # Others are computed from the map, which a network without `flatten` does not hand out.
     return (found.default_pooling, *(others if "flatten" in found.poolings else ()))
 
 
-def see(
+def embed_sample(
     sample: Sample,
     spec: EmbeddingSpec,
     squares: Sequence[Square],
