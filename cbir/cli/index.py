@@ -24,6 +24,7 @@ from cbir.cli.options import (
     UsageError,
     WeightsOption,
     check_descriptor,
+    interruptible,
 )
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from cbir.embedding import Embedder
     from cbir.gallery import Gallery
     from cbir.types import FailedImage, IndexReport
-
-EXIT_INTERRUPTED = 130
 
 SOURCE_HELP = (
     "A folder of images or tars; a manifest (.csv, .jsonl, .parquet) with a column of paths or "
@@ -164,7 +163,7 @@ def index(
         embedder = opened.embedder(
             device=device, runtime=runtime, precision=precision, streams=available_cores()
         )
-        try:
+        with interruptible():
             with progress_line("indexing", images.count()) as progress:
                 report = index_images(
                     images,
@@ -177,9 +176,6 @@ def index(
                     progress=progress,
                 )
             bare = _add_regions(opened, embedder, decoders)
-        except KeyboardInterrupt:
-            typer.echo("interrupted; what was committed stays, run it again to go on", err=True)
-            raise typer.Exit(EXIT_INTERRUPTED) from None
         if descriptors is not None:
             _describe(opened, descriptors)
         if json:
