@@ -26,7 +26,9 @@ class SpaceOptions:
     flip: bool
 
     def spec(self, current: GalleryConfig | None) -> tuple[EmbeddingSpec, str | None]:
-        """The space of the options; those not given are as in `current`, of the same backbone."""
+        """The embedding space that the options choose, and where its weights come from.
+
+        Options not given are as in `current`, if that has the same backbone."""
         from cbir.config import DEFAULT_BACKBONE
         from cbir.embedding import resolve_spec
 
@@ -50,9 +52,9 @@ class SpaceOptions:
 def open_or_create(
     path: Path, space: SpaceOptions, kind: IndexKindOption, *, multi_crop: bool
 ) -> Gallery:
-    """The gallery at `path`, made if there is none; options must be those it was made with.
+    """The gallery at `path`, created if there is none. Regions may be added later.
 
-    Regions alone may be added later.
+    Raises GalleryError when an existing gallery was created with other options.
     """
     from cbir.config import MULTI_CROP
     from cbir.gallery import Gallery
@@ -67,7 +69,9 @@ def open_or_create(
 
 
 def open_existing(path: Path, space: SpaceOptions, kind: IndexKindOption) -> Gallery | None:
-    """The gallery at `path`, if there is one; options must be those it was made with."""
+    """The gallery at `path`, None if there is none.
+
+    Raises GalleryError when it was created with other options."""
     from cbir.errors import GalleryError, GalleryNotFoundError
     from cbir.gallery import Gallery
 

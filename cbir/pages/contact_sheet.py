@@ -12,7 +12,7 @@ from pathlib import Path
 from cbir.errors import CbirError, ImageError
 from cbir.images import thumbnail_jpeg
 from cbir.sources.reading import read_uri
-from cbir.types import NOTHING_CLOSE, Hit, ImageRecord, SearchResult
+from cbir.types import NO_MATCH, Hit, ImageRecord, SearchResult
 
 THUMBNAIL_SIDE = 360
 """Longer side of an embedded thumbnail, in pixels: sharp at the size shown on most screens."""
@@ -98,7 +98,7 @@ def answer(sheet: Sheet) -> str:
     note = f'<p class="quiet">{escape(sheet.note)}</p>' if sheet.note else ""
     found = f'<div class="hits">\n{hits}\n</div>' if hits else '<p class="quiet">nothing found</p>'
     if hits and result.matched is False:
-        found = f"<p>{NOTHING_CLOSE}</p>{found}"
+        found = f"<p>{NO_MATCH}</p>{found}"
     return (
         f'<section class="answer">\n<div class="query">{images}'
         f'<p class="quiet">{escape(result.query)}</p>{note}</div>\n'

@@ -24,7 +24,7 @@ async function draw(section, verify, tools, own) {
   const found = await ready(section, verify, own);
   if (!found) return;
   const title = found.total
-    ? `${number(found.total)} groups of duplicates; ${number(found.redundant)} images (${bytes(found.bytes_saved)}) could go`
+    ? `${number(found.total)} groups of duplicates; ${number(found.redundant)} images (${bytes(found.bytes_saved)}) could be removed`
     : "No duplicates found";
   const list = el("div", {});
   const more = el("button", { type: "button", class: "more", hidden: true }, "Show more");
