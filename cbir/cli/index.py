@@ -77,6 +77,14 @@ def index(
         ),
     ] = False,
     kind: IndexKindOption = None,
+    catalog_url: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Where a new gallery's catalogue lies, instead of the gallery's folder: "
+            "sqlite:////data/shop.sqlite.",
+            metavar="URL",
+        ),
+    ] = None,
     image_column: Annotated[
         str, typer.Option(help="Column of a manifest with paths or URLs.", metavar="COLUMN")
     ] = "path",
@@ -139,7 +147,8 @@ def index(
     images = open_source(source, image_column=image_column, key=key)
     space = SpaceOptions(backbone, weights, pooling, input_size, whole, zoom, flip)
     if dry_run:
-        with open_existing(gallery, space, kind) or nullcontext() as existing:
+        existing = open_existing(gallery, space, kind, catalog_url=catalog_url)
+        with existing or nullcontext():
             exit_code = show_plan(
                 images,
                 existing,
@@ -150,7 +159,9 @@ def index(
                 json=json,
             )
         raise typer.Exit(exit_code)
-    with open_or_create(gallery, space, kind, multi_crop=multi_crop) as opened:
+    with open_or_create(
+        gallery, space, kind, catalog_url=catalog_url, multi_crop=multi_crop
+    ) as opened:
         if precision == "int8" and runtime != "torch":
             calibrate(images, opened)
         embedder = opened.embedder(
