@@ -131,7 +131,7 @@ def test_several_vectors_are_as_many_chances(make: Make) -> None:
         both = scale_of(gallery, vectors[:2, 0])
     assert None not in (*one, both)
     assert both.count == 2 * one[0].count  # type: ignore[union-attr]
-    assert both.level == max(scale.level for scale in one)  # type: ignore[union-attr]
+    assert both.background == max(scale.background for scale in one)  # type: ignore[union-attr]
 
 
 def test_it_is_measured_again_when_the_gallery_changes(make: Make) -> None:
@@ -151,7 +151,7 @@ def test_it_is_measured_again_when_the_gallery_changes(make: Make) -> None:
         after = scale_of(gallery, vectors[:1])
     assert before is not None
     assert after is not None
-    assert after.level < before.level - 0.1  # the cone that all vectors share is gone
+    assert after.background < before.background - 0.1  # the cone that all vectors share is gone
 
 
 def test_the_images_drawn_hardly_change_with_the_gallery(make: Make) -> None:
