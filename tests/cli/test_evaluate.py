@@ -95,7 +95,7 @@ def test_it_writes_a_report(shop: Path, tmp_path: Path) -> None:
         (["--label", "label", "--protocol", "easy"], "--protocol is for --ground-truth"),
         (["--ground-truth", "b", "--queries", "a=b"], "--queries is for --label"),
         (["--ground-truth", "none.json"], "none.json: cannot be read: No such file"),
-        (["--label", "label", "--depth", "5"], "k 20 looks deeper than the depth of 5"),
+        (["--label", "label", "--depth", "5"], "k 20 is larger than the depth of 5"),
     ],
 )
 def test_errors_are_one_line(shop: Path, arguments: list[str], message: str) -> None:
