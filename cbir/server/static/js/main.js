@@ -170,7 +170,7 @@ function drawVerdict(found, hits) {
     ...(close ? [el("strong", {}, close), " "] : []),
     el("span", {}, parts.filter(Boolean).join(" · ")),
   );
-  announce(`${close || "found"} ${hits.length} images; the first is ${hits[0].image.name}`);
+  announce(`${close ? "no confident match; showing" : "found"} ${hits.length} images; the first is ${hits[0].image.name}`);
 }
 
 async function start() {
