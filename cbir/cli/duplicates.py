@@ -9,11 +9,11 @@ import typer
 
 from cbir.cli.options import (
     DEFAULT_GALLERY,
-    EXIT_INTERRUPTED,
     EXIT_SOME_FAILED,
     GalleryOption,
     JsonOption,
     UsageError,
+    interruptible,
 )
 
 if TYPE_CHECKING:
@@ -100,12 +100,8 @@ def duplicates(
         )
     _check_format(out)
     with Gallery.open(against or gallery) as opened:
-        try:
-            with stage_lines() as progress:
-                result = _find(opened, items, verify=verify, progress=progress)
-        except KeyboardInterrupt:
-            typer.echo("interrupted; what was computed stays, run it again to go on", err=True)
-            raise typer.Exit(EXIT_INTERRUPTED) from None
+        with interruptible("computed"), stage_lines() as progress:
+            result = _find(opened, items, verify=verify, progress=progress)
         _write(result, opened, out=out, html=html, script=script)
     _report(result, json=json, verify=verify, written=[p for p in (out, html, script) if p])
     if result.failed:

@@ -12,7 +12,6 @@ from cbir.cli.embedding_space import SpaceOptions, open_existing, open_or_create
 from cbir.cli.options import (
     DEFAULT_GALLERY,
     DESCRIPTORS_HELP,
-    EXIT_INTERRUPTED,
     EXIT_SOME_FAILED,
     BackboneOption,
     DeviceOption,
@@ -25,6 +24,7 @@ from cbir.cli.options import (
     UsageError,
     WeightsOption,
     check_descriptor,
+    interruptible,
 )
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def index(
         embedder = opened.embedder(
             device=device, runtime=runtime, precision=precision, streams=available_cores()
         )
-        try:
+        with interruptible():
             with progress_line("indexing", images.count()) as progress:
                 report = index_images(
                     images,
@@ -180,9 +180,6 @@ def index(
                     progress=progress,
                 )
             without_regions = _add_regions(opened, embedder, decoders)
-        except KeyboardInterrupt:
-            typer.echo("interrupted; what was committed stays, run it again to go on", err=True)
-            raise typer.Exit(EXIT_INTERRUPTED) from None
         if descriptors is not None:
             _describe(opened, descriptors)
         if json:
