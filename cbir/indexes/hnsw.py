@@ -1,6 +1,6 @@
 """A graph index: hierarchical navigable small worlds (Malkov & Yashunin 2018), in FAISS.
 
-Fast and approximate on large galleries. A graph cannot remove images and is built anew instead.
+Fast and approximate on large galleries. A graph cannot remove images and is rebuilt instead.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from cbir.indexes.faiss_structure import FaissStructure
 __all__ = ["HnswIndex"]
 
 NEIGHBOURS = 32
-"""Links of each vector, per level."""
+"""Number of links of each vector, per level."""
 EF_CONSTRUCTION = 80
 EF_SEARCH = 128
-"""Candidates kept while the graph is built, and while it is searched."""
+"""Number of candidates held while building the graph, and while searching it."""
 
 
 class HnswIndex(FaissStructure):
-    """`SearchStructure` of a graph over vectors in memory."""
+    """`SearchStructure` with a graph over vectors in memory."""
 
     @classmethod
     def build(
@@ -61,8 +61,7 @@ class HnswIndex(FaissStructure):
         return np.asarray(faiss.vector_to_array(self._index.id_map), dtype=np.int64)
 
     def _scan_allowed(self, queries: Vectors, k: int, allowed: Ids) -> tuple[Vectors, Ids]:
-        """The best k of the allowed images by a scan of the vectors: among so many that are not
-        allowed a walk of the graph loses its way."""
+        """The best k of the allowed images by a scan: a graph search fails if few are allowed."""
         stored = self.ids()
         bits = np.packbits(np.isin(stored, allowed), bitorder="little")
         selector = faiss.IDSelectorBitmap(len(stored), faiss.swig_ptr(bits))

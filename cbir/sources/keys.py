@@ -12,7 +12,7 @@ __all__ = ["key_of"]
 
 
 def key_of(values: Mapping[str, Any], column: str | None) -> tuple[str, str]:
-    """(key, reason why there is none); both are empty where no column identifies images."""
+    """(key, reason why it is missing); both are empty where no column identifies images."""
     if not column:
         return "", ""
     value = values.get(column)
