@@ -27,7 +27,7 @@ __all__ = ["change_of", "compare_page"]
 def compare_page(
     page: Sequence[SourceImage | FailedImage], catalog: Catalog | None, *, retry_failed: bool
 ) -> tuple[list[ImageChange], list[PendingImage]]:
-    """Split a page into changes that are decided by the listing, and images that must be read.
+    """Split a page into changes known from the listing alone, and images that must be read.
 
     Without a catalogue every image is new.
     """
@@ -58,7 +58,7 @@ def compare_page(
 
 
 def change_of(pending: PendingImage, result: ChunkResult) -> ImageChange | ContentMatch:
-    """The change that follows from the result of reading and embedding an image."""
+    """The change that results from reading and embedding an image."""
     image = pending.image
     kind: ChangeKind = "added" if pending.known is None else "updated"
     if isinstance(result, EmbeddedImage):
@@ -89,12 +89,12 @@ def change_of(pending: PendingImage, result: ChunkResult) -> ImageChange | Conte
 
 
 def _same_content(image: SourceImage, known: IndexedImage, version: ImageVersion) -> ImageChange:
-    """An image that need not be embedded; its row may need another version, name or metadata."""
+    """The change of an image with equal content: none, or its version, name or metadata."""
     described = plain(image.metadata), image.name, image.uri
     same_description = described == (known.metadata, known.name, known.uri)
     # Galleries of older versions lack the entity tags.
-    learned = known.version.etag is None and version.etag is not None
-    if same_description and version == known.version and not learned:
+    new_etag = known.version.etag is None and version.etag is not None
+    if same_description and version == known.version and not new_etag:
         return ImageChange("unchanged", image.name)
     row = TouchedRow(known.id, image.identity, image.uri, image.name, version, image.metadata)
     return ImageChange("unchanged" if same_description else "touched", image.name, row)
@@ -116,6 +116,6 @@ def _failed_again(image: SourceImage, failure: FailureRow) -> ImageChange:
 
 
 def _concerns(failure: FailureRow, image: SourceImage) -> bool:
-    """Whether a failure is that of the image at its present place."""
+    """Whether a failure is of the image at its present URI."""
     same_row = image.place is None or failure.reason.endswith(f"({image.place})")
     return failure.uri == image.uri and same_row

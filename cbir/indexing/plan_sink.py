@@ -1,4 +1,4 @@
-"""Stage 4 of a plan: notes what would be done."""
+"""Stage 4 of a plan: collects the changes that a run would write."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class PlanSink:
         self._refusal = reason
 
     def plan(self, seconds: float) -> IndexPlan:
-        """All that would be done."""
+        """The plan of all changes."""
         before = self._names_of([image_id for image_id, _ in self._moves])
         gone = self._names_of(self._removed)
         return IndexPlan(

@@ -141,7 +141,7 @@ def test_somebody_s_folder_is_not_taken(shop: Gallery, tmp_path: Path) -> None:
     mine = tmp_path / "new.importing" / "notes.txt"
     mine.parent.mkdir()
     mine.write_text("mine")
-    with pytest.raises(GalleryError, match="no unfinished import"):
+    with pytest.raises(GalleryError, match="not an unfinished import"):
         import_gallery(tmp_path / "shop.npy", tmp_path / "new")
     assert mine.read_text() == "mine"
 
