@@ -122,7 +122,7 @@ def test_damage_in_the_middle(shop: Gallery, tmp_path: Path) -> None:
         (lambda file: file.with_suffix(".jsonl").write_text("{\n" * 7), "line 1 is not JSON"),
         (lambda file: file.with_suffix(".jsonl").write_text("1\n" * 7), "line 1 is not JSON"),
         (lambda file: file.with_suffix(".json").unlink(), "does not say how"),
-        (lambda file: file.with_suffix(".json").write_text("{"), "no JSON"),
+        (lambda file: file.with_suffix(".json").write_text("{"), "not JSON"),
         (lambda file: file.with_suffix(".json").write_text("[]"), "export it again"),
     ],
 )
@@ -164,7 +164,7 @@ BAD_ROWS: list[tuple[str, Any, str]] = [
     ("content_hash", "abcd", "2 bytes, not 16"),
     ("content_hash", "xyz", "non-hexadecimal"),
     ("content_hash", None, "NoneType"),
-    ("metadata", [1], "no JSON object"),
+    ("metadata", [1], "not a JSON object"),
     ("metadata", "{", "Expecting"),
 ]
 
