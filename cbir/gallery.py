@@ -138,7 +138,7 @@ class Gallery:
 
     @property
     def config(self) -> GalleryConfig:
-        """The configuration as last committed; after `search_without_waiting`, as of the indexes."""
+        """The configuration as last committed, or, without waiting, as of the indexes."""
         return self._indexes.config
 
     @property

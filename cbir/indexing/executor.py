@@ -105,7 +105,7 @@ class ChunkQueue(Generic[T, R]):
             yield from in_lists(chain([first], iterator), self._executor.chunk_size())
 
     def exchange(self, chunk: Sequence[T]) -> list[tuple[T, R]]:
-        """Submit a chunk; returns the results of the oldest one if enough are pending, else none."""
+        """Submit a chunk; returns the oldest one's results if enough are pending, else none."""
         self._pending.append((chunk, self._executor.submit(chunk)))
         return self._oldest() if len(self._pending) > self._executor.max_pending() else []
 
