@@ -133,7 +133,7 @@ class Gallery:
             )
         gallery = cls(path, open_catalog(path))
         if spec is not None:
-            gallery.check_spec(spec, "the spec asked for")
+            gallery.check_spec(spec, "the spec given")
         return gallery
 
     @property

@@ -132,11 +132,11 @@ def write_dismissals(connection: Connection, pairs: Sequence[Pair]) -> int:
     added = 0
     for part in parts(pairs):
         present = _present(connection, {image_id for pair in part for image_id in pair})
-        known = set(_pairs(connection, select(*_PAIR).where(tuple_(*_PAIR).in_(list(part)))))
+        existing = set(_pairs(connection, select(*_PAIR).where(tuple_(*_PAIR).in_(list(part)))))
         new = [
             {"first_id": a, "second_id": b}
             for a, b in dict.fromkeys(part)
-            if (a, b) not in known and {a, b} <= present
+            if (a, b) not in existing and {a, b} <= present
         ]
         if new:
             connection.execute(insert(dismissals), new)

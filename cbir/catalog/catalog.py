@@ -138,8 +138,8 @@ class Catalog(CatalogReader):
     def remove(self, ids: Sequence[int], *, source: str | None = None) -> int:
         """Remove images, only of `source` (its URI) if given. Returns how many were removed."""
         with writing(self._engine) as connection:
-            known = None if source is None else writes.source_id(connection, source)
-            return writes.remove_images(connection, ids, source=known)
+            source_id = None if source is None else writes.source_id(connection, source)
+            return writes.remove_images(connection, ids, source=source_id)
 
     def remove_failures(self, keys: Sequence[str]) -> int:
         """Delete failures, for example of removed files. Returns how many were deleted."""

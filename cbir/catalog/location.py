@@ -78,8 +78,8 @@ def _catalog_url(folder: Path) -> URL:
 
     url = _read_url(folder)
     # Absolute: the process may change its working directory while the gallery is open.
-    own = str((folder / CATALOG_FILE).absolute())
-    return URL.create("sqlite", database=own) if url is None else parse_url(url)
+    file = str((folder / CATALOG_FILE).absolute())
+    return URL.create("sqlite", database=file) if url is None else parse_url(url)
 
 
 def _name_url(folder: Path, url: URL) -> bool:
@@ -90,7 +90,7 @@ def _name_url(folder: Path, url: URL) -> bool:
         raise GalleryExistsError(f"{folder} is a gallery with another catalogue; open it instead")
     text = url.render_as_string(hide_password=False)
     if parse_url(text) != url:
-        raise GalleryError("the catalogue's place cannot be written as a URL; use plain letters")
+        raise GalleryError("the catalogue's location cannot be written as a URL; use plain letters")
     with replacing(folder / GALLERY_FILE) as file:
         file.touch(0o600 if url.password else 0o644)  # others must not read a password
         file.write_text(json.dumps({"catalog": text}) + "\n", encoding="utf-8")
@@ -112,7 +112,7 @@ def read_config_fast(folder: Path) -> GalleryConfig | None:
 
 
 def _read_url(folder: Path) -> str | None:
-    """The URL that a folder names; None when its catalogue lies in the folder itself."""
+    """The URL that a folder names; None when its catalogue is in the folder itself."""
     file = folder / GALLERY_FILE
     try:
         text = file.read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from cbir.config import available_cores
 
 __all__ = ["MANY", "Leading", "all_nearest", "in_order", "leading_directions", "nearest", "top"]
 
-Rows = npt.NDArray[np.int64]
+RowNumbers = npt.NDArray[np.int64]
 T = TypeVar("T")
 Done = TypeVar("Done")
 
@@ -86,7 +86,7 @@ def leading_directions(vectors: Vectors, k: int, candidates: int) -> Leading | N
     return None
 
 
-def all_nearest(vectors: Vectors, k: int) -> Iterator[tuple[int, Rows, Vectors]]:
+def all_nearest(vectors: Vectors, k: int) -> Iterator[tuple[int, RowNumbers, Vectors]]:
     """The k nearest other vectors of every vector (N, D), in blocks of B vectors.
 
     Yields the first row of a block, the rows of the nearest (B, k), best first, and their inner
@@ -101,7 +101,7 @@ def all_nearest(vectors: Vectors, k: int) -> Iterator[tuple[int, Rows, Vectors]]
     leading = leading_directions(vectors, k + 1, candidates) if count > MANY else None
     size = block_rows(count)
 
-    def block(start: int) -> tuple[int, Rows, Vectors]:
+    def block(start: int) -> tuple[int, RowNumbers, Vectors]:
         mine = np.arange(start, min(start + size, count))
         if leading is None:
             rows, products = top(vectors[mine] @ vectors.T, k + 1)
@@ -136,7 +136,7 @@ def in_order(work: Callable[[T], Done], items: Iterable[T]) -> Iterator[Done]:
             yield running.popleft().result()
 
 
-def nearest(queries: Vectors, vectors: Vectors, m: int) -> tuple[Rows, Vectors]:
+def nearest(queries: Vectors, vectors: Vectors, m: int) -> tuple[RowNumbers, Vectors]:
     """The m vectors with the largest inner products, unsorted: (Q, m) rows and products."""
     parts = [
         top(queries[start : start + size] @ vectors.T, m)
@@ -151,7 +151,7 @@ def block_rows(count: int) -> int:
     return max(1, min(1024, BLOCK_BYTES // (4 * max(1, count))))
 
 
-def top(scores: Vectors, m: int) -> tuple[Rows, Vectors]:
+def top(scores: Vectors, m: int) -> tuple[RowNumbers, Vectors]:
     """The m largest of each row of scores (B, N), unsorted: columns (B, m) and scores.
 
     Columns are divided into sets of 32. The m largest lie in the m sets with the largest maxima, so
@@ -175,7 +175,7 @@ def top(scores: Vectors, m: int) -> tuple[Rows, Vectors]:
     return np.take_along_axis(members, best, axis=1), np.take_along_axis(values, best, axis=1)
 
 
-def _partition(values: Vectors, m: int) -> Rows:
+def _partition(values: Vectors, m: int) -> RowNumbers:
     count = values.shape[1]
     if m >= count:
         return np.tile(np.arange(count, dtype=np.int64), (len(values), 1))

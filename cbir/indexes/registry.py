@@ -89,7 +89,7 @@ INDEXES: dict[str, IndexInfo] = {
         ),
         IndexInfo(
             name="hnsw",
-            help="a graph in memory, fast and large; removing builds it anew",
+            help="a graph in memory, fast and large; removals rebuild it",
             structure="cbir.indexes.hnsw:HnswIndex",
         ),
         IndexInfo(
@@ -152,7 +152,7 @@ def resolve_kind(wanted: str, count: int, dim: int, current: str | None = None) 
 
 
 def opened_by(kind: str) -> str:
-    """`module:Class` of the `VectorIndex` of a kind, or of the kinds that `auto` stands for.
+    """`module:Class` of the `VectorIndex` of a kind, or of the kinds that `auto` chooses from.
 
     Raises OptionError.
     """

@@ -28,9 +28,9 @@ def calibrate(source: str | PathLike[str] | Source, gallery: Gallery) -> None:
     SourceError when the source cannot be read, MissingExtraError without NNCF, and BackboneError
     when there are too few images or int8 is too inaccurate for the network.
     """
-    known = gallery.config.calibration
+    calibration = gallery.config.calibration
     if not find_backbone(gallery.spec.backbone).weights or (
-        known is not None and quantised_network(gallery.spec, known) is not None
+        calibration is not None and quantised_network(gallery.spec, calibration) is not None
     ):
         return
     opened = open_source(source) if isinstance(source, (str, PathLike)) else source

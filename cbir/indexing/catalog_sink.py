@@ -77,9 +77,9 @@ class CatalogSink:
         failing = {failure.key for failure in self._failed}
         folders = {uri_to_path(failure.uri) for failure in self._failed}
         stored = self._gallery.catalog.failures(source=self._source)
-        gone = [f.key for f in stored if f.key not in failing and not below(f.uri, folders)]
-        if gone:
-            self._gallery.catalog.remove_failures(gone)
+        outdated = [f.key for f in stored if f.key not in failing and not below(f.uri, folders)]
+        if outdated:
+            self._gallery.catalog.remove_failures(outdated)
 
     def report(self, seconds: float) -> IndexReport:
         """The report of the changes written."""

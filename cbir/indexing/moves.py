@@ -27,42 +27,42 @@ class Moves:
         self._catalog = catalog
         self._state = state
         self._waiting: list[ContentMatch] = []
-        self._gone: Mask = ~listing.contains(state.keys)
-        new = len(listing) - (len(state) - int(self._gone.sum()))
+        self._missing: Mask = ~listing.contains(state.keys)
+        new = len(listing) - (len(state) - int(self._missing.sum()))
         self._keep_unreadable(listing)
         self._taken: Mask = np.zeros(len(state), np.bool_)
         self._overwritten: list[int] = []
-        lost = int(self._gone.sum())
+        lost = int(self._missing.sum())
         self.possible = len(state) - lost + min(lost, new)
         """Largest number of images that may be found again, judging by the listing alone."""
 
     def _keep_unreadable(self, listing: KeyListing) -> None:
         """Keep images below folders that cannot be listed now: they may still exist."""
         folders = {uri_to_path(folder).rstrip("/") for folder in listing.unreadable}
-        gone = np.flatnonzero(self._gone)
-        for start in range(0, len(gone) if folders else 0, PAGE):
-            part = gone[start : start + PAGE]
+        missing = np.flatnonzero(self._missing)
+        for start in range(0, len(missing) if folders else 0, PAGE):
+            part = missing[start : start + PAGE]
             records = self._catalog.records(self._state.ids[part].tolist())
             for place in part:
                 record = records.get(int(self._state.ids[place]))
                 if record is not None and below(record.uri, folders):
-                    self._gone[place] = False
+                    self._missing[place] = False
 
     def may_match(self, pending: PendingImage) -> bool:
         """Whether an image may be a moved one of this source.
 
         Not if its key belongs to another source's image, which must not be replaced.
         """
-        return pending.known is None or self._state.position(pending.known.id) is not None
+        return pending.indexed is None or self._state.position(pending.indexed.id) is not None
 
     def resolve(self, match: ContentMatch) -> ImageChange | PendingImage | None:
         """A move, a copy to be embedded, or None if this can only be decided at the end."""
         places = self._state.with_content(match.content_hash)
-        free = places[self._gone[places] & ~self._taken[places]]
-        if match.known is None and len(free):
+        free = places[self._missing[places] & ~self._taken[places]]
+        if match.indexed is None and len(free):
             return self._move(match, int(free[0]))
         if (self._state.confirmed[places] | self._taken[places]).all():
-            return match.as_copy(match.known)
+            return match.as_copy(match.indexed)
         self._waiting.append(match)
         return None
 
@@ -71,11 +71,11 @@ class Moves:
 
         The moves include images that have swapped keys (a ↔ b; a → b, b → c).
         """
-        displaced = {match.known.id for match in self._waiting if match.known is not None}
+        displaced = {match.indexed.id for match in self._waiting if match.indexed is not None}
         free: dict[bytes, deque[int]] = defaultdict(deque)
         for content in {match.content_hash for match in self._waiting}:
             for place in self._state.with_content(content).tolist():
-                lost = self._gone[place] or int(self._state.ids[place]) in displaced
+                lost = self._missing[place] or int(self._state.ids[place]) in displaced
                 if lost and not self._taken[place]:
                     free[content].append(place)
         moves, moved, copies = [], [], []
@@ -86,10 +86,12 @@ class Moves:
             else:
                 copies.append(match)
         self._overwritten = [
-            m.known.id for m in moved if m.known and not self._has_moved(m.known.id)
+            m.indexed.id for m in moved if m.indexed and not self._has_moved(m.indexed.id)
         ]
         pending = [
-            copy.as_copy(None if copy.known and self._has_moved(copy.known.id) else copy.known)
+            copy.as_copy(
+                None if copy.indexed and self._has_moved(copy.indexed.id) else copy.indexed
+            )
             for copy in copies
         ]
         self._waiting = []
@@ -119,5 +121,5 @@ class Moves:
 
     def left(self) -> list[int]:
         """Ids of the images that have to be removed."""
-        ids: list[int] = self._state.ids[self._gone & ~self._taken].tolist()
+        ids: list[int] = self._state.ids[self._missing & ~self._taken].tolist()
         return ids

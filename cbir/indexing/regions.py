@@ -51,7 +51,7 @@ def ensure_regions(
 
     def write(results: Sequence[tuple[int, tuple[Result, ...]]]) -> None:
         nonlocal done
-        outcomes = [outcome for _, found in results for outcome in found]
+        outcomes = [outcome for _, outcomes in results for outcome in outcomes]
         gallery.catalog.write_regions([row for row in outcomes if isinstance(row, RegionRow)])
         failed.extend(failure for failure in outcomes if isinstance(failure, FailedImage))
         done += len(results)
@@ -81,13 +81,13 @@ def _embed_regions(
     spec, regions = embedder.spec, gallery.config.regions
     options = DecodeOptions(spec.preprocessing, spec.views, regions)
     records = gallery.catalog.records(ids)
-    known = gallery.catalog.indexed_images([record.key for record in records.values()])
+    indexed_images = gallery.catalog.indexed_images([record.key for record in records.values()])
     results: dict[int, Result] = {}
     decoded = []
     for record in records.values():
-        if record.key not in known:
+        if record.key not in indexed_images:
             continue
-        indexed = known[record.key].content_hash
+        indexed = indexed_images[record.key].content_hash
         try:
             image = decode(read_indexed(record.uri, indexed), options)
         except ImageError as error:

@@ -92,10 +92,10 @@ class SourceSync:
         self._sink.write(moves)
         self._submit(copies, queue)
         self._drain(queue)
-        gone, overwritten = self._moves.left(), self._moves.overwritten
-        if not force and not self._enough(len(self._state) - len(gone)):
-            gone = []
-        self._sink.remove(gone, overwritten=overwritten)
+        missing, overwritten = self._moves.left(), self._moves.overwritten
+        if not force and not self._enough(len(self._state) - len(missing)):
+            missing = []
+        self._sink.remove(missing, overwritten=overwritten)
 
     def _with_match(self, pending: PendingImage) -> PendingImage:
         if self._moves is None or not self._moves.may_match(pending):

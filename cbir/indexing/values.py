@@ -107,7 +107,7 @@ class PendingImage:
     """An image of the source that must be read, with its row in the catalogue if there is one."""
 
     image: SourceImage
-    known: IndexedImage | None = None
+    indexed: IndexedImage | None = None
     failure: FailureRow | None = None
     """Its failure in the catalogue, if any."""
     match: bool = False
@@ -120,14 +120,14 @@ class PendingImage:
         """The row of the last read at this URI."""
         if self.failure is not None and self.failure.version is not None:
             return self.failure
-        elsewhere = self.known is None or self.known.uri != self.image.uri
-        return None if elsewhere else self.known
+        elsewhere = self.indexed is None or self.indexed.uri != self.image.uri
+        return None if elsewhere else self.indexed
 
     def task(self) -> ImageTask:
         """The task for an executor."""
         before = self.before
         version = None if before is None else before.version
-        content_hash = None if self.known is None else self.known.content_hash
+        content_hash = None if self.indexed is None else self.indexed.content_hash
         return ImageTask(self.image, version or UNKNOWN, content_hash, self.match)
 
 
@@ -146,12 +146,12 @@ class ContentMatch:
         return self.pending.image
 
     @property
-    def known(self) -> IndexedImage | None:
-        return self.pending.known
+    def indexed(self) -> IndexedImage | None:
+        return self.pending.indexed
 
-    def as_copy(self, known: IndexedImage | None) -> PendingImage:
-        """The image as a pending one to be embedded, replacing `known`."""
-        return replace(self.pending, known=known, match=False, embedded=self.embedded)
+    def as_copy(self, indexed: IndexedImage | None) -> PendingImage:
+        """The image as a pending one to be embedded, replacing `indexed`."""
+        return replace(self.pending, indexed=indexed, match=False, embedded=self.embedded)
 
 
 ChangeKind = Literal["added", "updated", "touched", "unchanged", "moved", "failed"]

@@ -48,7 +48,7 @@ def fetch_remote(url: str, previous: ImageVersion) -> Content | NotModified:
 def remote_version(url: str) -> ImageVersion:
     """The version of the image at a URL, without reading it where the server allows.
 
-    Raises ImageError, or ImageMissingError if it is gone.
+    Raises ImageError, or ImageMissingError if it no longer exists.
     """
     try:
         if not is_web(url):

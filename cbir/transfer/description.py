@@ -86,7 +86,7 @@ class Description:
                 int(data["next_image_id"]),
                 int(data["images"]),
                 {str(uri): str(column) for uri, column in data["key_columns"].items()},
-                [(str(one), str(other)) for one, other in data.get("dismissed", ())],
+                [(str(a), str(b)) for a, b in data.get("dismissed", ())],
                 bool(data["projected"]),
             )
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:

@@ -111,7 +111,7 @@ def import_gallery(
                 progress(done)
         _import_dismissals(gallery, reader.description, roots)
         for root in rows.unused:
-            log.warning("%s: no image lies below %s", file, root.old)
+            log.warning("%s: no image is below %s", file, root.old)
         gallery.update_indexes()
         images = gallery.count()
     if created:
@@ -188,11 +188,11 @@ def _begin(
 ) -> Gallery:
     """The unfinished gallery of the import: left by a killed run, or an empty one."""
     folder = _beside(path)
-    known = folder / PLAN
+    plan_file = folder / PLAN
     try:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise GalleryError(f"{path} exists and is not a gallery; choose another path")
-        if known.is_file() and known.read_text(encoding="ascii", errors="replace") == plan:
+        if plan_file.is_file() and plan_file.read_text(encoding="ascii", errors="replace") == plan:
             try:
                 return Gallery.open(folder)
             except GalleryNotFoundError:
@@ -206,7 +206,7 @@ def _begin(
                     f"{folder} is not an unfinished import; rename it, the import needs its name"
                 )
             # The plan is removed first: what a kill in between leaves is then not continued.
-            known.unlink(missing_ok=True)
+            plan_file.unlink(missing_ok=True)
             shutil.rmtree(folder)
         gallery = Gallery.create(
             folder, config.spec, weights_from=config.weights_from, index=config.index
@@ -216,8 +216,8 @@ def _begin(
                 gallery.catalog.reserve_ids(description.next_image_id)
                 gallery.catalog.change_config(lambda _: replace(config, whitening=None))
                 gallery.catalog.set_whitening(config.whitening, description.projection)
-            with replacing(known) as beside:
-                beside.write_text(plan, encoding="ascii")
+            with replacing(plan_file) as temporary:
+                temporary.write_text(plan, encoding="ascii")
         except BaseException:
             gallery.close()
             raise
@@ -231,8 +231,8 @@ def _import_key_columns(
 ) -> None:
     """Copy the key columns of sources, so that the next `cbir index` finds the same keys."""
     for source, column in ({} if description is None else description.key_columns).items():
-        if gallery.catalog.key_column(here := moved_uri(source, roots)) is None:
-            gallery.catalog.set_key_column(here, column)
+        if gallery.catalog.key_column(moved := moved_uri(source, roots)) is None:
+            gallery.catalog.set_key_column(moved, column)
 
 
 def _import_dismissals(
@@ -240,9 +240,9 @@ def _import_dismissals(
 ) -> None:
     """Copy the dismissed pairs whose images are both in the gallery."""
     pairs = [] if description is None else description.dismissed
-    here = [(moved_uri(one, roots), moved_uri(other, roots)) for one, other in pairs]
-    ids = {key: image.id for key, image in gallery.catalog.indexed_images([*chain(*here)]).items()}
-    gallery.catalog.dismiss((ids[a], ids[b]) for a, b in here if a in ids and b in ids)
+    moved = [(moved_uri(a, roots), moved_uri(b, roots)) for a, b in pairs]
+    ids = {key: image.id for key, image in gallery.catalog.indexed_images([*chain(*moved)]).items()}
+    gallery.catalog.dismiss((ids[a], ids[b]) for a, b in moved if a in ids and b in ids)
 
 
 def _finish(path: Path) -> None:

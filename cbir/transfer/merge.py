@@ -32,10 +32,10 @@ class Merge:
         """Commit images with distinct keys, one transaction per source."""
         # No key is written twice, so that a gallery empty at the start has none of them.
         keys = [] if self._empty else [image.key for image in images]
-        known = self._gallery.catalog.catalog_images(keys)
+        existing = self._gallery.catalog.catalog_images(keys)
         batches: defaultdict[str, Batch] = defaultdict(Batch)
         for image in images:
-            present = known.get(image.key)
+            present = existing.get(image.key)
             if present is None:
                 self.added += 1
                 batches[image.source].add(self._row(image))

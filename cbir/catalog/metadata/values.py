@@ -119,8 +119,8 @@ def distinct_values(connection: Connection, field: str) -> int:
 
 def _single_kinds(connection: Connection, field: str) -> list[int]:
     """The field ids of a field's values that are not lists."""
-    known = field_ids(connection)
-    return [number for (name, kind), number in known.items() if name == field and kind != "list"]
+    ids = field_ids(connection).items()
+    return [field_id for (name, kind), field_id in ids if name == field and kind != "list"]
 
 
 def field_summaries(connection: Connection) -> list[FieldSummary]:
