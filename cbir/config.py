@@ -50,7 +50,7 @@ DEFAULT_BACKBONE = "efficientnet_lite0"
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """How a decoded image becomes the network's input; the same for gallery and query.
+    """Preprocessing of a decoded image for the network; the same for gallery and query.
 
     The shorter side is scaled to `resize` pixels and the centre square of `crop` pixels is cut out;
     `mean` and `std` apply to channels scaled to [0, 1] and are folded into the network's graph.
@@ -127,7 +127,7 @@ class EmbeddingSpec:
 
 @dataclass(frozen=True, slots=True)
 class Whitening:
-    """How embeddings are centred and whitened before they are compared.
+    """Options of centring and whitening, which are applied before embeddings are compared.
 
     The mean is subtracted and each principal direction divided by its variance to the power
     `power` / 2: power 0 only centres, 0.5 is half-power, 1 full whitening. Before that, `shrink`

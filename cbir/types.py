@@ -94,7 +94,7 @@ class RerankScore:
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """How unlikely a similarity is between unrelated images of the gallery."""
+    """The significance of a similarity, compared with unrelated images of the gallery."""
 
     p_value: float
     """The share of unrelated images that reach this similarity, in [0, 1]."""
@@ -114,7 +114,7 @@ class Hit:
     similarity: float
     """Cosine similarity of the embeddings, in [-1, 1]; higher is better."""
     rerank: RerankScore | None = None
-    """None where nothing was reranked, and for hits beyond a reranker's depth."""
+    """Score of the reranker; None without reranking, and for hits beyond its depth."""
     region: tuple[float, float, float, float] | None = None
     """The most similar part of the image: x, y, width, height as fractions of it; None for the
     whole image."""

@@ -80,7 +80,7 @@ class CatalogReader:
         self._engine = engine
         self.gallery_id = gallery_id
         self.spec = spec
-        """What makes the gallery's embeddings comparable; fixed when it was created."""
+        """The gallery's embedding space, fixed when it was created."""
         self._commits = CommitWatcher(engine)
         self._states = RowCache(self._commits, self._read_state, most=2)
         self._records = RowCache(self._commits, self._read_records, most=CACHED_RECORDS)

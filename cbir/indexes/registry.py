@@ -67,7 +67,7 @@ class IndexInfo:
 
 @dataclass(frozen=True, slots=True)
 class IndexPlace:
-    """Where an index stores its vectors, and which vectors it contains."""
+    """Location and content of an index, with which it is opened."""
 
     location: Path | str
     """A folder, or the address of a server."""

@@ -89,10 +89,8 @@ class Moves:
             m.indexed.id for m in moved if m.indexed and not self._has_moved(m.indexed.id)
         ]
         pending = [
-            copy.as_copy(
-                None if copy.indexed and self._has_moved(copy.indexed.id) else copy.indexed
-            )
-            for copy in copies
+            c.as_copy(None if c.indexed and self._has_moved(c.indexed.id) else c.indexed)
+            for c in copies
         ]
         self._waiting = []
         return moves, pending

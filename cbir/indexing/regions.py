@@ -51,7 +51,7 @@ def ensure_regions(
 
     def write(results: Sequence[tuple[int, tuple[Result, ...]]]) -> None:
         nonlocal done
-        outcomes = [outcome for _, outcomes in results for outcome in outcomes]
+        outcomes = [outcome for _, group in results for outcome in group]
         gallery.catalog.write_regions([row for row in outcomes if isinstance(row, RegionRow)])
         failed.extend(failure for failure in outcomes if isinstance(failure, FailedImage))
         done += len(results)

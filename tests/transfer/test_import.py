@@ -108,7 +108,7 @@ def test_a_root_of_no_image_is_said(
     roots = [Root("/shop", "/here"), Root("/shap", "/there")]
     import_gallery(tmp_path / "shop.npy", tmp_path / "new", roots=roots)
     assert [record.getMessage() for record in caplog.records] == [
-        f"{tmp_path / 'shop.npy'}: no image lies below /shap"
+        f"{tmp_path / 'shop.npy'}: no image is below /shap"
     ]
 
 

@@ -74,7 +74,7 @@ def _by_tracing(network: EmbeddingNetwork, example: Any) -> Any:
 
 
 def _by_torch_export(network: EmbeddingNetwork, example: Any) -> Any:
-    """For networks whose trace differs from run to run, such as vision transformers."""
+    """Converts networks whose trace differs from run to run, such as vision transformers."""
     import torch
 
     batch = torch.export.Dim("batch", min=1, max=1024)
