@@ -28,8 +28,6 @@ from cbir.retrieval.request import takes_request
 from cbir.types import Confidence, Hit, ImageRecord, RerankScore, SearchResult
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import httpx
 
 __all__ = ["BusyError", "Client"]
@@ -199,12 +197,7 @@ class Client:
     def __enter__(self) -> Client:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _ask(self, method: str, path: str, **content: Any) -> Any:

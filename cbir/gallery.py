@@ -36,8 +36,6 @@ from cbir.indexes.registry import AUTO, check_choice
 from cbir.sources.paths import path_to_uri
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from cbir.arrays import Pixels, Vectors
     from cbir.catalog.rows import Batch
     from cbir.filters import Filter
@@ -332,12 +330,7 @@ class Gallery:
     def __enter__(self) -> Gallery:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import Engine, event
 
 from cbir.embedding import resolve_spec
 from cbir.gallery import Gallery
+from cbir.indexing import index_images
 
 COLOURS = {
     "red": (220, 30, 30),
@@ -32,6 +33,23 @@ def gallery(tmp_path: Path) -> Iterator[Gallery]:
     """An empty gallery on the classical backbone that needs no network."""
     spec, _ = resolve_spec("tiny_image")
     with Gallery.create(tmp_path / "gallery", spec) as gallery:
+        yield gallery
+
+
+@pytest.fixture
+def colours(tmp_path: Path, gallery: Gallery) -> Path:
+    """The folder of `save_gradients`, indexed into `gallery`."""
+    save_gradients(tmp_path / "colours")
+    index_images(tmp_path / "colours", gallery)
+    return tmp_path / "colours"
+
+
+@pytest.fixture
+def stocked(shelf: Path, tmp_path: Path) -> Iterator[Gallery]:
+    """A gallery of the room's own `shelf` as it is at first, compared by tiny images."""
+    spec, _ = resolve_spec("tiny_image")
+    with Gallery.create(tmp_path / "stocked", spec) as gallery:
+        index_images(shelf, gallery)
         yield gallery
 
 

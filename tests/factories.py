@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms
 
+from cbir.types import SearchResult
+
 Pixels = npt.NDArray[np.uint8]
 
 ORIENTATION_TAG = 0x0112
@@ -114,3 +116,8 @@ def unprivileged() -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
+
+
+def names(result: SearchResult) -> list[str]:
+    """The names of the images found, best first."""
+    return [hit.image.name for hit in result.hits]

@@ -21,6 +21,7 @@ from cbir import Gallery, Retriever, index_images, resolve_spec
 from cbir.catalog.catalog import Catalog
 from cbir.catalog.rows import Batch
 from cbir.indexes.local import LocalIndex
+from cbir.indexes.pq import PqIndex, PqOptions
 from cbir.indexes.registry import IndexPlace
 
 IMAGES, DIM = 40_000, 64
@@ -139,7 +140,7 @@ def test_copies_of_the_vectors(
 ) -> None:
     """As Python sees it: what FAISS keeps for itself is not in it."""
     # Of constant size for any gallery, and too large for this one.
-    monkeypatch.setattr("cbir.indexes.pq.TRAINING_NUMBERS", 4096 * DIM)
+    monkeypatch.setattr(PqIndex, "options", PqOptions(training_numbers=4096 * DIM))
     monkeypatch.setattr("cbir.indexes.row_file.BLOCK_BYTES", 1 << 14)
     monkeypatch.setattr("cbir.indexes.row_file.SPILL_BYTES", 1 << 18)
     catalog = Catalog.open(f"sqlite:///{catalogue}")

@@ -2,23 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import save_gradients
-from factories import encode, plain
+from factories import encode, names, plain
 from PIL import Image
 
-from cbir import Gallery, Retriever, SearchResult, index_images
+from cbir import Gallery, Retriever, index_images
 from cbir.errors import ImageError, NotFoundError
-
-
-@pytest.fixture
-def colours(tmp_path: Path, gallery: Gallery) -> Path:
-    save_gradients(tmp_path / "colours")
-    index_images(tmp_path / "colours", gallery)
-    return tmp_path / "colours"
-
-
-def names(result: SearchResult) -> list[str]:
-    return [hit.image.name for hit in result.hits]
 
 
 def test_alike_images_come_first(colours: Path, gallery: Gallery) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from cbir.catalog.catalog import Catalog
 
-__all__ = ["create_catalog", "is_gallery", "open_catalog", "read_config_fast"]
+__all__ = ["check_catalog_url", "create_catalog", "is_gallery", "open_catalog", "read_config_fast"]
 
 
 def is_gallery(folder: Path) -> bool:
@@ -70,6 +70,19 @@ def open_catalog(folder: Path) -> Catalog:
         raise GalleryError(
             f"gallery {folder}: {error}; bring it back, or correct {folder / GALLERY_FILE}"
         ) from error
+
+
+def check_catalog_url(folder: Path, url: str | URL) -> None:
+    """Raise GalleryError, naming both, when the catalogue of a gallery is not the one at `url`.
+
+    A password makes no difference, and is not shown.
+    """
+    mine, other = _catalog_url(folder), parse_url(url)
+    if mine._replace(password=None) != other._replace(password=None):
+        raise GalleryError(
+            f"gallery {folder} has its catalogue at {mine.render_as_string()}, not at "
+            f"{other.render_as_string()}; leave the URL out, or create another gallery"
+        )
 
 
 def _catalog_url(folder: Path) -> URL:

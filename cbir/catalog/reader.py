@@ -93,6 +93,11 @@ class CatalogReader:
         return place_of(self._engine)
 
     @property
+    def url(self) -> str:
+        """The catalogue's URL, with a password as `***`."""
+        return self._engine.url.render_as_string(hide_password=True)
+
+    @property
     def config(self) -> GalleryConfig:
         """The gallery's configuration as last committed, by this handle or any other."""
         return self._states.get([None])[None].config

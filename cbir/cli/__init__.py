@@ -26,7 +26,7 @@ from cbir.cli import (
     transfer,
     tune,
 )
-from cbir.cli.options import UsageError
+from cbir.cli.options import EXIT_INTERRUPTED, UsageError
 from cbir.errors import CbirError
 
 COLLECT_AFTER = 200_000
@@ -35,7 +35,6 @@ they are gone through again and again, 0.03 s of a search, and once more when th
 
 EXIT_ERROR = 1
 EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
 
 # Of the click that typer brings along, or of click itself: that depends on typer's version.
 _MISUSE: Any = typer.BadParameter.__base__

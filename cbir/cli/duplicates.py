@@ -13,6 +13,7 @@ from cbir.cli.options import (
     GalleryOption,
     JsonOption,
     UsageError,
+    interruptible,
 )
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from cbir.gallery import Gallery
     from cbir.types import FailedImage, StageProgress
 
-EXIT_INTERRUPTED = 130
 GROUPS_SHOWN = 20
 COPIES_SHOWN = 10
 FAILURES_SHOWN = 5
@@ -96,12 +96,8 @@ def duplicates(
         )
     _check_endings(out)
     with Gallery.open(against or gallery) as opened:
-        try:
-            with stage_lines() as progress:
-                found = _find(opened, items, verify=verify, progress=progress)
-        except KeyboardInterrupt:
-            typer.echo("interrupted; what was computed stays, run it again to go on", err=True)
-            raise typer.Exit(EXIT_INTERRUPTED) from None
+        with interruptible("computed"), stage_lines() as progress:
+            found = _find(opened, items, verify=verify, progress=progress)
         _write(found, opened, out=out, html=html, script=script)
     _report(found, json=json, verify=verify, written=[p for p in (out, html, script) if p])
     if found.failed:

@@ -48,7 +48,12 @@ class SpaceOptions:
 
 
 def open_or_create(
-    path: Path, space: SpaceOptions, kind: IndexKindOption, *, multi_crop: bool
+    path: Path,
+    space: SpaceOptions,
+    kind: IndexKindOption,
+    *,
+    catalog_url: str | None = None,
+    multi_crop: bool,
 ) -> Gallery:
     """The gallery at `path`, made if there is none; options must be those it was made with.
 
@@ -58,19 +63,35 @@ def open_or_create(
     from cbir.gallery import Gallery
 
     regions = MULTI_CROP if multi_crop else ()
-    if (gallery := open_existing(path, space, kind)) is not None:
+    if (gallery := open_existing(path, space, kind, catalog_url=catalog_url)) is not None:
         if multi_crop and not gallery.config.regions:
             gallery.add_regions(regions)
         return gallery
     spec, origin = space.spec(None)
-    return Gallery.create(path, spec, weights_from=origin, index=kind or "auto", regions=regions)
+    return Gallery.create(
+        path,
+        spec,
+        weights_from=origin,
+        index=kind or "auto",
+        regions=regions,
+        catalog_url=catalog_url,
+    )
 
 
-def open_existing(path: Path, space: SpaceOptions, kind: IndexKindOption) -> Gallery | None:
+def open_existing(
+    path: Path, space: SpaceOptions, kind: IndexKindOption, *, catalog_url: str | None = None
+) -> Gallery | None:
     """The gallery at `path`, if there is one; options must be those it was made with."""
+    from cbir.catalog.dialects import parse_url
+    from cbir.catalog.location import check_catalog_url, is_gallery
     from cbir.errors import GalleryError, GalleryNotFoundError
     from cbir.gallery import Gallery
 
+    if catalog_url is not None:
+        if is_gallery(path):
+            check_catalog_url(path, catalog_url)
+        else:
+            parse_url(catalog_url)  # refused before anything else is done
     try:
         gallery = Gallery.open(path)
     except GalleryNotFoundError:

@@ -60,6 +60,7 @@ def info(
             print_json(
                 {
                     "gallery": str(opened.path),
+                    "catalog_url": opened.catalog.url,
                     "images": opened.count(),
                     "failed": [asdict(failure) for failure in failures],
                     "bytes": _bytes(opened.path),

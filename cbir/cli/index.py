@@ -24,6 +24,7 @@ from cbir.cli.options import (
     UsageError,
     WeightsOption,
     check_descriptor,
+    interruptible,
 )
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from cbir.embedding import Embedder
     from cbir.gallery import Gallery
     from cbir.types import FailedImage, IndexReport
-
-EXIT_INTERRUPTED = 130
 
 SOURCE_HELP = (
     "A folder of images or tars; a manifest (.csv, .jsonl, .parquet) with a column of paths or "
@@ -76,6 +75,14 @@ def index(
         ),
     ] = False,
     kind: IndexKindOption = None,
+    catalog_url: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Where a new gallery's catalogue lies, instead of the gallery's folder: "
+            "sqlite:////data/shop.sqlite.",
+            metavar="URL",
+        ),
+    ] = None,
     image_column: Annotated[
         str, typer.Option(help="Column of a manifest with paths or URLs.", metavar="COLUMN")
     ] = "path",
@@ -136,7 +143,8 @@ def index(
     images = open_source(source, image_column=image_column, key=key)
     space = SpaceOptions(backbone, weights, pooling, input_size, whole, zoom, flip)
     if dry_run:
-        with open_existing(gallery, space, kind) or nullcontext() as existing:
+        existing = open_existing(gallery, space, kind, catalog_url=catalog_url)
+        with existing or nullcontext():
             planned = show_plan(
                 images,
                 existing,
@@ -147,13 +155,15 @@ def index(
                 json=json,
             )
         raise typer.Exit(planned)
-    with open_or_create(gallery, space, kind, multi_crop=multi_crop) as opened:
+    with open_or_create(
+        gallery, space, kind, catalog_url=catalog_url, multi_crop=multi_crop
+    ) as opened:
         if precision == "int8" and runtime != "torch":
             calibrate(images, opened)
         embedder = opened.embedder(
             device=device, runtime=runtime, precision=precision, streams=available_cores()
         )
-        try:
+        with interruptible():
             with progress_line("indexing", images.count()) as progress:
                 report = index_images(
                     images,
@@ -166,9 +176,6 @@ def index(
                     progress=progress,
                 )
             bare = _add_regions(opened, embedder, decoders)
-        except KeyboardInterrupt:
-            typer.echo("interrupted; what was committed stays, run it again to go on", err=True)
-            raise typer.Exit(EXIT_INTERRUPTED) from None
         if descriptors is not None:
             _describe(opened, descriptors)
         if json:

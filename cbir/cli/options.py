@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal, Optional
 
@@ -15,6 +17,7 @@ from cbir.registry import one_of
 from cbir.reranking.registry import RERANKERS
 
 EXIT_SOME_FAILED = 3
+EXIT_INTERRUPTED = 130
 
 
 class UsageError(CbirError):
@@ -77,6 +80,7 @@ IndexKindOption = Annotated[
 __all__ = [
     "DEFAULT_GALLERY",
     "DESCRIPTORS_HELP",
+    "EXIT_INTERRUPTED",
     "EXIT_SOME_FAILED",
     "BackboneOption",
     "DeviceOption",
@@ -90,7 +94,18 @@ __all__ = [
     "UsageError",
     "WeightsOption",
     "check_descriptor",
+    "interruptible",
 ]
+
+
+@contextmanager
+def interruptible(result: str = "committed") -> Iterator[None]:
+    """Ends work that can be resumed with one line and exit code 130 when it is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; what was {result} stays, run it again to go on", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 def check_descriptor(name: str) -> None:

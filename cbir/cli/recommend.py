@@ -115,7 +115,8 @@ def recommend(
     from cbir.recommendation import Rules
 
     if everything == (item is not None):
-        raise UsageError("no item; give either an ITEM, as id:12, or --all with --out FILE")
+        problem = "no item" if item is None else f"--all and ITEM {item} exclude each other"
+        raise UsageError(f"{problem}; give either an ITEM, as id:12, or --all with --out FILE")
     if everything != (out is not None):
         raise UsageError("--all and --out FILE go together; name a .parquet, .csv or .jsonl file")
     if pool is not None and pool < k:

@@ -199,7 +199,7 @@ def _query(image: str) -> Query:
             return IdQuery(int(image[3:]))
         except ValueError:
             raise UsageError(f"{image!r} is no image id; give id: and a number, as id:12") from None
-    return as_query(image)
+    return as_query(_file(image) or image)
 
 
 def _file(image: str) -> Path | None:

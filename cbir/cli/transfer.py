@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
 import typer
 
-from cbir.cli.index import EXIT_INTERRUPTED
 from cbir.cli.options import (
     DEFAULT_GALLERY,
     EXIT_SOME_FAILED,
@@ -16,6 +15,7 @@ from cbir.cli.options import (
     JsonOption,
     PoolingOption,
     WeightsOption,
+    interruptible,
 )
 
 if TYPE_CHECKING:
@@ -111,14 +111,10 @@ def import_(
             *([backbone] if backbone else []), weights=weights, pooling=pooling
         )
     roots = [Root.parse(text) for text in root or ()]
-    try:
-        with progress_line("importing", row_count(file)) as progress:
-            report = import_gallery(
-                file, gallery, spec=spec, weights_from=origin, roots=roots, progress=progress
-            )
-    except KeyboardInterrupt:
-        typer.echo("interrupted; what was committed stays, run it again to go on", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+    with interruptible(), progress_line("importing", row_count(file)) as progress:
+        report = import_gallery(
+            file, gallery, spec=spec, weights_from=origin, roots=roots, progress=progress
+        )
     if json:
         print_json(asdict(report) | {"gallery": str(gallery)})
     else:

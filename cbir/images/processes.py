@@ -16,7 +16,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore
-from types import TracebackType
 from typing import IO, Any
 
 import numpy as np
@@ -102,9 +101,7 @@ class Decoders:
     def __enter__(self) -> Decoders:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _take(self) -> _Process | None:

@@ -22,11 +22,6 @@ __all__ = ["FaissStructure"]
 
 log = logging.getLogger(__name__)
 
-GATHERED_IMAGES = 2000
-GATHERED_PART = 50
-"""If a filter allows at most 2000 images, or one in 50, their vectors are gathered and compared:
-this costs less than a scan that skips the others."""
-
 
 class FaissStructure:
     """A FAISS index of unit vectors with ids, compared by inner product.
@@ -34,6 +29,11 @@ class FaissStructure:
     The part of a `SearchStructure` that does not depend on the kind. `HnswIndex` and `IvfIndex` add
     building, searching and changing.
     """
+
+    gathered_images = 2000
+    gathered_part = 50
+    """If a filter allows at most 2000 images, or one in 50, their vectors are gathered and
+    compared: this costs less than a scan that skips the others."""
 
     def __init__(self, index: Any) -> None:
         self._index = index
@@ -84,7 +84,7 @@ class FaissStructure:
 
     def _gathers(self, allowed: Ids) -> bool:
         """Whether to gather and compare the allowed images, rather than scan all of them."""
-        return len(allowed) <= max(GATHERED_IMAGES, self.count() // GATHERED_PART)
+        return len(allowed) <= max(self.gathered_images, self.count() // self.gathered_part)
 
     def _compare_gathered(self, queries: Vectors, k: int, allowed: Ids) -> tuple[Vectors, Ids]:
         """The best k of the allowed images, whose vectors are looked up one by one."""

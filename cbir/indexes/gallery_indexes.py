@@ -8,11 +8,20 @@ from pathlib import Path
 
 from cbir.catalog.catalog import Catalog
 from cbir.config import GalleryConfig
+from cbir.errors import OptionError
 from cbir.indexes import background, index_files
 from cbir.indexes.background import Background
 from cbir.indexes.index_or_scan import IndexOrScan
 from cbir.indexes.protocol import VectorIndex
-from cbir.indexes.registry import LOCAL, IndexPlace, find_index, open_index, opened_by, resolve_kind
+from cbir.indexes.registry import (
+    INDEXES,
+    LOCAL,
+    IndexPlace,
+    find_index,
+    open_index,
+    opened_by,
+    resolve_kind,
+)
 
 __all__ = ["IMAGES", "REGIONS", "GalleryIndexes"]
 
@@ -142,7 +151,7 @@ class GalleryIndexes:
         Replaced indexes are not closed: other threads may still be searching them.
         """
         old, count, dim = self._opened, len(config.regions), config.spec.dim
-        wanted = opened_by(config.index), count
+        wanted = self._opened_by(config), count
         if old is not None and old.wanted == wanted:
             return old
         if old is not None and old.wanted[0] == wanted[0]:
@@ -162,13 +171,22 @@ class GalleryIndexes:
     def _searchable(self, index: VectorIndex) -> VectorIndex:
         return index if self._waits else IndexOrScan(index, self._catalog)
 
+    def _opened_by(self, config: GalleryConfig) -> str:
+        """`module:Class` that opens the gallery's kind of index. Raises OptionError if unknown."""
+        try:
+            return opened_by(config.index)
+        except OptionError as error:
+            step = f"'cbir rebuild --index auto --gallery {self._folder}' builds another index"
+            message = f"gallery {self._folder}: {error}; {step}"
+            raise OptionError(message, public=str(error)) from None
+
     def _saved_kind(self, folder: str, config: GalleryConfig) -> str | None:
         """Kind of an index whose files are up to date, or that has no files."""
-        if opened_by(config.index) != LOCAL:
+        if self._opened_by(config) != LOCAL:
             return config.index
         state = self._catalog.gallery_id, self._catalog.generation()
         manifest = index_files.current_manifest(self._folder / folder, *state)
-        return None if manifest is None else manifest.kind
+        return None if manifest is None or manifest.kind not in INDEXES else manifest.kind
 
     def _predicted_kind(self, folder: str, config: GalleryConfig) -> str:
         """Kind of an index that would be built now."""

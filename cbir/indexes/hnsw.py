@@ -6,6 +6,7 @@ Fast and approximate on large galleries. A graph cannot remove images and is reb
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +16,35 @@ import numpy as np
 from cbir.arrays import Ids, Vectors
 from cbir.indexes.faiss_structure import FaissStructure
 
-__all__ = ["HnswIndex"]
+__all__ = ["HnswIndex", "HnswOptions"]
 
-NEIGHBOURS = 32
-"""Number of links of each vector, per level."""
-EF_CONSTRUCTION = 80
-EF_SEARCH = 128
-"""Number of candidates held while building the graph, and while searching it."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HnswOptions:
+    """Parameters of a graph, with FAISS's names for those of the paper."""
+
+    neighbours: int = 32
+    """Number of links of each vector, per level."""
+    ef_construction: int = 80
+    """Number of candidates held while the graph is built."""
+    ef_search: int = 128
+    """Number of candidates held while the graph is searched."""
 
 
 class HnswIndex(FaissStructure):
-    """`SearchStructure` with a graph over vectors in memory."""
+    """`SearchStructure` with a graph over vectors in memory.
+
+    A subclass with other `options` can be registered as another kind.
+    """
+
+    options = HnswOptions()
 
     @classmethod
     def build(
         cls, folder: Path, pages: Iterable[tuple[Ids, Vectors]], dim: int, count: int
     ) -> HnswIndex:
-        graph = faiss.IndexHNSWFlat(dim, NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
-        graph.hnsw.efConstruction = EF_CONSTRUCTION
+        graph = faiss.IndexHNSWFlat(dim, cls.options.neighbours, faiss.METRIC_INNER_PRODUCT)
+        graph.hnsw.efConstruction = cls.options.ef_construction
         index = faiss.IndexIDMap2(graph)
         for ids, vectors in pages:
             index.add_with_ids(vectors, ids)
@@ -47,7 +59,7 @@ class HnswIndex(FaissStructure):
         if exact:
             similarities, rows = self._storage().search(queries, k)
             return similarities, np.where(rows >= 0, self.ids()[rows], -1)
-        params = faiss.SearchParametersHNSW(efSearch=max(EF_SEARCH, 2 * k))
+        params = faiss.SearchParametersHNSW(efSearch=max(self.options.ef_search, 2 * k))
         similarities, ids = self._index.search(queries, k, params=params)
         return similarities, ids
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,25 +26,37 @@ from cbir.indexes.flat import FlatIndex, read_rows, write_rows
 from cbir.indexes.index_files import IndexManifest, Part
 from cbir.indexes.row_file import RowFile
 
-TRAINING_NUMBERS = 20_000_000
-"""Size of the training sample in numbers, 80 MB: 16,000 vectors of 1280 dimensions."""
 MIN_CODES = 64
 MAX_SUBVECTOR = 16
 """Most dimensions that share a 4-bit code; fewer where a vector would have under 64 codes."""
-CANDIDATES = 400
-CANDIDATES_PER_IMAGE = 1 / 2500
-CANDIDATES_PER_HIT = 20
-"""Factor in the number of candidates compared exactly. For 10 hits, 440 of 100,000 images and 800
-of a million are compared, which finds 99 % and more of the true neighbours (`scripts/benchmark
-search`)."""
-SHARD_ROWS = 200_000
-"""Least number of rows per thread: fewer take less time than starting another thread."""
 REBUILD_GROWTH = 4
 """The codes are trained again when a gallery has 4 times the images they were trained on."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PqOptions:
+    """Parameters of the exact comparison of candidates, and of training and scanning codes.
+
+    For 10 hits the defaults compare 440 of 100,000 images and 800 of a million, which finds 99 %
+    and more of the true neighbours (`scripts/benchmark search`).
+    """
+
+    candidates: int = 400
+    candidates_per_image: float = 1 / 2500
+    candidates_per_hit: int = 20
+    training_numbers: int = 20_000_000
+    """Size of the training sample in numbers, 80 MB: 16,000 vectors of 1280 dimensions."""
+    shard_rows: int = 200_000
+    """Least number of rows per thread: fewer take less time than starting another thread."""
+
+
 class PqIndex(FlatIndex):
-    """`SearchStructure` with product-quantised codes of vectors in a file."""
+    """`SearchStructure` with product-quantised codes of vectors in a file.
+
+    A subclass with other `options` can be registered as another kind.
+    """
+
+    options = PqOptions()
 
     def __init__(self, rows: RowFile, ids: Ids, lengths: Vectors, shards: list[Any]) -> None:
         super().__init__(rows, ids, lengths)
@@ -118,14 +131,14 @@ class PqIndex(FlatIndex):
     def _code(self) -> None:
         """Train the quantiser on a sample and code every row."""
         count, dim = len(self._ids), self.dim
-        sample = np.random.default_rng(0).permutation(count)[: TRAINING_NUMBERS // dim]
+        sample = np.random.default_rng(0).permutation(count)[: self.options.training_numbers // dim]
         trained = faiss.IndexPQFastScan(dim, _codes(dim), 4, faiss.METRIC_INNER_PRODUCT)
         trained.pq.cp.min_points_per_centroid = 1
         # With sixteen centroids of a few dimensions, threads cost more time than they save.
         faiss.omp_set_num_threads(1)
         trained.train(self._rows.take_once(np.sort(sample)))
         faiss.omp_set_num_threads(available_cores())
-        shards = max(1, min(available_cores(), count // SHARD_ROWS))
+        shards = max(1, min(available_cores(), count // self.options.shard_rows))
         # Copies of the trained, still empty index.
         self._shards = [faiss.clone_index(trained) for _ in range(shards)]
         bounds = np.linspace(0, count, shards + 1).astype(int)
@@ -136,9 +149,12 @@ class PqIndex(FlatIndex):
                     shard.add(np.ascontiguousarray(part))
 
     def _candidates(self, k: int) -> int:
-        enough = CANDIDATES + int(CANDIDATES_PER_IMAGE * len(self._ids))
+        options = self.options
+        enough = options.candidates + int(options.candidates_per_image * len(self._ids))
         removed = len(self._ids) - self.count()
-        return min(max(enough, CANDIDATES_PER_HIT * k) + min(removed, enough), len(self._ids))
+        return min(
+            max(enough, options.candidates_per_hit * k) + min(removed, enough), len(self._ids)
+        )
 
     def _near(self, queries: Vectors, count: int) -> Ids:
         """The rows with the best codes, up to `count` of each shard: (Q, n)."""

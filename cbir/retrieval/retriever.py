@@ -28,8 +28,6 @@ from cbir.retrieval.request import SearchRequest, takes_request
 from cbir.types import SearchResult
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from cbir.arrays import Vectors
     from cbir.config import Region
     from cbir.embedding import Embedder
@@ -65,12 +63,7 @@ class Retriever:
     def __enter__(self) -> Retriever:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def warm_up(self) -> None:

@@ -20,10 +20,15 @@ from cbir.errors import ImageError, ImageMissingError
 from cbir.sources.paths import unreadable
 from cbir.types import ImageVersion
 
-__all__ = ["Member", "member_path", "member_version", "members", "read_member", "read_slice"]
-
-INDEXED_MEMBERS = 500_000
-"""Most members whose offsets are cached, at 200 bytes each; the latest tar is cached whole."""
+__all__ = [
+    "Member",
+    "TarIndexes",
+    "member_path",
+    "member_version",
+    "members",
+    "read_member",
+    "read_slice",
+]
 
 _BLOCK = 512
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
@@ -112,7 +117,7 @@ def member_version(tar: str, member: str) -> ImageVersion:
 def _find(tar: str, name: str) -> tuple[Member, int]:
     try:
         status = os.stat(tar)  # noqa: PTH116
-        index = _INDEXES.of(tar, (status.st_size, status.st_mtime_ns))
+        index = indexes.of(tar, (status.st_size, status.st_mtime_ns))
     except OSError as error:
         raise unreadable(error) from error
     if name not in index:
@@ -120,14 +125,22 @@ def _find(tar: str, name: str) -> tuple[Member, int]:
     return Member(name, *index[name]), status.st_mtime_ns
 
 
-class _Indexes:
-    """A cache of offsets and sizes by member name, of the tars used last."""
+class TarIndexes:
+    """A cache of members by name, of the tars used last.
 
-    def __init__(self) -> None:
+    Holds at most `most` members, but always all of the latest tar.
+    """
+
+    def __init__(self, *, most: int = 500_000) -> None:
+        """A member takes 200 bytes."""
+        self._most = most
         self._lock = threading.Lock()
         self._tars: OrderedDict[str, tuple[tuple[int, int], dict[str, tuple[int, int]]]] = (
             OrderedDict()
         )
+
+    def __contains__(self, tar: str) -> bool:
+        return tar in self._tars
 
     def of(self, tar: str, state: tuple[int, int]) -> dict[str, tuple[int, int]]:
         with self._lock:
@@ -135,7 +148,7 @@ class _Indexes:
             if entry is None or entry[0] != state:
                 entry = state, _index(tar)
             self._tars[tar] = entry
-            while len(self._tars) > 1 and self._total() > INDEXED_MEMBERS:
+            while len(self._tars) > 1 and self._total() > self._most:
                 self._tars.popitem(last=False)
             return entry[1]
 
@@ -153,4 +166,5 @@ def _index(tar: str) -> dict[str, tuple[int, int]]:
     return index
 
 
-_INDEXES = _Indexes()
+indexes = TarIndexes()
+"""Of this process."""

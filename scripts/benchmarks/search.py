@@ -22,9 +22,10 @@ import numpy as np
 from cbir.catalog.catalog import Catalog
 from cbir.catalog.rows import Batch
 from cbir.config import GalleryConfig
-from cbir.indexes import hnsw, pq
+from cbir.indexes.hnsw import HnswOptions
 from cbir.indexes.local import LocalIndex
-from cbir.indexes.registry import IndexPlace
+from cbir.indexes.pq import PqOptions
+from cbir.indexes.registry import IndexPlace, structure_class
 from scripts.benchmarks.arguments import add_data, add_json, add_plot, parser
 from scripts.benchmarks.data import made_up_row, made_up_spec
 from scripts.benchmarks.measuring import (
@@ -38,11 +39,11 @@ from scripts.benchmarks.tables import Table
 
 QUERIES = 200
 ADDED = 1000
-CURVES: dict[str, list[tuple[Any, str, tuple[int, ...]]]] = {
-    "pq": [(pq, "CANDIDATES", (25, 50, 100, 200, 400, 800, 1600))],
-    "hnsw": [(hnsw, "EF_SEARCH", (16, 32, 64, 128, 256))],
+CURVES: dict[str, list[Any]] = {
+    "pq": [PqOptions(candidates=count) for count in (25, 50, 100, 200, 400, 800, 1600)],
+    "hnsw": [HnswOptions(ef_search=count) for count in (16, 32, 64, 128, 256)],
 }
-"""What trades recall for time: the constant, and the values that are tried."""
+"""Options that trade recall for time."""
 PEERS = {"hnswlib": "hnswlib", "usearch": "usearch"}
 """Modules and what pip installs for them."""
 TABLE = Table({
@@ -160,13 +161,13 @@ def measure(kind: Any, path: str) -> dict[str, Any]:
     truth = exact(folder, queries)
     found["recall"] = recall(found.pop("rows"), truth)
     found["curve"] = []
-    for owner, name, settings in CURVES.get(kind, []):
-        usual = getattr(owner, name)
-        for setting in settings:
-            setattr(owner, name, setting)
-            point = answer(index, queries)
-            found["curve"].append((recall(point["rows"], truth), point["p50"]))
-        setattr(owner, name, usual)
+    structure: Any = structure_class(kind)
+    usual = getattr(structure, "options", None)
+    for options in CURVES.get(kind, []):
+        structure.options = options
+        point = answer(index, queries)
+        found["curve"].append((recall(point["rows"], truth), point["p50"]))
+        structure.options = usual
     count = catalog.count()
     write(catalog, np.load(folder / "added.npy"), count)
     found["add"] = seconds_of(lambda: index.catch_up(catalog))

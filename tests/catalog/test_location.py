@@ -72,6 +72,46 @@ def test_the_command_line_follows(elsewhere: Path, place: Path, folder: Path) ->
     assert (report["unchanged"], report["created"]) == (5, False)
 
 
+def test_the_command_line_creates_it(folder: Path, place: Path, tmp_path: Path) -> None:
+    path, url = tmp_path / "new", url_of(place)
+    index = ("index", folder, "-g", path, "--backbone", "tiny_image")
+    assert cbir(*index, "--catalog-url", url, "--dry-run").code == 0
+    assert not path.exists()
+    assert not place.exists()
+    assert cbir(*index, "--catalog-url", url).code == 0
+    assert place.is_file()
+    assert not (path / CATALOG_FILE).exists()
+    assert cbir(*index).code == 0  # known from now on
+    assert cbir(*index, "--catalog-url", url).code == 0
+    assert json.loads(cbir("info", "-g", path, "--json").out)["catalog_url"] == url
+    assert str(place) in cbir("info", "-g", path).out.replace("\n", "")
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_a_catalogue_that_is_not_the_gallerys_is_refused_naming_both(
+    folder: Path, elsewhere: Path, place: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    other = url_of(tmp_path / "third.db")
+    plain = tmp_path / "plain"
+    Gallery.create(plain, resolve_spec("tiny_image")[0]).close()
+    for path, mine in ((elsewhere, url_of(place)), (plain, url_of(plain / CATALOG_FILE))):
+        refused = cbir("index", folder, "-g", path, "--catalog-url", other, *options)
+        assert refused.code == 1
+        assert f"has its catalogue at {mine}, not at {other}" in refused.err
+    assert not (tmp_path / "third.db").exists()
+
+
+@pytest.mark.parametrize("url", ["mysql://me:s3cret@h/d", "s3cret", "sqlite://me:s3cret@h/d"])
+def test_a_url_that_can_hold_no_catalogue_is_refused_before_any_work(
+    folder: Path, tmp_path: Path, url: str
+) -> None:
+    for options in ((), ("--dry-run",)):
+        refused = cbir("index", folder, "-g", tmp_path / "new", "--catalog-url", url, *options)
+        assert (refused.code, refused.out) == (1, "")
+        assert "s3cret" not in refused.err
+    assert not (tmp_path / "new").exists()
+
+
 def test_the_gallery_is_no_folder_of_images(elsewhere: Path) -> None:
     with pytest.raises(SourceError, match="is a gallery"):
         list(FolderSource(elsewhere))
@@ -153,3 +193,18 @@ def test_a_password_is_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.M
     assert not is_gallery(tmp_path)
     location._name_url(tmp_path, make_url("server://me:s3cret@host/shop"))
     assert stat.S_IMODE((tmp_path / GALLERY_FILE).stat().st_mode) == 0o600
+
+
+def test_a_password_is_never_shown_and_makes_no_other_catalogue(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DIALECTS, "server", f"{__name__}:Server")
+    url = "server://me:s3cret@host/shop"
+    location._name_url(tmp_path, make_url(url))
+    location.check_catalog_url(tmp_path, url)
+    location.check_catalog_url(tmp_path, url.replace("s3cret", "changed"))
+    other = "server://me:s3cret@host/other"
+    refused = cbir("index", folder, "-g", tmp_path, "--catalog-url", other)
+    assert refused.code == 1
+    assert "server://me:***@host/shop, not at server://me:***@host/other" in refused.err
+    assert "s3cret" not in refused.out + refused.err

@@ -98,6 +98,16 @@ def test_a_region(colours: Path, shop: Path, tmp_path: Path) -> None:
     assert "a region of one image" in several.err
 
 
+def test_a_file_is_named_by_its_plain_path(
+    colours: Path, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(colours)
+    run = cbir("search", "./red.png", ".//blue.png", "--not", "./pink.png", "-g", shop, "--json")
+    assert json.loads(run.out)["query"] == "red.png + blue.png, not pink.png"
+    run = cbir("search", "", "-g", shop)
+    assert (run.code, run.err) == (1, "error: .: cannot be read: Is a directory\n")
+
+
 def test_groups_bounds_and_pages(colours: Path, shop: Path) -> None:
     red = colours / "red.png", "-g", shop
     everything = found(*red)

@@ -1,10 +1,8 @@
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 
 import pytest
 from duplicates.copies import write_photographs
-
-from cbir import Gallery, index_images, resolve_spec
 
 
 @pytest.fixture(scope="session")
@@ -18,17 +16,4 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def shelf(photographs: Path, tmp_path: Path) -> Path:
     """A copy of them that a test may change."""
-    shelf = tmp_path / "shelf"
-    shelf.mkdir()
-    for file in photographs.iterdir():
-        (shelf / file.name).write_bytes(file.read_bytes())
-    return shelf
-
-
-@pytest.fixture
-def stocked(shelf: Path, tmp_path: Path) -> Iterator[Gallery]:
-    """A gallery of the shelf as it is at first."""
-    spec, _ = resolve_spec("tiny_image")
-    with Gallery.create(tmp_path / "stocked", spec) as gallery:
-        index_images(shelf, gallery)
-        yield gallery
+    return Path(shutil.copytree(photographs, tmp_path / "shelf"))

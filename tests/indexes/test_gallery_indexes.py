@@ -177,10 +177,38 @@ def test_a_kind_from_outside_takes_one_file_and_one_line(
     finally:
         del INDEXES["toy"]
     with Gallery.open(tmp_path / "gallery") as gallery:
-        with pytest.raises(OptionError, match="no index kind 'toy'"):
-            gallery.index()
+        for wanted in (gallery.index, gallery.index_kind, gallery.update_indexes):
+            with pytest.raises(OptionError, match=r"kind 'toy'.*cbir rebuild --index auto"):
+                wanted()
         gallery.rebuild_index("auto")
         assert (gallery.index().kind, gallery.index().count()) == ("flat", 6)
+
+
+def test_a_kind_that_is_not_registered_can_be_left_by_the_command_that_the_error_names(
+    gallery: Gallery,
+) -> None:
+    toy = IndexInfo(name="toy", help="of another program", structure="toy_index:DictStructure")
+    register_index(toy)
+    try:
+        gallery.catalog.change_config(lambda config: replace(config, index="toy"))
+    finally:
+        del INDEXES["toy"]
+    refused = cbir("info", "-g", gallery.path)
+    assert (refused.code, refused.out) == (1, "")
+    step = f"rebuild --index auto --gallery {gallery.path}"
+    assert f"gallery {gallery.path}: no index kind 'toy'" in refused.err.replace("\n", " ")
+    assert f"'cbir {step}' builds another index" in refused.err.replace("\n", " ")
+    assert cbir(*step.split()).code == 0
+    assert "exact index" in cbir("info", "-g", gallery.path).out
+    assert nearest(gallery, 3) == 4
+
+
+def test_saved_files_of_a_kind_that_is_not_registered_are_built_anew(gallery: Gallery) -> None:
+    gallery.update_indexes()
+    manifest = gallery.path / "vectors" / "index.json"
+    manifest.write_text(manifest.read_text().replace('"flat"', '"toy"'))
+    with Gallery.open(gallery.path) as again:
+        assert again.index_kind() == again.index().kind == "flat"
 
 
 def use(path: Path, kind: str) -> None:

@@ -21,8 +21,10 @@ from cbir.embedding.whitening import Projection
 from cbir.errors import FilterError
 from cbir.filters import Compare
 from cbir.indexes.catalog_scan import CatalogScan
+from cbir.indexes.faiss_structure import FaissStructure
 from cbir.indexes.index_or_scan import IndexOrScan
 from cbir.indexes.local import LocalIndex
+from cbir.indexes.pq import PqIndex, PqOptions
 from cbir.indexes.protocol import VectorIndex
 from cbir.indexes.regions import RegionIndex
 from cbir.indexes.registry import (
@@ -372,8 +374,8 @@ def test_only_ids_that_are_allowed_are_found(
     queries = np.stack([unit(10_000 + i) for i in range(3)])
     stored = index.vectors(chosen) if count else np.empty((0, DIM), np.float32)
     for few in (10 * MANY, 0):  # gathered and compared, and scanned past the others
-        monkeypatch.setattr("cbir.indexes.faiss_structure.GATHERED_IMAGES", few)
-        monkeypatch.setattr("cbir.indexes.faiss_structure.GATHERED_PART", MANY * 10)
+        monkeypatch.setattr(FaissStructure, "gathered_images", few)
+        monkeypatch.setattr(FaissStructure, "gathered_part", MANY * 10)
         found = index.search(queries, 10, allowed=allowed)
         expected = chosen[np.argsort(-(queries @ stored.T), axis=1)[:, :10]]
         kept = min(10, count)
@@ -476,8 +478,8 @@ def test_the_index_that_never_waits_scans_until_it_has_caught_up_once(
 def test_nothing_is_left_open(
     catalog: Catalog, opener: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cbir.indexes.pq.SHARD_ROWS", MANY // 2)  # scanned by two threads
-    monkeypatch.setattr("cbir.indexes.pq.CANDIDATES", 20)
+    two_shards = PqOptions(shard_rows=MANY // 2, candidates=20)  # scanned by two threads
+    monkeypatch.setattr(PqIndex, "options", two_shards)
     monkeypatch.setattr("cbir.indexes.pq.available_cores", lambda: 2)
     fill(catalog)
 

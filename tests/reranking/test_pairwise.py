@@ -1,17 +1,13 @@
 from pathlib import Path
 
 import pytest
-from factories import encode, plain
+from factories import encode, names, plain
 
-from cbir import Gallery, Retriever, SearchResult
+from cbir import Gallery, Retriever
 from cbir.errors import CbirError
 from cbir.reranking import RERANKERS, open_reranker
 
 PAIRWISE = ("sift", "orb", "ssim")
-
-
-def names(result: SearchResult) -> list[str]:
-    return [hit.image.name for hit in result.hits]
 
 
 @pytest.mark.parametrize("method", ["sift", "orb"])

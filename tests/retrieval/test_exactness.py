@@ -12,6 +12,7 @@ from rows import DIM, batch, row, spec, unit
 from cbir import Gallery, Retriever, SearchResult, parse_where
 from cbir.errors import FilterError
 from cbir.filters import Compare, Exists
+from cbir.indexes.hnsw import HnswIndex, HnswOptions
 from cbir.indexes.local import LocalIndex
 from cbir.reranking import QueryImage
 from cbir.types import Hit, RerankScore
@@ -120,8 +121,7 @@ def test_pages_are_the_long_answer(stock: Stock) -> None:
 def test_pages_of_an_index_that_overlooks_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cbir.indexes.hnsw.EF_SEARCH", 10)
-    monkeypatch.setattr("cbir.indexes.hnsw.NEIGHBOURS", 4)
+    monkeypatch.setattr(HnswIndex, "options", HnswOptions(ef_search=10, neighbours=4))
     with Gallery.create(tmp_path / "g", spec(96), index="hnsw") as gallery:
         gallery.write("/s", batch(*(row(f"/{i}", unit(i, 96)) for i in range(2_500))))
         retriever = Retriever(gallery)

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import save_gradients
-from factories import encode, picture, plain, turned
+from factories import encode, names, picture, plain, turned
 from PIL import Image
 
-from cbir import Gallery, Retriever, SearchResult, index_images
+from cbir import Gallery, Retriever, index_images
 from cbir.errors import ImageError, NotFoundError
 from cbir.images import open_rgb
 from cbir.reranking import QueryImage
@@ -18,17 +17,6 @@ from cbir.retrieval import Crop
 from cbir.retrieval.combination import combine_vectors
 from cbir.retrieval.crop import crop_image
 from cbir.types import Hit, RerankScore
-
-
-@pytest.fixture
-def colours(tmp_path: Path, gallery: Gallery) -> Path:
-    save_gradients(tmp_path / "colours")
-    index_images(tmp_path / "colours", gallery)
-    return tmp_path / "colours"
-
-
-def names(result: SearchResult) -> list[str]:
-    return [hit.image.name for hit in result.hits]
 
 
 def test_several_images_are_one_query(colours: Path, gallery: Gallery) -> None:

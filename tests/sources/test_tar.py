@@ -17,6 +17,7 @@ from cbir.integrity import verify_gallery
 from cbir.sources import SourceImage, distinct, open_source, tar_index
 from cbir.sources.reading import current_version, read_uri
 from cbir.sources.tar import TarSource, expand_braces
+from cbir.sources.tar_index import TarIndexes
 from cbir.types import FailedImage, ImageVersion
 
 PNG = [encode(picture(seed=seed)) for seed in range(6)]
@@ -253,7 +254,7 @@ def test_images_stay_readable_and_are_found_without_a_scan(
         return members(path)
 
     monkeypatch.setattr(tar_index, "members", counted)
-    monkeypatch.setattr(tar_index, "_INDEXES", tar_index._Indexes())
+    monkeypatch.setattr(tar_index, "indexes", TarIndexes())
     uris = [f"{shards}/shard-{s // 2:03}.tar/{s:04}.png" for s in range(6)]
     for _ in range(3):
         assert [read_uri(uri) for uri in uris] == PNG
@@ -267,11 +268,11 @@ def test_images_stay_readable_and_are_found_without_a_scan(
 
 
 def test_indexes_are_bounded(shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tar_index, "INDEXED_MEMBERS", 13)
-    monkeypatch.setattr(tar_index, "_INDEXES", tar_index._Indexes())
+    indexes = TarIndexes(most=13)
+    monkeypatch.setattr(tar_index, "indexes", indexes)
     for number in (0, 1, 2):
         read_uri(f"{shards}/shard-00{number}.tar/{2 * number:04}.png")
-    assert list(tar_index._INDEXES._known) == [f"{shards}/shard-00{n}.tar" for n in (1, 2)]
+    assert [f"{shards}/shard-00{n}.tar" in indexes for n in (0, 1, 2)] == [False, True, True]
 
 
 def test_every_command_copes_with_members(shards: Path, tmp_path: Path) -> None:
