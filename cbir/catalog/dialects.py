@@ -64,7 +64,7 @@ class Dialect(Protocol):
         """Advice to the user about a driver's error, as `; make the file writable`; or empty."""
         ...
 
-    def is_passing(self, reason: str) -> bool:
+    def is_transient(self, reason: str) -> bool:
         """Whether a driver's error is transient, as when another process is writing."""
         ...
 

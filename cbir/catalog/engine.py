@@ -74,7 +74,7 @@ def _clear_errors(engine: Engine) -> Iterator[None]:
         raise  # a bug in cbir, not an error of the user
     except DatabaseError as error:
         dialect, reason = dialect_of(engine), str(error.orig)
-        kind = GalleryUnavailableError if dialect.is_passing(reason) else GalleryError
+        kind = GalleryUnavailableError if dialect.is_transient(reason) else GalleryError
         step = dialect.next_step(reason)
         raise kind(f"{reason}{step}", gallery=dialect.place(engine.url)) from error
 

@@ -32,7 +32,7 @@ NEXT_STEPS = {
     "no such table": "; it is not a cbir catalogue",
 }
 """Part of an error's text → the next step for the user."""
-PASSING = ("locked", "full")
+TRANSIENT = ("locked", "full")
 """Parts of the texts of transient errors."""
 
 
@@ -72,8 +72,8 @@ class SqliteDialect:
     def next_step(self, reason: str) -> str:
         return next((step for sign, step in NEXT_STEPS.items() if sign in reason), "")
 
-    def is_passing(self, reason: str) -> bool:
-        return any(sign in reason for sign in PASSING)
+    def is_transient(self, reason: str) -> bool:
+        return any(sign in reason for sign in TRANSIENT)
 
     def problems(self, connection: Connection) -> list[str]:
         lines = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()

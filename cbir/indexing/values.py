@@ -117,7 +117,7 @@ class PendingImage:
 
     @property
     def before(self) -> FailureRow | IndexedImage | None:
-        """The row of the last read at this URI."""
+        """The row that records the last read at this URI."""
         if self.failure is not None and self.failure.version is not None:
             return self.failure
         elsewhere = self.indexed is None or self.indexed.uri != self.image.uri

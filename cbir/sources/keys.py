@@ -19,5 +19,5 @@ def key_of(values: Mapping[str, Any], column: str | None) -> tuple[str, str]:
     if value is None or value == "":
         return "", f"has no {column!r}, which --key names"
     if isinstance(value, bool) or not isinstance(value, (str, int, float, date)):
-        return "", f"{column!r} is {value!r:.60}, which is no key: a key is a text or a number"
+        return "", f"{column!r} is {value!r:.60}, which is not a key: a key is a text or a number"
     return str(plain_value(value)), ""

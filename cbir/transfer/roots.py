@@ -22,7 +22,7 @@ class Root:
         """Parse `OLD=NEW`. Raises TransferError for anything else."""
         old, _, new = text.partition("=")
         if not old or not new:
-            raise TransferError(f"{text!r} is no root; write it as /old/photos=/new/photos")
+            raise TransferError(f"{text!r} is not a root; write it as /old/photos=/new/photos")
         return cls(old, new)
 
     def moved(self, uri: str) -> str | None:

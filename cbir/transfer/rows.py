@@ -94,7 +94,7 @@ class RowReader:
         number = _whole(cells, "id")
         if head is not None and not 0 < number < head.next_image_id:
             raise ValueError(
-                f"its id {number} is none of that gallery's (1 to {head.next_image_id - 1})"
+                f"its id {number} is not one of that gallery's (1 to {head.next_image_id - 1})"
             )
         return CatalogImage(
             id=number,

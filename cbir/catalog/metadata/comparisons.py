@@ -50,7 +50,9 @@ _EXAMPLE: Mapping[FieldType, str] = {
 def conditions_on(where: Compare, kinds: Kinds) -> list[ColumnElement[bool]]:
     """Conditions on rows of `field_values`, one statement each; an image may match several."""
     if where.operator not in (operators := (*_ORDERED, "in", "has")):
-        raise FilterError(f"{where.operator!r} is no operator; there are {', '.join(operators)}")
+        raise FilterError(
+            f"{where.operator!r} is not an operator; the operators are {', '.join(operators)}"
+        )
     values = where.value if isinstance(where.value, tuple) else (where.value,)
     if isinstance(where.value, tuple) and where.operator != "in":
         raise FilterError(_mismatch(where, kinds))

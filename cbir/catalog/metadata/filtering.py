@@ -61,7 +61,7 @@ def _check(where: Filter, fields: Mapping[str, Kinds], depth: int = 1) -> None:
         if isinstance(where, Compare):
             conditions_on(where, fields[where.field])
     else:
-        raise TypeError(f"{where!r} is no filter; parse_where(['category=shoes']) makes one")
+        raise TypeError(f"{where!r} is not a filter; parse_where(['category=shoes']) makes one")
 
 
 def _matching(connection: Connection, where: Filter, fields: Mapping[str, Kinds]) -> Ids:
