@@ -162,7 +162,9 @@ class Catalog(CatalogReader):
             current = gallery_state.read_config(connection)
             changed = change(current)
             if (changed.spec, changed.whitening) != (current.spec, current.whitening):
-                raise ValueError("change_config must not change a gallery's spec or whitening")
+                raise ValueError(
+                    "change_config must leave a gallery's spec and whitening unchanged"
+                )
             if changed != current:
                 gallery_state.write_config(connection, changed)
         return changed
@@ -175,7 +177,7 @@ class Catalog(CatalogReader):
         """
         fitted = None if projection is None else projection.digest
         if fitted != (None if whitening is None else whitening.fitted):
-            raise ValueError(f"the whitening does not name the projection {fitted}")
+            raise ValueError(f"the whitening names another projection than {fitted}")
         with writing(self._engine) as connection:
             gallery_state.next_generation(connection)
             gallery_state.write_projection(connection, projection)

@@ -132,7 +132,7 @@ def test_a_place_that_is_taken(shop: Gallery, tmp_path: Path, what: str) -> None
         (place / "notes.txt").write_text("mine")
     else:
         place.write_text("mine")
-    with pytest.raises(GalleryError, match="no gallery; name another place"):
+    with pytest.raises(GalleryError, match="not a gallery; choose another path"):
         import_gallery(tmp_path / "shop.npy", place)
 
 
