@@ -162,9 +162,7 @@ class Catalog(CatalogReader):
             current = gallery_state.read_config(connection)
             changed = change(current)
             if (changed.spec, changed.whitening) != (current.spec, current.whitening):
-                raise ValueError(
-                    "change_config must leave a gallery's spec and whitening unchanged"
-                )
+                raise ValueError("change_config must keep a gallery's spec and whitening")
             if changed != current:
                 gallery_state.write_config(connection, changed)
         return changed
