@@ -42,7 +42,7 @@ class IndexedVectors(Protocol):
         ...
 
     def removed_since(self, generation: int) -> Ids:
-        """Ids of vectors that were removed or changed after `generation`: (N,)."""
+        """Ids of vectors removed after `generation`, possibly also of changed ones: (N,)."""
         ...
 
     def changed_since(self, generation: int) -> Iterator[tuple[Ids, Vectors]]:

@@ -18,7 +18,7 @@ from cbir.indexes.half_scan import Halves
 BLOCK_BYTES = 1 << 20
 """Bytes covered by each checksum."""
 CHECKED_BLOCKS = 64
-"""Number of blocks, evenly spread, whose checksums are verified when a file is opened."""
+"""Number of blocks whose checksums are verified at opening, evenly spread; all of a small file."""
 RESIDENT_BYTES = 1 << 30
 """Most bytes of rows that stay mapped after lookups; beyond, they are unmapped but stay cached."""
 FAULT_BYTES = 64 << 10
@@ -160,7 +160,7 @@ class RowFile:
             yield start, self.take_once(np.arange(start, min(start + BUILD_ROWS, len(self))))
 
     def pages(self) -> Iterator[tuple[int, Halves]]:
-        """All stored rows in order; a page is valid until the next one is read."""
+        """All rows in order, as float16; a page is valid until the next one is read."""
         for start in range(0, len(self._mapped), SCAN_ROWS):
             yield start, self._mapped[start : start + SCAN_ROWS]
             self._touch(SCAN_ROWS * self._row_bytes)

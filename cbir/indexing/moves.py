@@ -34,7 +34,7 @@ class Moves:
         self._overwritten: list[int] = []
         lost = int(self._missing.sum())
         self.possible = len(state) - lost + min(lost, new)
-        """Largest number of images that may be found again, judging by the listing alone."""
+        """Number of images that remain if as many as possible have moved, by the listing alone."""
 
     def _keep_unreadable(self, listing: KeyListing) -> None:
         """Keep images below folders that cannot be listed now: they may still exist."""

@@ -85,7 +85,7 @@ class ReadAhead:
     ) -> Content | NotModified:
         """Take over an image that was read, in a worker's thread. Raises ImageError."""
         read = reading.result()
-        if read is None:  # in a reader's thread all the same: its retries can be stopped
+        if read is None:  # not read ahead; a reader's thread reads it, whose retries can be stopped
             return pool.submit(task.read).result()
         content, size = read
         self._room.hold(0, of=size)

@@ -61,7 +61,7 @@ class SourceSync:
 
     @property
     def contents(self) -> ContentSet:
-        """The contents of missing images, which may be found under another key of the source."""
+        """The contents of the source's images, which may be found under other keys now."""
         return ContentSet() if self._moves is None else self._state.contents
 
     def process(self, queue: PendingQueue) -> None:
