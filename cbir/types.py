@@ -31,8 +31,8 @@ StageProgress: TypeAlias = Callable[[str, int, int], None]
 
 Word: TypeAlias = Literal["very likely the same object", "similar", "weak"]
 
-NOTHING_CLOSE = "nothing close; the nearest are"
-"""Heading of hits of which none is a match."""
+NO_MATCH = "no confident match; the most similar images are"
+"""Line shown above hits of which none is a match."""
 
 
 @dataclass(frozen=True, slots=True)

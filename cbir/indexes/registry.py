@@ -89,7 +89,7 @@ INDEXES: dict[str, IndexInfo] = {
         ),
         IndexInfo(
             name="hnsw",
-            help="a graph in memory, fast and large; removals rebuild it",
+            help="a graph in memory, fast and large; a removal rebuilds it",
             structure="cbir.indexes.hnsw:HnswIndex",
         ),
         IndexInfo(
@@ -100,7 +100,7 @@ INDEXES: dict[str, IndexInfo] = {
         ),
         IndexInfo(
             name="pq",
-            help="short codes in memory, vectors in a file; for many images",
+            help="quantised codes in memory, vectors in a file; for many images",
             structure="cbir.indexes.pq:PqIndex",
             min_count=TRAINED_MIN_COUNT,
             # An exact scan of this size (47,000 vectors of 1280 dimensions) takes 10 ms on a core.

@@ -49,8 +49,8 @@ class RecommendationBlock:
 def recommend_all(gallery: Gallery, rules: Rules | None = None) -> Iterator[RecommendationBlock]:
     """Recommendations for every image of a gallery, in the order of ids.
 
-    They are those that `recommend` gives for each. The gallery is read once, when the first block
-    is asked for. Raises FilterError when the rules name a field that no image has, or one of lists.
+    They equal those of `recommend` for each image. The gallery is read once, for the first block.
+    Raises FilterError when the rules name a field that no image has, or one of lists.
     """
     yield from BatchRecommender.load(gallery, rules or Rules()).blocks()
 
@@ -90,7 +90,7 @@ class BatchRecommender:
         block_size: int = BLOCK_SIZE,
         exact_up_to: int = MANY,
     ) -> BatchRecommender:
-        """Read a gallery into memory: 4 bytes per image and dimension, and a third on top.
+        """Read a gallery into memory: 4 bytes per image and dimension, plus a third.
 
         Where an item has more than `exact_up_to` candidates, a first pass in fewer dimensions
         chooses among them; its number of dimensions is measured, so that it finds 0.99 of the
@@ -189,7 +189,8 @@ class BatchRecommender:
     def _nearest(
         self, rows: Rows, section: slice, count: int, *, whole: bool
     ) -> tuple[Rows, Vectors, Flags]:
-        """The `count` nearest rows of a section, the best first, and whether the rest is too far.
+        """The `count` nearest rows of a section, the best first, and whether all others are too
+        far.
 
         With `whole` all rows are compared, and those that the rules exclude for an item have a
         similarity of -inf.
@@ -236,7 +237,7 @@ class BatchRecommender:
 
     def _admitted(self, rows: Rows, others: Rows, similarities: Vectors) -> Flags:
         """Which others, (B, M) or (1, M) for all, the rules admit for their item (B,); section and
-        filter are taken care of already."""
+        filter are applied before."""
         items, rules = self.items, self._rules
         good = (others != rows[:, None]) & (similarities > -np.inf)
         if rules.group_by is not None:

@@ -131,7 +131,7 @@ def test_several_vectors_are_as_many_chances(make: Make) -> None:
         both = scale_of(gallery, vectors[:2, 0])
     assert None not in (*one, both)
     assert both.count == 2 * one[0].count  # type: ignore[union-attr]
-    assert both.level == max(scale.level for scale in one)  # type: ignore[union-attr]
+    assert both.background == max(scale.background for scale in one)  # type: ignore[union-attr]
 
 
 def test_it_is_measured_again_when_the_gallery_changes(make: Make) -> None:
@@ -151,7 +151,7 @@ def test_it_is_measured_again_when_the_gallery_changes(make: Make) -> None:
         after = scale_of(gallery, vectors[:1])
     assert before is not None
     assert after is not None
-    assert after.level < before.level - 0.1  # the cone that all vectors share is gone
+    assert after.background < before.background - 0.1  # the cone that all vectors share is gone
 
 
 def test_the_images_drawn_hardly_change_with_the_gallery(make: Make) -> None:
@@ -249,11 +249,13 @@ def test_the_command(pictures: Path, gallery: Gallery, tmp_path: Path) -> None:
     assert re.search(rf"  {SAME_OBJECT}  +\d+  00.png$", lines[1])
     assert re.search(r"  weak  +\d+  \d\d.png$", lines[3])
     lines = cbir("search", stranger, "-g", gallery.path, "-k", "3").out.splitlines()
-    assert lines[0] == "nothing close; the nearest are"
+    assert lines[0] == "no confident match; the most similar images are"
     assert len(lines) == 6
     only = "-g", gallery.path, "--matches-only"
     assert cbir("search", known, *only).out.count(".png") == 2
-    assert cbir("search", stranger, *only).out.startswith("nothing close; without --matches-only")
+    assert cbir("search", stranger, *only).out.startswith(
+        "no confident match; without --matches-only"
+    )
     answer = json.loads(cbir("search", known, *only, "--json").out)
     assert (answer["matched"], answer["matches_only"]) == (True, True)
     first = answer["hits"][0]["confidence"]
@@ -263,10 +265,10 @@ def test_the_command(pictures: Path, gallery: Gallery, tmp_path: Path) -> None:
     assert (answer["matched"], answer["hits"]) == (False, [])
     sheet = tmp_path / "sheet.html"
     cbir("search", stranger, "-g", gallery.path, "--html", sheet)
-    assert "<p>nothing close; the nearest are</p>" in sheet.read_text()
+    assert "<p>no confident match; the most similar images are</p>" in sheet.read_text()
     cbir("search", known, "-g", gallery.path, "--html", sheet)
     assert f"{SAME_OBJECT}</span>" in sheet.read_text()
-    assert "nothing close" not in sheet.read_text()
+    assert "no confident match" not in sheet.read_text()
 
 
 def test_a_small_gallery_has_no_such_column(folder: Path, gallery: Gallery) -> None:
