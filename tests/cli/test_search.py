@@ -44,7 +44,7 @@ def test_conditions_must_all_hold(colours: Path, shop: Path) -> None:
     ("condition", "says"),
     [
         ("kynd=warm", "no image has a field 'kynd'; did you mean 'kind'? known fields: kind"),
-        ("kind", "'kind' is no condition; write as 'category=shoes'"),
+        ("kind", "'kind' is not a condition; write as 'category=shoes'"),
         ("kind has warm", "'kind' holds values of type text"),
     ],
 )

@@ -142,7 +142,7 @@ def test_a_request_that_makes_no_sense(options: dict[str, object], says: str) ->
 
 
 def test_a_condition_that_is_none_is_an_error() -> None:
-    with pytest.raises(FilterError, match="'price' is no condition"):
+    with pytest.raises(FilterError, match="'price' is not a condition"):
         SearchRequest(1, where=["price"])
 
 
