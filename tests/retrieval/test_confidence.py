@@ -76,7 +76,7 @@ def test_what_is_absent_is_no_match_and_what_is_there_is(
 
 
 def test_more_similar_never_means_less() -> None:
-    scale = Scale(count=1000, level=0.4)
+    scale = Scale(count=1000, background=0.4)
     similarities = np.linspace(-1, 1, 401).tolist()
     found = [scale.confidence(similarity) for similarity in similarities]
     assert all(a.p_value >= b.p_value for a, b in pairwise(found))
@@ -91,7 +91,7 @@ def test_more_similar_never_means_less() -> None:
 
 @pytest.mark.parametrize(("cut", "word"), [(SAME, SAME_OBJECT), (MATCH, "similar")])
 def test_a_band_begins_where_so_many_unrelated_images_are_expected(cut: float, word: str) -> None:
-    scale = Scale(count=1000, level=0.4)
+    scale = Scale(count=1000, background=0.4)
     least = scale.threshold(cut)
     assert scale.confidence(least).expected == pytest.approx(cut, rel=1e-3)
     assert scale.confidence(least).word == word
@@ -99,7 +99,7 @@ def test_a_band_begins_where_so_many_unrelated_images_are_expected(cut: float, w
 
 
 def test_in_a_larger_gallery_a_similarity_means_less() -> None:
-    small, large = Scale(count=100, level=0.4), Scale(count=10_000, level=0.4)
+    small, large = Scale(count=100, background=0.4), Scale(count=10_000, background=0.4)
     assert small.confidence(0.8).p_value == large.confidence(0.8).p_value
     assert large.confidence(0.8).expected == pytest.approx(100 * small.confidence(0.8).expected)
     assert large.threshold(MATCH) > small.threshold(MATCH)
