@@ -229,7 +229,7 @@ def test_queries_of_every_kind_are_judged(pictures: Path, gallery: Gallery) -> N
 
 
 def test_a_gallery_that_cannot_be_written(pictures: Path, gallery: Gallery) -> None:
-    Retriever(gallery).search(1)  # the index file is level
+    Retriever(gallery).search(1)  # the index file is up to date
     before = {path: path.stat().st_mtime_ns for path in gallery.path.rglob("*.*")}
     for path in (gallery.path, *gallery.path.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
