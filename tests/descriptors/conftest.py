@@ -1,5 +1,5 @@
 """The photographs and the gallery of the tests of reranking."""
 
-from reranking.conftest import retriever, shelf, stocked, views
+from reranking.conftest import retriever, shelf, views
 
-__all__ = ["retriever", "shelf", "stocked", "views"]
+__all__ = ["retriever", "shelf", "views"]
