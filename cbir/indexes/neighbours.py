@@ -15,7 +15,16 @@ from threadpoolctl import threadpool_limits
 from cbir.arrays import Vectors
 from cbir.config import available_cores
 
-__all__ = ["MANY", "Leading", "all_nearest", "in_order", "leading_directions", "nearest", "top"]
+__all__ = [
+    "MANY",
+    "Leading",
+    "RowNumbers",
+    "all_nearest",
+    "in_order",
+    "leading_directions",
+    "nearest",
+    "top",
+]
 
 RowNumbers = npt.NDArray[np.int64]
 T = TypeVar("T")

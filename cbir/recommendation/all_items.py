@@ -14,7 +14,7 @@ from cbir.indexes.neighbours import (
     MANY,
     RESCORED,
     Leading,
-    Rows,
+    RowNumbers,
     block_rows,
     in_order,
     leading_directions,
@@ -133,7 +133,7 @@ class BatchRecommender:
     def _candidates(self) -> int:
         return max(128, 6 * self._rules.depth)
 
-    def _recommend(self, rows: Rows, section: slice) -> tuple[Rows, Vectors, Vectors]:
+    def _recommend(self, rows: RowNumbers, section: slice) -> tuple[RowNumbers, Vectors, Vectors]:
         """Recommended rows (B, k), -1 for none, their similarities and scores."""
         pool, similarities = self._pool(rows, section)
         scores = np.where(pool >= 0, similarities + self.items.bonus[pool], -np.inf)
@@ -147,7 +147,7 @@ class BatchRecommender:
             np.take_along_axis(scores, chosen, axis=1),
         )
 
-    def _choose(self, pool: Rows, scores: Vectors) -> npt.NDArray[np.intp]:
+    def _choose(self, pool: RowNumbers, scores: Vectors) -> npt.NDArray[np.intp]:
         rules = self._rules
         parts = []
         for start in range(0, len(pool), RESCORED):
@@ -159,7 +159,7 @@ class BatchRecommender:
             parts.append(maximal_marginal_relevance(scores[part], within, rules.k, rules.diversity))
         return np.concatenate(parts)
 
-    def _pool(self, rows: Rows, section: slice) -> tuple[Rows, Vectors]:
+    def _pool(self, rows: RowNumbers, section: slice) -> tuple[RowNumbers, Vectors]:
         """The most similar rows that satisfy the rules (B, P), -1 for none, with similarities.
 
         First the nearest rows are tested against the rules. For items that have too few left, the
@@ -187,8 +187,8 @@ class BatchRecommender:
         return pool, similarities
 
     def _nearest(
-        self, rows: Rows, section: slice, count: int, *, whole: bool
-    ) -> tuple[Rows, Vectors, Flags]:
+        self, rows: RowNumbers, section: slice, count: int, *, whole: bool
+    ) -> tuple[RowNumbers, Vectors, Flags]:
         """The `count` nearest rows of a section, the best first, and whether all others are too
         far.
 
@@ -224,7 +224,7 @@ class BatchRecommender:
             ended,
         )
 
-    def _satisfying(self, rows: Rows, candidates: Rows, similarities: Vectors) -> Flags:
+    def _satisfying(self, rows: RowNumbers, candidates: RowNumbers, similarities: Vectors) -> Flags:
         """Which candidates (B, M), the best first, satisfy all rules for their item: the admitted
         ones, and of each product only the first."""
         satisfying = self._admitted(rows, candidates, similarities)
@@ -235,7 +235,7 @@ class BatchRecommender:
             satisfying &= is_first_of_value(np.where(satisfying, products, unique))
         return satisfying
 
-    def _admitted(self, rows: Rows, others: Rows, similarities: Vectors) -> Flags:
+    def _admitted(self, rows: RowNumbers, others: RowNumbers, similarities: Vectors) -> Flags:
         """Which others, (B, M) or (1, M) for all, the rules admit for their item (B,); section and
         filter are applied before."""
         items, rules = self.items, self._rules
