@@ -1,4 +1,4 @@
-"""The arrays that flow through cbir, by name, and what is done to all of them."""
+"""Array types by meaning (vectors, ids, pixels), and normalisation to unit length."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy.typing as npt
 __all__ = ["Ids", "Pixels", "Vectors", "normalised"]
 
 Vectors = npt.NDArray[np.float32]
-"""Embeddings (N, D), one (D,), or similarities (Q, k)."""
+"""Embeddings (N, D), one embedding (D,), or similarities (Q, k)."""
 Ids = npt.NDArray[np.int64]
 """Ids of images or regions: (N,) or (Q, k)."""
 Pixels = npt.NDArray[np.uint8]

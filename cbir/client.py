@@ -1,4 +1,4 @@
-"""A client of `cbir serve` that takes and returns the library's own values.
+"""HTTP client of `cbir serve` with the types of the library.
 
 >>> from cbir.client import Client
 >>> with Client("http://127.0.0.1:8000") as client:  # doctest: +SKIP
@@ -46,9 +46,9 @@ class BusyError(CbirError):
 
 
 class Client:
-    """One server. Methods raise what the library raises, and BusyError for a 503.
+    """A client of one server. Methods raise the library's errors, and BusyError for a 503.
 
-    A server that cannot be reached, or wants another token, is a CbirError.
+    CbirError is raised when the server cannot be reached or needs another token.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class Client:
         ]
         if files:
             form = {"options": json.dumps(body)}
-            return self._result(self._ask("POST", "/search/upload", files=files, data=form))
-        return self._result(self._ask("POST", "/search", json=body))
+            return self._result(self._request("POST", "/search/upload", files=files, data=form))
+        return self._result(self._request("POST", "/search", json=body))
 
     def recommend(
         self, image_id: int, rules: Rules | None = None, **changes: Any
@@ -100,7 +100,7 @@ class Client:
         options = _changed(replace(rules or Rules(), **changes))
         if "filter" in options:
             options["filter"] = json.dumps(options["filter"])
-        response = self._ask("GET", f"/images/{image_id}/recommendations", params=options)
+        response = self._request("GET", f"/images/{image_id}/recommendations", params=options)
         return tuple(
             Recommendation(
                 item["rank"], self._record(item["image"]), item["similarity"], item["score"]
@@ -113,11 +113,11 @@ class Client:
         query = as_query(query)
         if isinstance(query, IdQuery):
             options = {"query_id": query.id, "method": method}
-            matches = self._ask("GET", f"/images/{image_id}/matches", params=options)
+            matches = self._request("GET", f"/images/{image_id}/matches", params=options)
         else:
             form = {"image_id": str(image_id), "method": method}
             upload = [("image", _file(query))]
-            matches = self._ask("POST", "/search/matches", files=upload, data=form)
+            matches = self._request("POST", "/search/matches", files=upload, data=form)
         return dict(matches)
 
     def duplicates(
@@ -129,20 +129,20 @@ class Client:
         return None if response.status_code == 202 else dict(response.json())
 
     def dismiss(self, pairs: Sequence[tuple[int, int]], *, undo: bool = False) -> int:
-        """Mark pairs of images as no duplicates; returns how many were not marked before."""
+        """Mark pairs of images as no duplicates; returns the number of pairs changed."""
         body = {"pairs": [list(pair) for pair in pairs], "undo": undo}
-        return int(self._ask("POST", "/duplicates/dismissals", json=body)["pairs"])
+        return int(self._request("POST", "/duplicates/dismissals", json=body)["pairs"])
 
     def image(self, image_id: int) -> ImageRecord:
         """One image. Raises NotFoundError."""
-        return self._record(self._ask("GET", f"/images/{image_id}"))
+        return self._record(self._request("GET", f"/images/{image_id}"))
 
     def images(
         self, *, limit: int = 50, offset: int = 0, where: Sequence[str] = (), sample: bool = False
     ) -> list[ImageRecord]:
         """A page of the images by id, or a random sample."""
         options = {"limit": limit, "offset": offset, "where": list(where), "sample": sample}
-        images = self._ask("GET", "/images", params=options)["images"]
+        images = self._request("GET", "/images", params=options)["images"]
         return [self._record(image) for image in images]
 
     def read(self, image_id: int) -> bytes:
@@ -156,16 +156,16 @@ class Client:
     def add(
         self, image: QueryLike, *, name: str = "", metadata: Mapping[str, Any] | None = None
     ) -> ImageRecord:
-        """Add an image; of one that is in the gallery, change the metadata. Raises ImageError."""
+        """Add an image, or replace its metadata if it was added before. Raises ImageError."""
         form = {"metadata": json.dumps(dict(metadata or {})), "name": name}
         return self._record(
-            self._ask("POST", "/images", files=[("image", _file(image))], data=form)
+            self._request("POST", "/images", files=[("image", _file(image))], data=form)
         )
 
     def update(self, image_id: int, metadata: Mapping[str, Any]) -> ImageRecord:
         """Change metadata fields of an image; None removes a field. Raises NotFoundError."""
         change = {"metadata": dict(metadata)}
-        return self._record(self._ask("PATCH", f"/images/{image_id}", json=change))
+        return self._record(self._request("PATCH", f"/images/{image_id}", json=change))
 
     def remove(self, image_id: int) -> None:
         """Remove an image from the gallery. Raises NotFoundError."""
@@ -184,12 +184,12 @@ class Client:
                 greatest=field["greatest"],
                 histogram=tuple((bar["least"], bar["count"]) for bar in field["histogram"]),
             )
-            for field in self._ask("GET", "/fields")["fields"]
+            for field in self._request("GET", "/fields")["fields"]
         ]
 
     def gallery(self) -> dict[str, Any]:
-        """The gallery: name, images, generation, index, backbone and so on."""
-        return dict(self._ask("GET", "/gallery"))
+        """Properties of the gallery: name, images, generation, index, backbone and others."""
+        return dict(self._request("GET", "/gallery"))
 
     def close(self) -> None:
         self._http.close()
@@ -200,7 +200,7 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _ask(self, method: str, path: str, **content: Any) -> Any:
+    def _request(self, method: str, path: str, **content: Any) -> Any:
         return self._send(method, path, **content).json()
 
     def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
@@ -250,7 +250,7 @@ class Client:
 
 
 def _changed(options: SearchRequest | Rules) -> dict[str, Any]:
-    """The options that are not at their defaults, as the server takes them; no queries."""
+    """The options that differ from their defaults, without queries, as the server takes them."""
     changed = {
         option.name: getattr(options, option.name)
         for option in fields(options)
@@ -260,7 +260,7 @@ def _changed(options: SearchRequest | Rules) -> dict[str, Any]:
     if (where := changed.pop("where", None)) is not None:
         changed["filter"] = filter_tree(where)
     if not isinstance(changed.get("rerank", ""), str):
-        raise errors.OptionError("a server opens its rerankers itself; give the name of one")
+        raise errors.OptionError("a server opens its own rerankers; give the name of one")
     return changed
 
 

@@ -1,4 +1,4 @@
-"""Configuration: a gallery's embedding space and settings, and the settings of this machine."""
+"""Configuration: a gallery's embedding space and settings, and this machine's settings."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ DEFAULT_GALLERY = Path("index_data/default")
 CATALOG_FILE = "catalog.sqlite"
 """The catalogue in a gallery's folder."""
 GALLERY_FILE = "cbir-gallery.json"
-"""In a gallery's folder whose catalogue lies elsewhere: says where."""
+"""File in a gallery's folder that says where its catalogue is, if not in the folder."""
 DEFAULT_BACKBONE = "efficientnet_lite0"
 
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """From a decoded image to the network's input, the same for gallery and query.
+    """Preprocessing of a decoded image for the network; the same for gallery and query.
 
-    The shorter side is scaled to `resize` pixels and the centre square of `crop` pixels is kept;
+    The shorter side is scaled to `resize` pixels and the centre square of `crop` pixels is cut out;
     `mean` and `std` apply to channels scaled to [0, 1] and are folded into the network's graph.
     """
 
@@ -78,17 +78,18 @@ class EmbeddingSpec:
     dim: int
     preprocessing: Preprocessing
     views: tuple[View, ...] = ("crop",)
-    """What the network sees of an image; the embeddings of several views are averaged. `crop` is
-    the centre square, `whole` everything, squeezed into a square, `zoom` the middle of the centre
-    square, √2 times as large: a second scale."""
+    """The parts of an image given to the network; the embeddings of several views are averaged.
+    `crop` is the centre square, `whole` the full image squeezed into a square, `zoom` the middle of
+    the centre square enlarged √2 times: a second scale."""
     flip: bool = False
-    """Whether each view is seen mirrored, too."""
+    """Whether the mirror image of each view is embedded, too."""
 
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that differ whenever any part of the spec differs."""
         parts = self.to_json()
-        # What came later counts only where it is used: older galleries keep their fingerprint.
+        # Options added later count only where they are used: older galleries keep their
+        # fingerprint.
         if self.views == ("crop",):
             del parts["views"]
         if not self.flip:
@@ -98,7 +99,7 @@ class EmbeddingSpec:
 
     @property
     def network_fingerprint(self) -> str:
-        """The same for what decides the network alone: views are averaged outside of it."""
+        """Fingerprint of the network's part of the spec: views are averaged outside the network."""
         return replace(self, views=("crop",), flip=False).fingerprint
 
     def to_json(self) -> dict[str, Any]:
@@ -114,34 +115,36 @@ class EmbeddingSpec:
         return cls(**{**data, **changed})
 
     def differences(self, other: EmbeddingSpec) -> list[str]:
-        """The parts in which two specs differ, as `part: mine against theirs`.
+        """The fields in which two specs differ, as `field: this value against the other's`.
 
-        Of another backbone much else is different, too, and only its name and dimension are given.
+        Where the backbones differ, only their names and dimensions are given: most other fields
+        then differ, too.
         """
-        mine, theirs = self.to_json(), other.to_json()
-        names = ("backbone", "dim") if self.backbone != other.backbone else tuple(mine)
-        return [f"{k}: {mine[k]} against {theirs[k]}" for k in names if mine[k] != theirs[k]]
+        a, b = self.to_json(), other.to_json()
+        names = ("backbone", "dim") if self.backbone != other.backbone else tuple(a)
+        return [f"{name}: {a[name]} against {b[name]}" for name in names if a[name] != b[name]]
 
 
 @dataclass(frozen=True, slots=True)
 class Whitening:
-    """How embeddings are centred and whitened before they are compared.
+    """Options of centring and whitening, which are applied before embeddings are compared.
 
-    The embeddings' mean is subtracted and each principal direction divided by its variance to the
-    `power` / 2: power 0 centres, 0.5 is half-power, 1 full whitening. Before that, `shrink` pulls
-    the variances towards their mean, and `dims`, if given, keeps that many leading directions.
+    The mean is subtracted and each principal direction divided by its variance to the power
+    `power` / 2: power 0 only centres, 0.5 is half-power, 1 full whitening. Before that, `shrink`
+    moves the variances towards their mean, and `dims`, if given, keeps that many leading
+    directions.
     """
 
     power: float = 0.0
     shrink: float = 0.0
     dims: int | None = None
     fitted: str = ""
-    """Digest of the fitted mean and directions, which the catalogue keeps."""
+    """Digest of the fitted mean and directions, which are stored in the catalogue."""
 
 
 @dataclass(frozen=True, slots=True)
 class GalleryConfig:
-    """The settings of a gallery, kept in its catalogue and changed only in transactions."""
+    """The settings of a gallery, stored in its catalogue and changed only in transactions."""
 
     spec: EmbeddingSpec
     weights_from: str | None = None
@@ -150,11 +153,11 @@ class GalleryConfig:
     """Kind of vector index: a name in `cbir.indexes.registry`, or `auto`."""
     whitening: Whitening | None = None
     calibration: str | None = None
-    """Digest of the images its int8 network is calibrated on, where it embeds in int8. No part of
-    the spec: such embeddings are compared with those in fp32, within a tolerance."""
+    """Digest of the images that calibrate the int8 network, where the gallery embeds in int8. Not
+    in the spec: int8 and fp32 embeddings are comparable within a tolerance."""
     regions: tuple[Region, ...] = ()
-    """The parts of each image that have embeddings of their own; none in most galleries. They
-    decide what can be found, not what can be compared, and are therefore no part of the spec."""
+    """The parts of each image that are embedded separately; none in most galleries. Not in the
+    spec: they decide what can be found, not what can be compared."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -191,28 +194,31 @@ def available_cores() -> int:
 
 
 def max_pixels() -> int:
-    """Largest image that is decoded, in pixels: 100 million unless `CBIR_MAX_PIXELS` says so."""
+    """Largest image that is decoded, in pixels: `CBIR_MAX_PIXELS`, by default 100 million."""
     return _integer("CBIR_MAX_PIXELS", os.environ.get("CBIR_MAX_PIXELS", "100000000"))
 
 
 def max_bytes() -> int:
-    """Largest encoded image that is read: 16-bit RGBA without compression has 8 per pixel."""
+    """Largest encoded image that is read, in bytes: 10 per pixel of the largest image.
+
+    Uncompressed 16-bit RGBA has 8.
+    """
     return 10 * max_pixels()
 
 
 def max_download() -> int:
-    """Largest image that is read over a network, in bytes: 64 MB unless `CBIR_MAX_DOWNLOAD`."""
+    """Largest image read over a network, in bytes: `CBIR_MAX_DOWNLOAD`, by default 64 MB."""
     setting = os.environ.get("CBIR_MAX_DOWNLOAD")
     return min(max_bytes(), _integer("CBIR_MAX_DOWNLOAD", setting) if setting else 64_000_000)
 
 
 def network_timeout() -> float:
-    """Seconds that one attempt to read over a network may take: `CBIR_TIMEOUT`, or 30."""
+    """Time limit of one attempt to read over a network, in seconds: `CBIR_TIMEOUT`, or 30."""
     return max(1, _integer("CBIR_TIMEOUT", os.environ.get("CBIR_TIMEOUT", "30")))
 
 
 def cache_dir() -> Path:
-    """Where exported networks are kept: `CBIR_CACHE_DIR`, or `cbir` in the user's cache."""
+    """Folder of exported networks: `CBIR_CACHE_DIR`, or `cbir` in the user's cache."""
     setting = os.environ.get("CBIR_CACHE_DIR")
     if setting:
         return Path(setting)
@@ -222,10 +228,7 @@ def cache_dir() -> Path:
 
 
 def weights_dirs() -> list[Path]:
-    """Where checkpoints are looked for, in this order.
-
-    `CBIR_WEIGHTS_DIR` first, then the directory that torchvision downloads to.
-    """
+    """Folders searched for checkpoints: `CBIR_WEIGHTS_DIR`, then torchvision's download folder."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
     torch_home = Path(os.environ.get("TORCH_HOME") or cache / "torch")
     downloads = torch_home.expanduser() / "hub" / "checkpoints"

@@ -1,4 +1,4 @@
-"""Every error cbir raises on purpose.
+"""The exceptions that cbir raises deliberately.
 
 CbirError
 ├── GalleryError            a gallery cannot be opened, created or written
@@ -6,33 +6,33 @@ CbirError
 │   ├── GalleryExistsError
 │   ├── GalleryVersionError     written by a newer cbir
 │   ├── GalleryUnavailableError locked by another process, or its disk is full: try again later
-│   └── SpecMismatchError       two sides whose embeddings cannot be compared
-├── SourceError             what should be indexed cannot be read at all
-│   └── SourceShrunkError       it has lost so many images that none is removed unasked
+│   └── SpecMismatchError       embeddings made in different ways cannot be compared
+├── SourceError             a source of images cannot be read at all
+│   └── SourceShrunkError       it lists far fewer images than before; nothing is removed
 ├── ImageError              one image cannot be read; never stops a run
 │   ├── ImageFormatError        not in a format that cbir reads
-│   ├── ImageMissingError       it is no longer where it was
+│   ├── ImageMissingError       no longer at its URI
 │   └── ImageTooLargeError
 ├── BackboneError           no such backbone, or an option it does not have
 │   └── WeightsError            its weights are missing, damaged or of another network
 ├── NotFoundError           no such image in the gallery
-├── TransferError           a file of embeddings cannot be written, or is none that can be read
-├── FilterError             a condition on metadata that means nothing in this gallery
+├── TransferError           a file of embeddings cannot be written or read
+├── FilterError             a condition on metadata is malformed or cannot apply to this gallery
 ├── OptionError             an option out of range, or options that contradict each other
 └── MissingExtraError       an optional dependency is not installed
 
 A message names the thing, the reason and the next step, in that order. `CbirError.public` is the
-same message for a caller on another machine: without the paths of this one.
+same message without local paths, for callers on other machines.
 """
 
 from __future__ import annotations
 
 
 class CbirError(Exception):
-    """The base of all errors that cbir raises on purpose."""
+    """The base class of all exceptions that cbir raises deliberately."""
 
     def __init__(self, message: str = "", *, public: str | None = None) -> None:
-        """`public` is the message without paths of this machine; None: there are none in it."""
+        """`public` is the message without local paths; None where `message` has none."""
         super().__init__(message)
         self.public = message if public is None else public
 
@@ -41,7 +41,7 @@ class GalleryError(CbirError):
     """A gallery cannot be opened, created or written."""
 
     def __init__(self, reason: str = "", *, gallery: object = None) -> None:
-        """`gallery` is the path that stands before the reason, and is not public."""
+        """`gallery` is its path, put before the reason; `public` leaves it out."""
         super().__init__(reason if gallery is None else f"{gallery}: {reason}", public=reason)
 
 
@@ -58,11 +58,11 @@ class GalleryVersionError(GalleryError):
 
 
 class GalleryUnavailableError(GalleryError):
-    """The gallery is locked by another process, or its disk is full: trying again may help."""
+    """The gallery is locked by another process, or its disk is full. A retry may succeed."""
 
 
 class SpecMismatchError(GalleryError):
-    """Two embedding specs whose vectors cannot be compared."""
+    """Two embedding specs differ, so that their vectors cannot be compared."""
 
 
 class SourceError(CbirError):
@@ -70,19 +70,19 @@ class SourceError(CbirError):
 
 
 class SourceShrunkError(SourceError):
-    """A source lists fewer than half of the images it is known to have."""
+    """A source lists fewer than half of the images that the catalogue has from it."""
 
 
 class ImageError(CbirError):
-    """One image cannot be read; the message is the reason alone, without the image's name."""
+    """One image cannot be read. The message is the reason alone, without the image's name."""
 
 
 class ImageFormatError(ImageError):
-    """These bytes are no image in a format that cbir reads."""
+    """The bytes are not an image in a format that cbir reads."""
 
 
 class ImageMissingError(ImageError):
-    """There is no such file, object or member; to try again will not help."""
+    """There is no such file, object or tar member. A retry does not help."""
 
 
 class ImageTooLargeError(ImageError):
@@ -101,7 +101,7 @@ class NotFoundError(CbirError):
     """There is no such image in the gallery."""
 
     def __init__(self, message: str = "", *, gallery: object = None) -> None:
-        """`gallery` is the path of the gallery that lacks the image, and is not public."""
+        """`gallery` is the path of the gallery that was searched; `public` leaves it out."""
         if gallery is None:
             super().__init__(message)
         else:
@@ -109,11 +109,11 @@ class NotFoundError(CbirError):
 
 
 class TransferError(CbirError):
-    """A file of embeddings cannot be written, or is none that can be read."""
+    """A file of embeddings cannot be written or read."""
 
 
 class FilterError(CbirError):
-    """A condition on metadata is malformed, or means nothing in this gallery."""
+    """A condition on metadata is malformed, or cannot apply to this gallery's fields."""
 
 
 class OptionError(CbirError, ValueError):

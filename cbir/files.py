@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and the library that reads and writes Parquet."""
+"""Atomic writing of files, and the import of the Parquet library."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ __all__ = ["import_pyarrow", "is_unfinished", "replacing", "sync_folder"]
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; synced and renamed to `path` at the end, and not before.
+    """A temporary file beside `path`, synced and renamed to `path` when the block succeeds.
 
-    Raises OSError.
+    A block that fails leaves `path` as it was. Raises OSError.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield beside
-        with beside.open("rb") as file:
+        yield temporary
+        with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     finally:
         with suppress(OSError):
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 def is_unfinished(file: Path, name: str) -> bool:
-    """Whether a file was to become `name` by `replacing` when its process was killed."""
+    """Whether a file is a temporary one of `replacing(name)`, left by a killed process."""
     return file.name.startswith(f".{name}.") and file.suffix == ".tmp"
 
 
 def sync_folder(folder: Path) -> None:
-    """Have what was made or renamed in a folder survive a loss of power. Raises OSError."""
+    """Sync a folder's entries, so that new names survive a loss of power. Raises OSError."""
     if os.name == "nt":  # Windows cannot open a folder, and syncs renames by itself
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -47,7 +47,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def import_pyarrow(instead: str) -> tuple[Any, Any]:
-    """`pyarrow` and `pyarrow.parquet`. Raises MissingExtraError, which names what does without."""
+    """The modules `pyarrow` and `pyarrow.parquet`.
+
+    Raises MissingExtraError, whose message offers `instead` as the way without pyarrow.
+    """
     try:
         import pyarrow
         import pyarrow.parquet

@@ -1,11 +1,11 @@
-"""Filters: small trees of conditions on the metadata of images.
+"""Filters: trees of conditions on the metadata of images.
 
 >>> parse_where(["category=shoes", "price<50"])
 And(children=(Compare(field='category', operator='=', value='shoes'), \
 Compare(field='price', operator='<', value='50')))
 
-Built from text, a value is text until the gallery's fields say what it is: `price<50` compares
-numbers where `price` holds numbers. In Python a value may have any type from the start:
+A value parsed from text is compared in the type of the gallery's field: `price<50` compares numbers
+where `price` holds numbers. In Python a value may have any type:
 
 >>> Compare("price", "<", 50) & ~Compare("category", "in", ("shoes", "bags"))
 And(children=(Compare(field='price', operator='<', value=50), \
@@ -40,7 +40,7 @@ Value: TypeAlias = "str | int | float | bool | date | tuple[str | int | float, .
 
 
 class _Node:
-    """Conditions combine as `a & b`, `a | b` and `~a`."""
+    """Base of the conditions: combines them as `a & b`, `a | b` and `~a`."""
 
     __slots__ = ()
 
@@ -58,7 +58,8 @@ class _Node:
 class Compare(_Node):
     """A field compared with a value; an image without the field never matches.
 
-    `in` wants a tuple of values, one of which the field must equal; `has` looks into a list.
+    `in` takes a tuple of values, one of which the field must equal; `has` tests whether the field,
+    a list, contains the value.
     """
 
     field: str
@@ -68,7 +69,7 @@ class Compare(_Node):
 
 @dataclass(frozen=True, slots=True)
 class Exists(_Node):
-    """Images that have the field at all."""
+    """Images that have the field, with any value."""
 
     field: str
 
@@ -89,7 +90,7 @@ class Or(_Node):
 
 @dataclass(frozen=True, slots=True)
 class Not(_Node):
-    """Images that do not match the child, those without its field among them."""
+    """Images that do not match the child, including those without its field."""
 
     child: Filter
 
@@ -98,7 +99,7 @@ Filter: TypeAlias = Compare | Exists | And | Or | Not
 
 
 def filter_tree(condition: Filter) -> dict[str, Any]:
-    """A filter as a tree that JSON can hold, as the HTTP API takes it.
+    """A filter as a JSON-compatible tree, the form that the HTTP API takes.
 
     >>> filter_tree(Compare("price", "<", 50) & ~Exists("sold"))
     {'all': [{'field': 'price', 'op': '<', 'value': 50}, {'none': {'exists': 'sold'}}]}
@@ -125,23 +126,23 @@ _HOW = "write as 'category=shoes', 'price<50', 'tags has red', 'size in 38,39' o
 
 
 def parse_where(conditions: Iterable[str]) -> And:
-    """Conditions as text, all of which must hold. Raises FilterError for what is none.
+    """Parse conditions, all of which must hold. Raises FilterError for malformed text.
 
     `field=value`, also with `!= < <= > >=`; `field in a,b,c` and `field not in a,b,c`; `field has
-    value` for lists; `field exists`. The first operator counts, the rest is the value. A field or
-    a value may stand in quotes, single or double; doubled, the quote stands for itself.
+    value` for lists; `field exists`. Everything after the first operator is the value. A field or a
+    value may be in single or double quotes; a doubled quote stands for the quote itself.
     """
     return And(tuple(_condition(text) for text in conditions))
 
 
 def _condition(text: str) -> Filter:
     quoted = _QUOTED.match(text)
-    found = _OPERATOR.search(text, quoted.end() if quoted else 0)
-    if found is None:
-        raise FilterError(f"{text!r} is no condition; {_HOW}")
-    field, value = text[: found.start()].strip(), text[found.end() :].strip()
-    operator = " ".join(found.group().split())
-    if quoted and not text[quoted.end() : found.start()].strip():
+    match = _OPERATOR.search(text, quoted.end() if quoted else 0)
+    if match is None:
+        raise FilterError(f"{text!r} is not a condition; {_HOW}")
+    field, value = text[: match.start()].strip(), text[match.end() :].strip()
+    operator = " ".join(match.group().split())
+    if quoted and not text[quoted.end() : match.start()].strip():
         field = _unquoted(quoted)
     if not field:
         raise FilterError(f"{text!r} names no field; {_HOW}")
@@ -158,7 +159,7 @@ def _condition(text: str) -> Filter:
 
 
 def _items(text: str, listed: str) -> Iterator[str]:
-    """The values of a list, a comma between any two that is not within quotes."""
+    """The values of a list, separated by commas outside quotes."""
     start = 0
     while start <= len(listed):
         quoted = _QUOTED.match(listed, start)

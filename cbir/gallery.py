@@ -1,4 +1,4 @@
-"""A gallery: the catalogue and its vector index, kept consistent. The one door to stored data."""
+"""A gallery: the catalogue and its vector indexes. All access to stored data goes through it."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ if TYPE_CHECKING:
     from cbir.types import Candidates, ImageRecord
 
 FIT_IMAGES = 20_000
-"""Number of images, drawn at random, that whitening is fitted on at most."""
+"""Largest number of images, drawn at random, that whitening is fitted on."""
 
 
 class Gallery:
     """A stored set of images that can be searched. Use `Gallery.create` and `Gallery.open`.
 
-    A gallery is a folder: `catalog.sqlite`, or the catalogue that the folder names, holds
-    everything, `vectors/` an index that can be rebuilt from it at any time. Several threads and
-    processes may use one gallery.
+    A gallery is a folder. The catalogue, `catalog.sqlite` or another database that the folder
+    names, holds all data; the index in `vectors/` can be rebuilt from it at any time. Several
+    threads and processes may use one gallery.
 
     >>> with Gallery.open("index_data/default") as gallery:  # doctest: +SKIP
     ...     print(gallery.count())
@@ -79,21 +79,21 @@ class Gallery:
         regions: Sequence[Region] = (),
         catalog_url: str | URL | None = None,
     ) -> Gallery:
-        """A new, empty gallery, of the default backbone unless another is named.
+        """Create an empty gallery, with the default backbone unless another is named.
 
         `weights_from` is a published weights name or a checkpoint file, by default the backbone's
-        best weights; `pooling`, `input_size`, `views` and `flip` are those of `resolve_spec`. All
-        of it can be given as one `spec` instead, where `weights_from` says which weights it was
-        made with.
+        best weights; `pooling`, `input_size`, `views` and `flip` are those of `resolve_spec`. A
+        `spec` can be given in place of all these; `weights_from` then names the weights it was made
+        with.
 
-        `regions` are parts of each image that are embedded, too, so that a detail finds its whole:
-        `cbir.config.MULTI_CROP`, for example. `catalog_url` says where the catalogue is to be
-        (`sqlite:////data/shop.sqlite`); without it, in the gallery's folder.
+        `regions` are parts of each image that are embedded separately, so that a query for a detail
+        finds its image: `cbir.config.MULTI_CROP`, for example. `catalog_url` is the location of the
+        catalogue (`sqlite:////data/shop.sqlite`), by default the gallery's folder.
 
         Raises GalleryExistsError when `path` holds a gallery, GalleryError when it cannot be
-        written, OptionError for an unknown kind of index, ValueError for regions that are none and
-        for options that a `spec` fixes already, BackboneError or WeightsError for a backbone that
-        cannot be had.
+        written, OptionError for an unknown kind of index, ValueError for invalid regions and for
+        options that contradict a `spec`, BackboneError or WeightsError for a backbone that is not
+        available.
         """
         path, layout, index = Path(path), _layout(regions), check_choice(index)
         given: dict[str, Any] = {
@@ -131,30 +131,30 @@ class Gallery:
             )
         gallery = cls(path, open_catalog(path))
         if spec is not None:
-            gallery.check_spec(spec, "the spec asked for")
+            gallery.check_spec(spec, "the spec given")
         return gallery
 
     @property
     def config(self) -> GalleryConfig:
-        """As last committed by anybody; where searches do not wait, as of the indexes they use."""
+        """The configuration as last committed, or, without waiting, as of the indexes."""
         return self._indexes.config
 
     @property
     def spec(self) -> EmbeddingSpec:
-        """What makes the embeddings of this gallery comparable."""
+        """The embedding space of this gallery, fixed when it was created."""
         return self.catalog.spec
 
     def check_spec(self, spec: EmbeddingSpec, whose: str) -> None:
-        """Raise SpecMismatchError, naming both sides, when `spec` is not the gallery's."""
+        """Raise SpecMismatchError, naming both sides, if `spec` differs from the gallery's."""
         if spec.fingerprint != self.spec.fingerprint:
             differences = "; ".join(self.spec.differences(spec))
             raise SpecMismatchError(
                 f"gallery {self.path} and {whose} cannot be compared ({differences}); "
-                "use the gallery's own, or index into another gallery"
+                "use the gallery's spec, or index into another gallery"
             )
 
     def count(self, where: Filter | None = None) -> int:
-        """How many images there are, or match a filter. Raises FilterError."""
+        """Number of images, or of those that match a filter. Raises FilterError."""
         return self.catalog.count() if where is None else self.catalog.count_matching(where)
 
     def search(
@@ -162,25 +162,24 @@ class Gallery:
     ) -> Candidates:
         """The k nearest images of each query: (Q, D) unit vectors → ids and similarities (Q, k).
 
-        What any process has committed before the call is seen. With `where`, only images that
-        match are found, and always k of them where there are so many. Where the gallery has
-        regions, an image is as similar as the most similar of its regions and itself. Raises
-        FilterError.
+        The result includes all commits of any process before the call. With `where`, only images
+        that match are found: k of them, or all if there are fewer. In a gallery with regions, the
+        similarity of an image is the greatest of the whole and its regions. Raises FilterError.
         """
         if queries.ndim != 2 or queries.shape[1] != self.spec.dim:
             raise ValueError(f"queries of shape {queries.shape}, not (Q, {self.spec.dim})")
         return self.index().search(queries, k, allowed=where, exact=exact, projected=False)
 
     def project(self, embeddings: Vectors) -> Vectors:
-        """Embeddings (N, D) as the gallery compares them (N, d): centred and whitened, if so."""
+        """Project embeddings (N, D) as the gallery compares them (N, d): centred or whitened."""
         return self.image_index().project(embeddings)
 
     def whiten(self, whitening: Whitening | None, *, fit_on: Gallery | None = None) -> None:
-        """Have embeddings centred and whitened before they are compared; None ends it.
+        """Centre and whiten embeddings before comparing them from now on; None ends this.
 
-        Fitted on this gallery's embeddings, or on those of another one of the same spec, once:
-        later images are projected alike. Nothing is embedded anew. Raises GalleryError when there
-        are too few images to fit on, SpecMismatchError when `fit_on` is of another spec.
+        The projection is fitted once, on this gallery's embeddings or on those of `fit_on`, and
+        applies to later images, too. Nothing is embedded again. Raises GalleryError when there are
+        too few images to fit on, SpecMismatchError when `fit_on` has another spec.
         """
         if whitening is None:
             self.catalog.set_whitening(None, None)
@@ -196,7 +195,7 @@ class Gallery:
         self.update_indexes()
 
     def index(self) -> VectorIndex:
-        """The index that is searched, up to date: of whole images, with their regions if any."""
+        """The index for searches, up to date: of whole images, with their regions if any."""
         return self._indexes.searched()
 
     def image_index(self) -> VectorIndex:
@@ -206,12 +205,12 @@ class Gallery:
     def region_index(self) -> VectorIndex | None:
         """The index of the regions alone, up to date, if the gallery has any.
 
-        A region has the id `cbir.catalog.vectors.region_rows` gives it.
+        The ids of regions are those of `cbir.catalog.vectors.region_rows`.
         """
         return self._indexes.regions()
 
     def index_kind(self) -> str:
-        """Kind of the index that is searched, or would be built now; none is loaded to tell."""
+        """Kind of the index for searches, or of the one that would be built. Loads no index."""
         return self._indexes.kind()
 
     def update_indexes(self) -> None:
@@ -219,7 +218,7 @@ class Gallery:
         self._indexes.update()
 
     def rebuild_index(self, kind: str | None = None) -> None:
-        """Build the indexes anew from the catalogue, as another kind from now on if one is given.
+        """Rebuild the indexes from the catalogue; `kind` changes their kind permanently.
 
         Raises OptionError for a kind that is not in `cbir.indexes.registry`.
         """
@@ -229,21 +228,22 @@ class Gallery:
         self._indexes.rebuild()
 
     def search_without_waiting(self) -> None:
-        """Have searches take the indexes as they are, since somebody calls `update_indexes` again
-        and again. Until that has been done once, every search reads all embeddings instead."""
+        """Let searches use the indexes as they are, without bringing them up to date.
+
+        The caller must call `update_indexes` regularly. Until its first call, every search scans
+        all embeddings in the catalogue.
+        """
         self._indexes.stop_waiting()
 
     def background(self) -> Background:
-        """Images drawn from the gallery as of its last search, against which hits are judged."""
+        """A sample of the gallery as of its last search, for the confidence of hits."""
         return self._indexes.background()
 
     def add_regions(self, regions: Sequence[Region]) -> None:
-        """Decide that images have regions from now on.
+        """Give the gallery's images regions from now on.
 
-        New images get theirs when they are indexed, `cbir.indexing.ensure_regions` embeds those
-        of the images that are there.
-
-        Raises GalleryError when the gallery has other ones, ValueError for regions that are none.
+        Indexing embeds the regions of new images, `cbir.indexing.ensure_regions` those of existing
+        ones. Raises GalleryError when the gallery has other regions, ValueError for invalid ones.
         """
         layout = _layout(regions)
 
@@ -262,7 +262,7 @@ class Gallery:
         precision: Precision = "auto",
         streams: int | None = None,
     ) -> Embedder:
-        """What embeds images into this gallery's space; its network is opened on first use.
+        """The embedder of this gallery's embedding space, which opens its network on first use.
 
         The options are those of `cbir.load_embedder`.
         """
@@ -279,10 +279,10 @@ class Gallery:
         )
 
     def quantise(self, images: Sequence[Pixels]) -> None:
-        """Have images embedded in int8 from now on, calibrated on some (crop, crop, 3) of them.
+        """Embed images in int8 from now on, calibrated on sample images (crop, crop, 3).
 
-        What is embedded already stays. Raises MissingExtraError without NNCF, BackboneError when
-        the images are too few or the network does not bear it.
+        Existing embeddings stay. Raises MissingExtraError without NNCF, BackboneError when there
+        are too few images or int8 is too inaccurate for the network.
         """
         calibration = quantise(self.spec, images, weights_from=self.config.weights_from)
         self.catalog.change_config(lambda config: replace(config, calibration=calibration))
@@ -292,14 +292,14 @@ class Gallery:
         self.catalog.write(source, batch)
 
     def image(self, image_id: int) -> ImageRecord:
-        """One image. Raises NotFoundError."""
+        """The record of one image. Raises NotFoundError."""
         record = self.catalog.records([image_id]).get(image_id)
         if record is None:
             raise NotFoundError(f"no image {image_id}", gallery=self.path)
         return record
 
     def find(self, reference: str) -> ImageRecord:
-        """One image by `id:N`, the path of its file, its URI or its key. Raises NotFoundError."""
+        """Find one image by `id:N`, path, URI or key. Raises NotFoundError."""
         if reference.startswith("id:") and reference[3:].isdecimal():
             return self.image(int(reference[3:]))
         record = self.catalog.find(path_to_uri(reference)) or self.catalog.find(reference)
@@ -317,13 +317,13 @@ class Gallery:
         return np.asarray(vector)
 
     def remove(self, ids: Sequence[int]) -> int:
-        """Take images out of the gallery; their files stay. Returns how many there were."""
+        """Remove images from the gallery; their files stay. Returns the number removed."""
         removed = self.catalog.remove(ids)
         self.update_indexes()
         return removed
 
     def close(self) -> None:
-        """Let go of files and memory; everything written is already committed."""
+        """Release files and memory; everything written is already committed."""
         self._indexes.close()
         self.catalog.close()
 
@@ -335,7 +335,7 @@ class Gallery:
 
 
 def _layout(regions: Sequence[Region]) -> tuple[Region, ...]:
-    """Regions that can be indexed. Raises ValueError for others."""
+    """Check regions and return them as a tuple. Raises ValueError for invalid ones."""
     if len(regions) >= REGION_ROWS:
         raise ValueError(f"{len(regions)} regions are too many; at most {REGION_ROWS - 1}")
     for x, y, w, h in regions:

@@ -1,4 +1,4 @@
-"""Verifies a gallery: the catalogue against itself, its indexes and the files on disk."""
+"""Verifies a gallery: the catalogue itself, its indexes, and the image files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cbir.indexes.protocol import VectorIndex
 
 READERS = 32
-"""Threads that look at images behind a network."""
+"""Number of threads that check images at URLs."""
 PAGE = 500
 
 Verdict: TypeAlias = 'Literal["same", "changed", "missing"] | FailedImage'
@@ -31,10 +31,10 @@ Verdict: TypeAlias = 'Literal["same", "changed", "missing"] | FailedImage'
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """The problems that `verify_gallery` found; `ok` when the gallery itself has none.
+    """The problems that `verify_gallery` found; `ok` if the gallery itself has none.
 
-    Files that are gone, have changed or cannot be looked at are not the gallery's fault:
-    `cbir index` brings it up to date.
+    Missing, changed or unreadable files are not problems of the gallery: `cbir index` brings it up
+    to date.
     """
 
     images: int
@@ -43,7 +43,7 @@ class VerifyReport:
     missing_files: tuple[str, ...]
     changed_files: tuple[str, ...]
     unread_files: tuple[FailedImage, ...] = ()
-    """Not compared: the server did not answer, or reading is not allowed."""
+    """Not compared: the server did not respond, or reading is not allowed."""
 
     @property
     def ok(self) -> bool:
@@ -63,7 +63,7 @@ def verify_gallery(gallery: Gallery, *, content: bool = False) -> VerifyReport:
     with ThreadPoolExecutor(READERS, "cbir-verify") as pool:
         images = iter(gallery.catalog.scan())
         while page := list(islice(images, PAGE)):
-            # Files answer at once; behind a network there is waiting to be shared.
+            # Threads pay off only for URLs, where each check waits for a server.
             remote = any(is_remote(record.uri) for record, _ in page)
             verdicts = pool.map(judge, page) if remote else map(judge, page)
             for (record, _), verdict in zip(page, verdicts, strict=True):
@@ -82,14 +82,14 @@ def verify_gallery(gallery: Gallery, *, content: bool = False) -> VerifyReport:
 
 
 def _judge(image: tuple[ImageRecord, IndexedImage], *, content: bool) -> Verdict:
-    """Whether an image is as it was indexed."""
+    """Whether an image is the same as when it was indexed."""
     record, indexed = image
     try:
         if content:
             same = content_hash(read_uri(record.uri)) == indexed.content_hash
         else:
             version = current_version(record.uri)
-            # Not every server says how large an image is.
+            # Not every server reports an image's size.
             same = version.stamp == indexed.version.stamp and version.size in (
                 None,
                 indexed.version.size,
@@ -102,7 +102,7 @@ def _judge(image: tuple[ImageRecord, IndexedImage], *, content: bool) -> Verdict
 
 
 def _compare_index(gallery: Gallery) -> list[str]:
-    """The vector index against the catalogue, that of regions included."""
+    """Problems of the vector indexes, compared with the catalogue."""
     images, regions = gallery.image_index(), gallery.region_index()
     with gallery.catalog.snapshot() as snapshot:
         problems = _compare(images, snapshot, "image {0}")
@@ -114,21 +114,22 @@ def _compare_index(gallery: Gallery) -> list[str]:
 
 def _compare(index: VectorIndex, rows: IndexedVectors, name: str) -> list[str]:
     """Problems of one index. `name` formats an id: 0 the id, 1 its image, 2 its region."""
-    found = index.ids()
+    indexed = index.ids()
     expected: set[int] = set()
     problems: list[str] = []
     for ids, vectors in rows.changed_since(0):
         expected.update(ids.tolist())
-        both = np.isin(ids, found)
+        both = np.isin(ids, indexed)
         cosines = (index.vectors(ids[both]) * index.project(vectors[both])).sum(axis=1)
         problems += [
             f"{_called(name, i)}: its vector in the index is not the catalogue's"
             for i in ids[both][cosines < 0.999].tolist()
         ]
-    if len(np.unique(found)) != len(found):
-        problems.append(f"{len(found) - len(np.unique(found))} images stand in the index twice")
-    extra = sorted(set(found.tolist()) - expected)
-    absent = sorted(expected - set(found.tolist()))
+    repeated = len(indexed) - len(np.unique(indexed))
+    if repeated:
+        problems.append(f"{repeated} images are in the index twice")
+    extra = sorted(set(indexed.tolist()) - expected)
+    absent = sorted(expected - set(indexed.tolist()))
     problems += [f"{_called(name, i)} is in the index, not in the catalogue" for i in extra]
     problems += [f"{_called(name, i)} is in the catalogue, not in the index" for i in absent]
     return problems

@@ -1,8 +1,8 @@
 """Metadata of images: the types of values, and their form in JSON.
 
 A value is text, a number, a boolean, a date or a list of texts and numbers. Anything else becomes
-text. Dates are kept as ISO 8601 text (`2026-11-23`, `2026-11-23T08:30:00`), which sorts as time
-does; that a field holds dates is remembered beside it.
+text. Dates are stored as ISO 8601 text (`2026-11-23`, `2026-11-23T08:30:00`), which sorts in time
+order; the type of each field is stored separately.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ __all__ = [
 
 FieldType = Literal["text", "number", "boolean", "date", "list"]
 Fields = Mapping[str, frozenset[FieldType]]
-"""The fields of a gallery's metadata, each with every type its values have."""
+"""The metadata fields of a gallery, each with all types that occur among its values."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldSummary:
-    """The values of one type in one field: their number and a few examples."""
+    """Summary of the values of one type in one field: their number and a few examples."""
 
     name: str
     type: FieldType
     count: int
     """Number of values; each item of a list counts."""
     examples: tuple[str | float, ...]
-    """The least and the greatest of numbers and dates, otherwise the first few in their order."""
+    """Least and greatest value of numbers and dates; the first few, sorted, of other types."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """The values of one field counted, as far as they are of one type."""
+    """Counts of the values of one type in one field."""
 
     name: str
     type: FieldType
@@ -55,16 +55,16 @@ class Facet:
     distinct: int
     """Number of different values."""
     values: tuple[tuple[str | float | bool, int], ...] = ()
-    """The most frequent ones and how often they are there; not of numbers and dates."""
+    """The most frequent values and their counts; empty for numbers and dates."""
     least: str | float | None = None
     greatest: str | float | None = None
-    """Of numbers and dates."""
+    """Range of numbers and dates; None for other types."""
     histogram: tuple[tuple[str | float, int], ...] = ()
-    """Of numbers and dates: where each bar begins, and how many values lie in it; the bars are of
-    one width, and there are none where all values are the same."""
+    """Histogram of numbers and dates: lower edge and count of each bin. All bins are equally wide;
+    there are none where all values are equal."""
 
 
-# Nearly all values are of these; asking the abstract classes takes ten times as long.
+# Nearly all values have one of these types; an abstract-class check takes ten times as long.
 _EXACT: Mapping[type, FieldType] = {
     str: "text",
     int: "number",
@@ -80,12 +80,12 @@ _PLAIN = frozenset({str, bool, int})
 
 
 def type_of(value: Any) -> FieldType:
-    """The type of a value as a source gives it."""
+    """The metadata type of a value, as a source yields it."""
     return type_of_class(type(value))
 
 
 def type_of_class(kind: type) -> FieldType:
-    """The type of the values of a class."""
+    """The metadata type of instances of a class."""
     if kind in _EXACT:
         return _EXACT[kind]
     if issubclass(kind, bool):
@@ -100,7 +100,7 @@ def type_of_class(kind: type) -> FieldType:
 
 
 def plain_value(value: Any) -> Any:
-    """A value as JSON keeps it; None for one that says nothing (None, NaN, infinity)."""
+    """A value in its JSON form; None for a missing value (None, NaN, infinity)."""
     if value is None or value.__class__ in _PLAIN or isinstance(value, str):
         return value
     if isinstance(value, Integral):
@@ -108,7 +108,7 @@ def plain_value(value: Any) -> Any:
     if isinstance(value, Real):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, datetime):
-        # One clock for all, so that the order of texts is the order of time.
+        # All in UTC, so that text order is time order.
         return (value.astimezone(timezone.utc) if value.tzinfo else value).isoformat()
     if isinstance(value, date):
         return value.isoformat()
@@ -118,7 +118,7 @@ def plain_value(value: Any) -> Any:
 
 
 def plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata as JSON keeps it; fields that say nothing are left out."""
+    """Metadata in its JSON form; fields with missing values are left out."""
     if all(value.__class__ in _PLAIN for value in metadata.values()):
         return dict(metadata)
     values = ((name, plain_value(value)) for name, value in metadata.items())
@@ -126,5 +126,5 @@ def plain(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_json(metadata: Mapping[str, Any]) -> str:
-    """Metadata as the JSON text that the catalogue keeps."""
+    """Metadata as the JSON text that the catalogue stores."""
     return json.dumps(plain(metadata)) if metadata else "{}"

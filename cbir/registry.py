@@ -1,4 +1,4 @@
-"""Exchangeable parts by name: the nearest name where one is misspelt, and a part by its module."""
+"""Helpers of registries: load an entry by its module, and suggest a name for a misspelt one."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ __all__ = ["did_you_mean", "load_part", "one_of"]
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """`did you mean 'sift'? ` where a name is near to the given one, otherwise empty."""
+    """`did you mean 'sift'? ` where one of `names` is close to `name`, otherwise empty."""
     near = difflib.get_close_matches(name.lower(), list(names), n=1)
     return f"did you mean {near[0]!r}? " if near else ""
 
 
 def one_of(names: Iterable[str]) -> str:
-    """Names as a sentence lists them: `sift, orb or ssim`."""
+    """Names joined for a sentence: `sift, orb or ssim`."""
     *first, last = names
     return f"{', '.join(first)} or {last}" if first else last
 
 
 def load_part(target: str) -> Any:
-    """What `module:attribute` names, its module imported only now."""
+    """Import the object that `module:attribute` names."""
     module, _, attribute = target.partition(":")
     return getattr(import_module(module), attribute)

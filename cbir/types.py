@@ -1,4 +1,4 @@
-"""The values that flow through cbir: small, frozen, without behaviour of their own."""
+"""Value types shared by all packages: frozen dataclasses without behaviour."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ __all__ = [
 ]
 
 StageProgress: TypeAlias = Callable[[str, int, int], None]
-"""Progress callback of work in stages: name of the stage, how much is done, how much there is."""
+"""Progress callback of work in stages: name of the stage, number done, number in total."""
 
 Word: TypeAlias = Literal["very likely the same object", "similar", "weak"]
 
-NOTHING_CLOSE = "nothing close; the nearest are"
-"""What is said above hits of which none is a match."""
+NO_MATCH = "no confident match; the most similar images are"
+"""Line shown above hits of which none is a match."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """One image of a gallery, as the catalogue knows it."""
+    """One image of a gallery, as the catalogue records it."""
 
     id: int
     uri: str
     """Absolute path, a `file://` URL where the path is not UTF-8 text, or another URL."""
     name: str
-    """The short name for people: the path relative to its source's root."""
+    """Name for display: the path relative to its source's root."""
     width: int
     height: int
     """Size in pixels, upright (EXIF orientation applied)."""
@@ -54,20 +54,20 @@ class ImageRecord:
     key: str = ""
     """Identifies the image within its gallery: its URI, or a value that its manifest names."""
     content: str = ""
-    """32 hexadecimal digits that differ whenever the encoded images do."""
+    """Hash of the encoded image, 32 hexadecimal digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What a vector index found: the k nearest of each of Q queries, best first."""
+    """The result of an index search: the k nearest images of each of Q queries, best first."""
 
     ids: npt.NDArray[np.int64]
     """(Q, k); -1 where fewer than k were found."""
     similarities: npt.NDArray[np.float32]
     """(Q, k) cosine similarities."""
     regions: npt.NDArray[np.int64] | None = None
-    """(Q, k): the region that is so similar, from 1 in the order of the gallery's; 0 for the whole
-    image. None where only whole images were compared."""
+    """(Q, k): number of the image's most similar region, counted from 1 in the gallery's order; 0
+    for the whole image. None where only whole images were compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,75 +81,75 @@ class DescriptorRow:
 
 @dataclass(frozen=True, slots=True)
 class RerankScore:
-    """What a reranker says about one candidate."""
+    """The score that a reranker gives one candidate."""
 
     method: str
     score: float
-    """What the candidates are ordered by; higher is better, on a scale of the method's own."""
+    """Sort key of the candidates; higher is better, the scale depends on the method."""
     inliers: int | None = None
-    """Keypoints that agree on one view of one object; None where none were looked for."""
+    """Matched keypoints that fit one geometric model; None for methods without keypoints."""
     note: str = ""
-    """Why the candidate could not be judged, and so keeps its similarity as score; or empty."""
+    """Why the candidate could not be scored and keeps its similarity as score; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """How unusual a similarity is among unrelated images of the gallery."""
+    """The significance of a similarity, compared with unrelated images of the gallery."""
 
     p_value: float
     """The share of unrelated images that reach this similarity, in [0, 1]."""
     expected: float
-    """How many unrelated images of the whole gallery are expected to reach it."""
+    """Expected number of unrelated images in the whole gallery that reach it."""
     word: Word
-    """The first two are a match; `weak` is not told apart from what is there by chance."""
+    """The first two count as a match; `weak` cannot be distinguished from chance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One image that answers a query."""
+    """One image in the result of a query."""
 
     rank: int
-    """From 1, the best."""
+    """Position in the result; the best hit has 1."""
     image: ImageRecord
     similarity: float
-    """Cosine similarity of the embeddings, in [-1, 1]; higher is more alike."""
+    """Cosine similarity of the embeddings, in [-1, 1]; higher is better."""
     rerank: RerankScore | None = None
-    """None where nothing was reranked, and for hits beyond a reranker's depth."""
+    """Score of the reranker; None without reranking, and for hits beyond its depth."""
     region: tuple[float, float, float, float] | None = None
-    """The part of the image that is so similar, x, y, width, height as fractions of it; None for
-    the whole."""
+    """The most similar part of the image: x, y, width, height as fractions of it; None for the
+    whole image."""
     confidence: Confidence | None = None
-    """What the similarity means; None where the gallery has too few images to say."""
+    """Statistical meaning of the similarity; None where the gallery has too few images."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The answer to one query; a query that finds nothing has no hits."""
+    """The result of one query; a query that finds nothing has no hits."""
 
     query: str
     hits: tuple[Hit, ...]
     timings_ms: Mapping[str, float]
-    """Milliseconds by stage: `embed`, `search`, `rerank` if asked for, `total`."""
+    """Milliseconds by stage: `embed`, `search`, `rerank` if requested, `total`."""
     reranked: int = 0
-    """How many candidates a reranker has judged; those that are no hits count, too."""
+    """Number of candidates that a reranker has scored, including those that are not hits."""
     matched: bool | None = None
-    """Whether any image found, on this page or before it, is a match; None where unknown."""
+    """Whether any hit, on this page or an earlier one, is a match; None where unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageVersion:
-    """Tells whether an encoded image has changed, without reading it: equal versions, equal bytes.
+    """The version of an encoded image, which shows a change without reading the image.
 
-    A file has its size and time of modification; what lies behind a URL has the size and a number
-    made of the validator that its server sends (`ETag`, else `Last-Modified`).
+    Equal versions mean equal bytes. For a file: its size and modification time. For a URL: the size
+    and a number derived from the validator that the server sends (`ETag`, else `Last-Modified`).
     """
 
     size: int | None = None
     """Bytes; None where the listing or the server does not say."""
     stamp: int | None = None
-    """Nanoseconds since 1970, or a hash of the entity tag; None: the content has to be read."""
+    """Nanoseconds since 1970, or a hash of the entity tag; None if the content must be read."""
     etag: str | None = field(default=None, compare=False)
-    """The entity tag as the server sent it, for a conditional request; no part of a comparison."""
+    """The entity tag as the server sent it, for a conditional request; not compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,19 +159,19 @@ class FailedImage:
     uri: str
     reason: str
     key: str = ""
-    """Its key where that is not its URI."""
+    """Its key, where that differs from its URI."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """What one indexing run did."""
+    """The result of one indexing run: numbers of images, and the failures."""
 
     added: int = 0
     updated: int = 0
     unchanged: int = 0
     removed: int = 0
     moved: int = 0
-    """Found at another place of the source; embeddings stay."""
+    """Found under another path or URL of the source; their embeddings are reused."""
     repeated: int = 0
     """Entries of the source that list an image again, with the same metadata."""
     failed: tuple[FailedImage, ...] = ()
@@ -180,20 +180,20 @@ class IndexReport:
 
 @dataclass(frozen=True, slots=True)
 class IndexPlan:
-    """What an indexing run would do; images by their names, in the order of the source."""
+    """The changes that an indexing run would make; images by name, in the order of the source."""
 
     add: tuple[str, ...] = ()
     update: tuple[str, ...] = ()
-    """Other content: to be embedded again."""
+    """Images whose content has changed, to be embedded again."""
     touch: tuple[str, ...] = ()
-    """Other metadata, or another name or place, of the same content under the same key."""
+    """Images with unchanged key and content whose metadata, name or location has changed."""
     move: tuple[tuple[str, str], ...] = ()
-    """From, to."""
+    """Pairs of old and new name."""
     remove: tuple[str, ...] = ()
     fail: tuple[FailedImage, ...] = ()
     unchanged: int = 0
     repeated: int = 0
     """Entries of the source that list an image again, with the same metadata."""
     refusal: str = ""
-    """Why the run would end without removing anything; empty when it would not."""
+    """Why the run would refuse to remove images; empty when it would remove them."""
     seconds: float = 0.0

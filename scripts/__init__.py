@@ -1,1 +1,1 @@
-"""The project's own programs: the demo, the checks, the benchmarks, examples and tools."""
+"""Programs of the project: the demo, the checks, the benchmarks, examples and tools."""

@@ -278,7 +278,7 @@ def test_an_existing_gallery_is_given_regions(tmp_path: Path) -> None:
         gallery.add_regions(MULTI_CROP)
     assert "8 images lack them" in cbir("info", "-g", path).out
     planned = cbir("index", folder, "-g", path, "--dry-run")
-    assert planned.out.startswith("would embed the regions of 8 images that are there already\n")
+    assert planned.out.startswith("would embed the regions of 8 images indexed before\n")
     (folder / "5.png").unlink()
     run = cbir("index", folder, "-g", path, "--multi-crop")
     assert run.code == 3

@@ -80,7 +80,7 @@ def test_the_size_a_network_has_anyway_may_be_named() -> None:
     vit = find_backbone("vit_b_16")
     large = next(w for w in vit.weights if w.preprocessing.crop == 384)
     assert vit.resized(large, 384) == large
-    with pytest.raises(BackboneError, match="knows one input size, 384"):
+    with pytest.raises(BackboneError, match="has one input size, 384"):
         vit.resized(large, 224)
 
 

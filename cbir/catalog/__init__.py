@@ -1,1 +1,1 @@
-"""The truth in SQL: every image of a gallery with its metadata and embedding, by generation."""
+"""The catalogue: the SQL database of a gallery's images, their metadata and embeddings."""

@@ -1,6 +1,6 @@
-"""What the catalogue keeps beside an image: descriptors, regions, and dismissed pairs.
+"""Reads and writes data attached to images: descriptors, regions and dismissed pairs.
 
-All of it goes when the image goes, or when its content changes.
+All of it is deleted when the image is removed or its content changes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PAIR = dismissals.c.first_id, dismissals.c.second_id
 
 
 def delete_attachments(connection: Connection, ids: Sequence[int]) -> None:
-    """Delete everything beside these images, of at most as many as fit one statement."""
+    """Delete all data attached to these images; at most ROWS_PER_STATEMENT ids."""
     for table in (descriptors, regions):
         connection.execute(delete(table).where(table.c.image_id.in_(ids)))
     for column in _PAIR:
@@ -51,14 +51,14 @@ def count_descriptors(connection: Connection) -> dict[str, int]:
 
 def without_descriptors(connection: Connection, method: str) -> list[int]:
     """Ids of the images that have no descriptors by `method`, ascending."""
-    own = (descriptors.c.image_id == images.c.id) & (descriptors.c.method == method)
-    missing = select(images.c.id).outerjoin(descriptors, own)
+    by_method = (descriptors.c.image_id == images.c.id) & (descriptors.c.method == method)
+    missing = select(images.c.id).outerjoin(descriptors, by_method)
     missing = missing.where(descriptors.c.image_id.is_(None)).order_by(images.c.id)
     return list(connection.execute(missing).scalars())
 
 
 def write_descriptors(connection: Connection, method: str, rows: Sequence[DescriptorRow]) -> None:
-    """Replace descriptors, except of images that are gone or no longer have that content."""
+    """Replace descriptors, except those of images that were removed or whose content changed."""
     for part in parts(rows):
         ids = [row.image_id for row in part]
         content = select(images.c.id, images.c.content_hash).where(images.c.id.in_(ids))
@@ -81,7 +81,7 @@ def read_regions(connection: Connection, image_id: int, dim: int) -> Vectors:
 
 
 def without_regions(connection: Connection) -> list[int]:
-    """Ids of the images none of whose regions are embedded, ascending."""
+    """Ids of the images without embedded regions, ascending."""
     first = (regions.c.image_id == images.c.id) & (regions.c.region == 1)
     missing = select(images.c.id).outerjoin(regions, first)
     missing = missing.where(regions.c.image_id.is_(None)).order_by(images.c.id)
@@ -89,7 +89,7 @@ def without_regions(connection: Connection) -> list[int]:
 
 
 def write_regions(connection: Connection, rows: Sequence[RegionRow]) -> None:
-    """Insert the regions of images that have none, and still have that content."""
+    """Insert the regions of images that have none and whose content is unchanged."""
     generation = 0
     for part in parts(rows):
         bare = (
@@ -123,20 +123,20 @@ def insert_regions(
 
 
 def read_dismissals(connection: Connection) -> list[Pair]:
-    """Every pair of images that somebody said are no duplicates, in the order of ids."""
+    """Every pair of images that was marked as not duplicates, in the order of ids."""
     return _pairs(connection, select(*_PAIR).order_by(*_PAIR))
 
 
 def write_dismissals(connection: Connection, pairs: Sequence[Pair]) -> int:
-    """Insert dismissed pairs, leaving out those of images that are gone. Returns the new ones."""
+    """Insert dismissed pairs, except those of removed images. Returns the number inserted."""
     added = 0
     for part in parts(pairs):
         present = _present(connection, {image_id for pair in part for image_id in pair})
-        known = set(_pairs(connection, select(*_PAIR).where(tuple_(*_PAIR).in_(list(part)))))
+        existing = set(_pairs(connection, select(*_PAIR).where(tuple_(*_PAIR).in_(list(part)))))
         new = [
             {"first_id": a, "second_id": b}
             for a, b in dict.fromkeys(part)
-            if (a, b) not in known and {a, b} <= present
+            if (a, b) not in existing and {a, b} <= present
         ]
         if new:
             connection.execute(insert(dismissals), new)

@@ -1,7 +1,8 @@
 """The catalogue: every image of a gallery with its metadata and embedding, in SQL.
 
-It is the truth. Each write is one transaction; one that changes vectors takes the next generation
-number, so that a vector index can read what changed after the generation it has seen.
+It is the source of truth; indexes are derived from it. Each write is one transaction. A write that
+changes vectors takes the next generation number, so that an index can read the changes after the
+generation it has seen.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Catalog(CatalogReader):
 
     @classmethod
     def create(cls, url: str | URL, config: GalleryConfig) -> Catalog:
-        """A new, empty catalogue. Raises GalleryExistsError when there is one at `url`."""
+        """Create an empty catalogue. Raises GalleryExistsError when there is one at `url`."""
         engine = connect(url)
         gallery_id = uuid.uuid4().hex
         with writing(engine) as connection:
@@ -55,7 +56,7 @@ class Catalog(CatalogReader):
 
     @classmethod
     def open(cls, url: str | URL) -> Catalog:
-        """An existing catalogue, migrated to this version if an older cbir wrote it.
+        """Open an existing catalogue, and migrate it if an older cbir wrote it.
 
         Raises GalleryNotFoundError when there is none, GalleryVersionError when a newer cbir
         wrote it.
@@ -81,7 +82,7 @@ class Catalog(CatalogReader):
         self._engine.dispose()
 
     def write(self, source: str, batch: Batch) -> None:
-        """Commit a batch of `source` (its URI) in one transaction; all of it or nothing."""
+        """Commit a batch of `source` (its URI) in one transaction: all of it or nothing."""
         if not batch:
             return
         with writing(self._engine) as connection:
@@ -92,14 +93,14 @@ class Catalog(CatalogReader):
             writes.write_failures(connection, source_id, batch.failures)
 
     def change_metadata(self, image_id: int, changes: Mapping[str, Any]) -> bool:
-        """Change fields of an image's metadata; None deletes one. False when it has no image."""
+        """Change fields of an image's metadata; None deletes one. False if there is no image."""
         with writing(self._engine) as connection:
             return writes.change_metadata(connection, image_id, changes)
 
     def write_descriptors(self, method: str, rows: Sequence[DescriptorRow]) -> None:
         """Replace descriptors of images by those in `rows`, computed by `method`.
 
-        Rows of images that are gone, or whose content has changed meanwhile, are left out.
+        Rows of images that were removed, or whose content has changed meanwhile, are skipped.
         """
         if not rows:
             return
@@ -107,29 +108,29 @@ class Catalog(CatalogReader):
             attachments.write_descriptors(connection, method, rows)
 
     def dismiss(self, pairs: Iterable[Pair]) -> int:
-        """Mark pairs of images as no duplicates, until one of the two changes or goes.
+        """Mark pairs of images as not duplicates, until one of the two changes or is removed.
 
-        Returns the number of new pairs. Pairs of images that are gone are left out.
+        Returns the number of new pairs. Pairs with removed images are skipped.
         """
         ordered = sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]})
         with writing(self._engine) as connection:
             return attachments.write_dismissals(connection, ordered)
 
     def undismiss(self, pairs: Iterable[Pair]) -> int:
-        """Undo `dismiss`. Returns how many of the pairs were dismissed."""
+        """Undo `dismiss`. Returns how many of the pairs had been dismissed."""
         with writing(self._engine) as connection:
             ordered = sorted({(min(pair), max(pair)) for pair in pairs})
             return attachments.delete_dismissals(connection, ordered)
 
     def write_regions(self, rows: Sequence[RegionRow]) -> None:
-        """Store the regions of images that have none yet; as in `write_descriptors`."""
+        """Store the regions of images that have none yet; rows are skipped as for descriptors."""
         if not rows:
             return
         with writing(self._engine) as connection:
             attachments.write_regions(connection, rows)
 
     def set_key_column(self, source: str, column: str) -> None:
-        """Set the column that the keys of a source's images come from; empty: their URIs."""
+        """Set the column that holds the keys of a source's images; empty means their URIs."""
         with writing(self._engine) as connection:
             row = sources.c.id == writes.source_id(connection, source)
             connection.execute(update(sources).where(row).values(key_column=column or None))
@@ -137,44 +138,44 @@ class Catalog(CatalogReader):
     def remove(self, ids: Sequence[int], *, source: str | None = None) -> int:
         """Remove images, only of `source` (its URI) if given. Returns how many were removed."""
         with writing(self._engine) as connection:
-            known = None if source is None else writes.source_id(connection, source)
-            return writes.remove_images(connection, ids, source=known)
+            source_id = None if source is None else writes.source_id(connection, source)
+            return writes.remove_images(connection, ids, source=source_id)
 
     def remove_failures(self, keys: Sequence[str]) -> int:
-        """Delete failures, for example of files that are gone. Returns how many were deleted."""
+        """Delete failures, for example of removed files. Returns how many were deleted."""
         with writing(self._engine) as connection:
             return writes.remove_failures(connection, keys)
 
     def reserve_ids(self, below: int) -> None:
-        """Give no new image an id below this one, unless its row states one."""
+        """Reserve the ids below this one: new images get them only if their rows state them."""
         with writing(self._engine) as connection:
             gallery_state.reserve_ids(connection, below)
 
     def change_config(self, change: Callable[[GalleryConfig], GalleryConfig]) -> GalleryConfig:
-        """Replace the configuration by what `change` makes of the committed one: one transaction.
+        """Update the configuration in one transaction and return the new one.
 
-        What other handles have committed is what `change` is given, and if it raises, nothing is
-        written. Spec and whitening must stay as they are (`set_whitening` changes the latter);
-        raises ValueError otherwise. Returns the new configuration.
+        `change` is given the committed configuration and returns the new one; if it raises, nothing
+        is written. Raises ValueError when it changes the spec or the whitening (`set_whitening`
+        changes the latter).
         """
         with writing(self._engine) as connection:
             current = gallery_state.read_config(connection)
             changed = change(current)
             if (changed.spec, changed.whitening) != (current.spec, current.whitening):
-                raise ValueError("a gallery's spec and whitening are not changed by its settings")
+                raise ValueError("change_config must keep a gallery's spec and whitening")
             if changed != current:
                 gallery_state.write_config(connection, changed)
         return changed
 
     def set_whitening(self, whitening: Whitening | None, projection: Projection | None) -> None:
-        """Compare embeddings by a fitted projection from now on; None, None: as they are.
+        """Set the projection that embeddings are compared by; None, None removes it.
 
-        Takes a generation of its own, so that every index notices and is rebuilt. Raises
-        ValueError when `projection` is not the one that `whitening` names.
+        Takes a new generation, so that every index is rebuilt. Raises ValueError when `projection`
+        is not the one that `whitening` names.
         """
         fitted = None if projection is None else projection.digest
         if fitted != (None if whitening is None else whitening.fitted):
-            raise ValueError(f"a whitening that names another projection than {fitted}")
+            raise ValueError(f"the whitening names another projection than {fitted}")
         with writing(self._engine) as connection:
             gallery_state.next_generation(connection)
             gallery_state.write_projection(connection, projection)

@@ -1,4 +1,4 @@
-"""Images with everything that the catalogue keeps of them, as they are exported and imported."""
+"""Complete images of the catalogue, for export and import."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cbir.catalog.schema import embeddings, field_values, images, sources
 
 @dataclass(frozen=True, slots=True)
 class CatalogImage:
-    """One image, complete: written to another catalogue, nothing is missing or changed."""
+    """One image with everything that the catalogue stores of it, for a lossless copy."""
 
     id: int
     key: str
@@ -32,14 +32,14 @@ class CatalogImage:
     content_hash: bytes
     """16 bytes."""
     metadata: str
-    """JSON text, as the catalogue keeps it."""
+    """JSON text, as stored in the catalogue."""
     dates: tuple[str, ...]
-    """The fields of the metadata whose text is a date."""
+    """The metadata fields whose text is a date."""
     vector: bytes
     """(D,) float16, little-endian."""
 
     def same_as(self, other: CatalogImage) -> bool:
-        """Whether the other one is this image, whatever the id."""
+        """Whether both are equal in everything but the id."""
         return self == replace(other, id=self.id)
 
 
@@ -66,12 +66,12 @@ def image_pages(
 
 
 def images_by_key(connection: Connection, keys: Sequence[str]) -> list[CatalogImage]:
-    """The images with these keys, of at most as many as fit one statement."""
+    """The images with these keys; at most ROWS_PER_STATEMENT keys."""
     rows = connection.execute(_CATALOG_IMAGE.where(images.c.key.in_(keys))).all()
     return _complete(connection, rows, _date_fields(connection))
 
 
-# In the order of what a CatalogImage takes, but for the dates.
+# In the order of CatalogImage's fields, without the dates.
 _CATALOG_IMAGE = (
     select(
         images.c.id,
@@ -94,8 +94,8 @@ _CATALOG_IMAGE = (
 
 def _date_fields(connection: Connection) -> dict[int, str]:
     """The names of the fields that hold dates, by their ids."""
-    known = field_ids(connection).items()
-    return {number: name for (name, kind), number in known if kind == "date"}
+    ids = field_ids(connection).items()
+    return {field_id: name for (name, kind), field_id in ids if kind == "date"}
 
 
 def _complete(

@@ -1,4 +1,4 @@
-"""Engines and their transactions: what is committed stays, and writers take turns."""
+"""Database engines and their transactions: commits are durable, writers take turns."""
 
 from __future__ import annotations
 
@@ -25,38 +25,38 @@ __all__ = [
 ]
 
 ROWS_PER_STATEMENT = 1000
-"""Values bound to one statement: well below every database's limit, few round trips."""
+"""Number of values bound to one statement: below every database's limit, few round trips."""
 
 T = TypeVar("T")
 
 
 def connect(url: str | URL) -> Engine:
-    """An engine for a catalogue's URL. Raises GalleryError for a database that is not known."""
+    """Create an engine for a catalogue's URL. Raises GalleryError for an unknown database."""
     engine = create_engine(parse_url(url))
     dialect_of(engine).set_up(engine)
     return engine
 
 
 def dialect_of(engine: Engine) -> Dialect:
-    """What the engine's database does in its own way."""
+    """The dialect of an engine's database."""
     return load_dialect(engine.url.get_backend_name())
 
 
 def place_of(engine: Engine) -> str:
-    """The engine's database as messages name it."""
+    """The name of the engine's database for messages."""
     return dialect_of(engine).place(engine.url)
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """One transaction that reads a consistent snapshot."""
+    """A transaction that reads a consistent snapshot."""
     with _clear_errors(engine), engine.connect() as connection, connection.begin():
         yield connection
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """One transaction that writes; it waits for other writers and commits at the end."""
+    """A transaction that writes; it waits for other writers and commits at the end."""
     with (
         _clear_errors(engine),
         engine.connect() as connection,
@@ -67,28 +67,28 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def _clear_errors(engine: Engine) -> Iterator[None]:
-    """Turn what a user can meet (locked, read-only, full, damaged) into a GalleryError."""
+    """Turn operational errors (locked, read-only, full, damaged) into a GalleryError."""
     try:
         yield
     except (IntegrityError, ProgrammingError):
-        raise  # a mistake of ours, not the user's
+        raise  # a bug in cbir, not an error of the user
     except DatabaseError as error:
         dialect, reason = dialect_of(engine), str(error.orig)
-        kind = GalleryUnavailableError if dialect.is_passing(reason) else GalleryError
+        kind = GalleryUnavailableError if dialect.is_transient(reason) else GalleryError
         step = dialect.next_step(reason)
         raise kind(f"{reason}{step}", gallery=dialect.place(engine.url)) from error
 
 
 def parts(values: Sequence[T], size: int = ROWS_PER_STATEMENT) -> Iterator[Sequence[T]]:
-    """A long list of values in pieces that fit one statement."""
+    """Split a list of values into parts that fit one statement."""
     for start in range(0, len(values), size):
         yield values[start : start + size]
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert rows whose values stand in the order of the table's columns, JSON as its text.
+    """Insert rows with their values in the order of the table's columns, JSON as text.
 
-    Goes past what SQLAlchemy does to each row, which costs twice as much as SQLite's insert.
+    Bypasses SQLAlchemy's processing of each row, which costs twice as much as SQLite's insert.
     """
     if not rows:
         return

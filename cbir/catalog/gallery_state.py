@@ -1,4 +1,4 @@
-"""The gallery's own row: its generation, the next id and its configuration."""
+"""Reads and writes the `state` row: the gallery's generation, next id and configuration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ __all__ = [
 
 
 def next_generation(connection: Connection, *, new_images: int = 0) -> tuple[int, int]:
-    """Take the next generation, for a change of vectors, and ids: (generation, first new id)."""
+    """Take the next generation, for a change of vectors, and `new_images` ids.
+
+    Returns (generation, first new id).
+    """
     connection.execute(
         update(state).values(
             generation=state.c.generation + 1,
@@ -30,23 +33,23 @@ def next_generation(connection: Connection, *, new_images: int = 0) -> tuple[int
 
 
 def reserve_ids(connection: Connection, below: int) -> None:
-    """Give no new image an id below this one."""
+    """Reserve all ids below this one."""
     later = state.c.next_image_id < below
     connection.execute(update(state).where(later).values(next_image_id=below))
 
 
 def read_config(connection: Connection) -> GalleryConfig:
-    """The committed configuration or, if this transaction has written one, that."""
+    """The configuration: the committed one, or the one that this transaction has written."""
     return GalleryConfig.from_json(connection.execute(select(state.c.config)).scalar_one())
 
 
 def write_config(connection: Connection, config: GalleryConfig) -> None:
-    """Replace the configuration; the caller has read what it replaces in this transaction."""
+    """Replace the configuration; the caller must have read the old one in this transaction."""
     connection.execute(update(state).values(config=config.to_json()))
 
 
 def write_projection(connection: Connection, projection: Projection | None) -> None:
-    """Replace what was fitted for the gallery's whitening; None: nothing."""
+    """Replace the projection fitted for the gallery's whitening; None removes it."""
     connection.execute(delete(projections))
     if projection is not None:
         values = {"digest": projection.digest, "data": projection.to_bytes()}

@@ -13,7 +13,7 @@ __all__ = ["problems"]
 
 
 def problems(connection: Connection) -> list[str]:
-    """Problems of a catalogue: damage, missing embeddings, wrong regions; empty when sound."""
+    """Problems of a catalogue: damage, missing embeddings, wrong regions."""
     config = read_config(connection)
     return [
         *load_dialect(connection.dialect.name).problems(connection),

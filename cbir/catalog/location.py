@@ -1,4 +1,4 @@
-"""Where a gallery's catalogue lies: in the gallery's folder, or wherever the folder says.
+"""Locates a gallery's catalogue: in the gallery's folder, or at a URL that the folder names.
 
 A folder is a gallery when it holds either `catalog.sqlite`, the catalogue itself, or
 `cbir-gallery.json`, which names the URL of a catalogue elsewhere: `{"catalog": "sqlite:///..."}`.
@@ -26,12 +26,12 @@ __all__ = ["check_catalog_url", "create_catalog", "is_gallery", "open_catalog", 
 
 
 def is_gallery(folder: Path) -> bool:
-    """Whether a folder is a gallery's. Its catalogue may still be missing or damaged."""
+    """Whether a folder is a gallery. Its catalogue may still be missing or damaged."""
     return (folder / CATALOG_FILE).is_file() or (folder / GALLERY_FILE).is_file()
 
 
 def create_catalog(folder: Path, config: GalleryConfig, url: str | URL | None = None) -> Catalog:
-    """A new catalogue in a gallery's folder or at `url`, which the folder then names.
+    """Create a catalogue in a gallery's folder or at `url`, which the folder then names.
 
     Raises GalleryExistsError when the folder or the URL has one, GalleryError for a URL that
     cannot hold one or a folder that cannot be written.
@@ -41,7 +41,7 @@ def create_catalog(folder: Path, config: GalleryConfig, url: str | URL | None = 
     if url is None:
         return Catalog.create(_catalog_url(folder), config)
     try:
-        # First of all: whoever is killed before there is a catalogue can create it again.
+        # Written first: a run killed before there is a catalogue can be repeated.
         written = _name_url(folder, parse_url(url))
     except OSError as error:
         raise GalleryError(f"{folder} cannot be written: {error.strerror}") from error
@@ -54,10 +54,10 @@ def create_catalog(folder: Path, config: GalleryConfig, url: str | URL | None = 
 
 
 def open_catalog(folder: Path) -> Catalog:
-    """The catalogue of the gallery in `folder`, wherever it lies.
+    """Open the catalogue of the gallery in `folder`, in the folder or at its URL.
 
-    Raises GalleryNotFoundError where the folder holds an unfinished one, GalleryError when it
-    names a URL that has none, GalleryVersionError when a newer cbir wrote it.
+    Raises GalleryNotFoundError where the catalogue is unfinished, GalleryError when there is none
+    at the URL, GalleryVersionError when a newer cbir wrote it.
     """
     from cbir.catalog.catalog import Catalog
 
@@ -66,7 +66,7 @@ def open_catalog(folder: Path) -> Catalog:
     except GalleryNotFoundError as error:
         if not (folder / GALLERY_FILE).is_file():
             raise
-        # Not "no gallery": nobody should create an empty one where a server or disk is away.
+        # Not "no gallery": an unavailable server or disk must not lead to an empty new gallery.
         raise GalleryError(
             f"gallery {folder}: {error}; bring it back, or correct {folder / GALLERY_FILE}"
         ) from error
@@ -91,29 +91,29 @@ def _catalog_url(folder: Path) -> URL:
 
     url = _read_url(folder)
     # Absolute: the process may change its working directory while the gallery is open.
-    own = str((folder / CATALOG_FILE).absolute())
-    return URL.create("sqlite", database=own) if url is None else parse_url(url)
+    file = str((folder / CATALOG_FILE).absolute())
+    return URL.create("sqlite", database=file) if url is None else parse_url(url)
 
 
 def _name_url(folder: Path, url: URL) -> bool:
-    """Have a gallery's folder name its catalogue's URL; False when it does already."""
+    """Write a catalogue's URL into the gallery's folder; False when it is there already."""
     if is_gallery(folder):
         if _catalog_url(folder) == url:
             return False
         raise GalleryExistsError(f"{folder} is a gallery with another catalogue; open it instead")
     text = url.render_as_string(hide_password=False)
     if parse_url(text) != url:
-        raise GalleryError("the catalogue's place cannot be written as a URL; use plain letters")
-    with replacing(folder / GALLERY_FILE) as beside:
-        beside.touch(0o600 if url.password else 0o644)  # a password is for its owner alone
-        beside.write_text(json.dumps({"catalog": text}) + "\n", encoding="utf-8")
+        raise GalleryError("the catalogue's location cannot be written as a URL; use plain letters")
+    with replacing(folder / GALLERY_FILE) as file:
+        file.touch(0o600 if url.password else 0o644)  # others must not read a password
+        file.write_text(json.dumps({"catalog": text}) + "\n", encoding="utf-8")
     return True
 
 
 def read_config_fast(folder: Path) -> GalleryConfig | None:
-    """A gallery's configuration without importing SQLAlchemy; None where it is not to be had.
+    """A gallery's configuration, read without SQLAlchemy; None if it cannot be read at once.
 
-    For work that may begin early: whoever opens the gallery learns what is wrong with it.
+    For work that can start early; opening the gallery reports what is wrong.
     """
     try:
         url = _read_url(folder)
@@ -125,7 +125,7 @@ def read_config_fast(folder: Path) -> GalleryConfig | None:
 
 
 def _read_url(folder: Path) -> str | None:
-    """The URL that a folder names; None when its catalogue lies in the folder itself."""
+    """The URL that a folder names; None when its catalogue is in the folder itself."""
     file = folder / GALLERY_FILE
     try:
         text = file.read_text(encoding="utf-8")

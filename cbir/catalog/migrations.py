@@ -1,7 +1,7 @@
-"""How a catalogue that an older cbir wrote becomes one of this version.
+"""Migrates a catalogue that an older cbir wrote to the current version.
 
-A step is frozen: it has the SQL of its own time, and nothing of the schema that changes later.
-Catalogues of the first versions are SQLite files, and their steps are SQLite's SQL.
+A step never changes: it contains its SQL, and does not use the current schema. Catalogues of the
+first versions are SQLite files, and their steps are SQLite's SQL.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def migrate(connection: Connection) -> None:
 
 
 def _keys_and_fields(connection: Connection) -> None:
-    """1 → 2: an image's key may be other than its URI; metadata is indexed field by field."""
+    """1 → 2: an image's key may differ from its URI; metadata is indexed field by field."""
     for statement in (
         "ALTER TABLE images RENAME COLUMN uri TO key",
         "ALTER TABLE images ADD COLUMN uri TEXT",
@@ -111,18 +111,18 @@ def _as_text(text: str) -> str:
 
 
 def _key_columns(connection: Connection) -> None:
-    """2 → 3: a source remembers which column its images' keys come from."""
+    """2 → 3: a source stores the column that its images' keys come from."""
     connection.exec_driver_sql("ALTER TABLE sources ADD COLUMN key_column TEXT")
 
 
 def _entity_tags(connection: Connection) -> None:
-    """3 → 4: an image behind a URL has its entity tag beside the number made of it."""
+    """3 → 4: an image at a URL has its entity tag in addition to the tag's hash."""
     for table in ("images", "failures"):
         connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN etag TEXT")
 
 
 def _no_statistics(connection: Connection) -> None:
-    """4 → 5: the table `statistics`, which nothing reads, goes."""
+    """4 → 5: drops the table `statistics`, which nothing reads."""
     connection.exec_driver_sql("DROP TABLE IF EXISTS statistics")
 
 
@@ -132,4 +132,4 @@ MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
     3: _entity_tags,
     4: _no_statistics,
 }
-"""Version n → what turns a catalogue of version n into one of version n + 1."""
+"""Version n → the step from version n to version n + 1."""

@@ -1,7 +1,7 @@
 """The reading half of the catalogue.
 
-Each method is a transaction of its own. What is read again and again (records, embeddings, the
-generation, the configuration) is cached until somebody commits.
+Each method runs its own transaction. Frequently read rows (records, embeddings, the generation, the
+configuration) are cached until the next commit.
 """
 
 from __future__ import annotations
@@ -58,29 +58,29 @@ from cbir.types import FailedImage, ImageRecord
 __all__ = ["CatalogReader"]
 
 ROWS_PER_PAGE = 10_000
-"""Rows fetched at once where all images of a source are read."""
+"""Number of rows per page when all images of a source are read."""
 
 CACHED_RECORDS = 8192
 CACHED_NUMBERS = 4_000_000
-"""Components of cached embeddings: 3,100 of 1280 dimensions, 16 MB."""
+"""Size of the embedding cache in vector components: 3,100 vectors of 1280 dimensions, 16 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """The gallery's own row, as far as it changes."""
+    """The cached part of the `state` row: generation and configuration."""
 
     generation: int
     config: GalleryConfig
 
 
 class CatalogReader:
-    """Reads a catalogue. Safe to use from several threads and processes."""
+    """Reads a catalogue. Thread-safe; several processes may use one catalogue."""
 
     def __init__(self, engine: Engine, gallery_id: str, spec: EmbeddingSpec) -> None:
         self._engine = engine
         self.gallery_id = gallery_id
         self.spec = spec
-        """What makes the gallery's embeddings comparable; fixed when it was created."""
+        """The gallery's embedding space, fixed when it was created."""
         self._commits = CommitWatcher(engine)
         self._states = RowCache(self._commits, self._read_state, most=2)
         self._records = RowCache(self._commits, self._read_records, most=CACHED_RECORDS)
@@ -89,7 +89,7 @@ class CatalogReader:
 
     @property
     def place(self) -> str:
-        """Where the catalogue lies, for people: a file, or a URL without its password."""
+        """The catalogue's location for display: a file, or a URL without its password."""
         return place_of(self._engine)
 
     @property
@@ -110,7 +110,7 @@ class CatalogReader:
     def generation(self) -> int:
         """Number of the last transaction that changed vectors: images, regions, whitening.
 
-        Metadata, failures, dismissals, descriptors and configuration leave it as it is.
+        Metadata, failures, dismissals, descriptors and configuration do not change it.
         """
         return self._states.get([None])[None].generation
 
@@ -142,8 +142,8 @@ class CatalogReader:
     def values(self, field: str, ids: Sequence[int]) -> Mapping[int, Hashable]:
         """The value of a field by image id, without images that lack it or have a list.
 
-        Values can only be compared with one another: equal values of equal types are equal. Images
-        other than `ids` may be among them.
+        Values can only be compared with one another: equal values of equal types are equal. The
+        result may contain images other than `ids`.
         """
         with reading(self._engine) as connection:
             return values_of(connection, field, ids)
@@ -163,10 +163,10 @@ class CatalogReader:
             }
 
     def of_source(self, source: str) -> Iterator[Sequence[tuple[Any, ...]]]:
-        """All images of a source (its URI), by id, in pages of rows without objects.
+        """All images of a source (its URI), by id, in pages of plain rows.
 
-        A row is id, key, URI (None: as the key), name, size, mtime_ns, content hash, and the
-        metadata as JSON text.
+        A row is id, key, URI (None if equal to the key), name, size, mtime_ns, content hash, and
+        the metadata as JSON text.
         """
         query = SOURCE_ROWS.where(images.c.source_id == sources.c.id, sources.c.uri == source)
         with reading(self._engine) as connection:
@@ -174,7 +174,7 @@ class CatalogReader:
             yield from streamed.partitions()
 
     def indexed_sources(self) -> dict[str, str | None]:
-        """Every source by URI with the column that its images' keys come from; None: their URIs."""
+        """Every source's URI with the column of its images' keys; None if the URIs are the keys."""
         query = select(sources.c.uri, sources.c.key_column).order_by(sources.c.id)
         with reading(self._engine) as connection:
             return {row.uri: row.key_column or None for row in connection.execute(query)}
@@ -185,7 +185,7 @@ class CatalogReader:
             return attachments.count_descriptors(connection)
 
     def key_column(self, source: str) -> str | None:
-        """The column that a source's keys come from; empty: their URIs. None: no such source."""
+        """The column of a source's keys, empty if URIs are the keys; None if no such source."""
         query = select(func.coalesce(sources.c.key_column, "")).where(sources.c.uri == source)
         with reading(self._engine) as connection:
             return connection.execute(query).scalar()
@@ -200,7 +200,7 @@ class CatalogReader:
             }
 
     def failures(self, *, source: str | None = None) -> list[FailedImage]:
-        """Images that could not be read at the last attempt, by key; only of `source` if given."""
+        """Images that could not be read at the last attempt, by key; of one `source` if given."""
         query = select(failures).order_by(failures.c.key)
         if source is not None:
             query = query.join(sources).where(sources.c.uri == source)
@@ -215,7 +215,7 @@ class CatalogReader:
         return self._records.get(ids)
 
     def present(self, ids: Sequence[int]) -> set[int]:
-        """The ids among these that images have, without reading their records."""
+        """Those of the ids that exist in the gallery, without reading their records."""
         with reading(self._engine) as connection:
             return {
                 image_id
@@ -258,7 +258,7 @@ class CatalogReader:
             return attachments.read_regions(connection, image_id, self.spec.dim)
 
     def sample(self, count: int) -> Vectors:
-        """The embeddings of `count` images drawn at random, of all if there are no more: (N, D)."""
+        """The embeddings of at most `count` images drawn at random: (N, D)."""
         with reading(self._engine) as connection:
             ids = np.array(connection.execute(select(embeddings.c.image_id)).scalars().all())
         if len(ids) > count:
@@ -278,17 +278,17 @@ class CatalogReader:
             return attachments.without_descriptors(connection, method)
 
     def dismissed(self) -> list[Pair]:
-        """Pairs of images that somebody marked as no duplicates; the smaller id first."""
+        """Pairs of images marked as not duplicates; the smaller id first."""
         with reading(self._engine) as connection:
             return attachments.read_dismissals(connection)
 
     def without_regions(self) -> list[int]:
-        """Ids of the images none of whose regions are embedded, ascending."""
+        """Ids of the images without embedded regions, ascending."""
         with reading(self._engine) as connection:
             return attachments.without_regions(connection)
 
     def catalog_images(self, keys: Sequence[str]) -> dict[str, CatalogImage]:
-        """Images with everything that the catalogue keeps of them, by key."""
+        """Complete images, for a lossless copy, by key."""
         with reading(self._engine) as connection:
             return {
                 image.key: image
@@ -303,7 +303,7 @@ class CatalogReader:
             yield Snapshot(connection, self.spec.dim)
 
     def check(self) -> list[str]:
-        """Problems of the catalogue itself; empty when it is sound."""
+        """Problems of the catalogue itself; empty if there are none."""
         with reading(self._engine) as connection:
             return problems(connection)
 
@@ -326,8 +326,8 @@ class CatalogReader:
                 row for part in parts(ids) for row in connection.execute(EMBEDDINGS, {"ids": part})
             ]
         vectors = decode([row.vector for row in rows], self.spec.dim)
-        # Copies: a cached vector must not keep the whole page that it was read with.
-        found = {row.image_id: vector.copy() for row, vector in zip(rows, vectors, strict=True)}
-        for vector in found.values():
+        # Copies: a cached vector must not keep the whole page it was read with in memory.
+        by_id = {row.image_id: vector.copy() for row, vector in zip(rows, vectors, strict=True)}
+        for vector in by_id.values():
             vector.flags.writeable = False  # shared by all callers
-        return found
+        return by_id

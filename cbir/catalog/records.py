@@ -1,4 +1,4 @@
-"""Selects of images, and the values made from their rows."""
+"""SELECT statements of images, and conversion of their rows to value types."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def as_record(row: Any) -> ImageRecord:
 
 
 def as_failure(row: Any) -> FailureRow:
-    known = None if row.mtime_ns is None else ImageVersion(row.size, row.mtime_ns, row.etag)
-    return FailureRow(row.key, row.uri or row.key, row.reason, known)
+    version = None if row.mtime_ns is None else ImageVersion(row.size, row.mtime_ns, row.etag)
+    return FailureRow(row.key, row.uri or row.key, row.reason, version)
 
 
 def as_indexed_image(row: Any) -> IndexedImage:

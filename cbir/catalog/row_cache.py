@@ -1,7 +1,7 @@
-"""A cache of rows that is valid for as long as nobody has committed anything.
+"""A cache of rows that is emptied by every commit.
 
-A read by SQLAlchemy costs some 0.3 ms of processor time, most of it in Python; SQLite tells in
-5 µs whether the catalogue is still what it was. Whatever process commits, the next read notices.
+A read by SQLAlchemy costs some 0.3 ms of processor time, most of it in Python; SQLite tells in 5 µs
+whether there was a commit. Commits of all processes are noticed by the next read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ V = TypeVar("V")
 
 
 class CommitWatcher:
-    """Notices commits to a database, by whatever connection or process."""
+    """Detects commits to a database by any connection or process."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -31,20 +31,20 @@ class CommitWatcher:
         self._errors = (engine.dialect.loaded_dbapi.Error, SQLAlchemyError)
         self._lock = threading.Lock()
         self._connection: Any = None
-        """Of its own, outside the pool: it only ever asks for the last commit."""
+        """A connection outside the pool, used only to ask for the last commit."""
         self._opened = 0
 
     def last(self) -> Hashable | None:
-        """A value that the next commit changes; None where that cannot be known."""
+        """A value that changes with every commit; None where it cannot be determined."""
         with self._lock:
             try:
                 if self._connection is None:
                     self._connection = self._engine.raw_connection()
                     self._connection.detach()
-                    # What two connections say cannot be compared with one another.
+                    # Numbers of different connections cannot be compared.
                     self._opened += 1
                 number = self._dialect.last_commit(self._connection.dbapi_connection)
-            except self._errors:  # locked, gone, damaged: the next read says so
+            except self._errors:  # locked, missing or damaged: the next read reports it
                 self._close()
                 return None
             return self._opened, number
@@ -60,9 +60,9 @@ class CommitWatcher:
 
 
 class RowCache(Generic[K, V]):
-    """Least-recently-used cache of what `read` returns by key, at most `most` values.
+    """A least-recently-used cache of at most `most` values that `read` returns by key.
 
-    Emptied by every commit. Values are shared between callers. Safe to use from several threads.
+    Emptied by every commit. Values are shared between callers. Thread-safe.
     """
 
     def __init__(
@@ -78,28 +78,28 @@ class RowCache(Generic[K, V]):
     def get(self, keys: Iterable[K]) -> dict[K, V]:
         """The current values of these keys, in their order; keys without one are absent."""
         wanted = list(keys)
-        # Before reading: what is read may then be newer than this commit, never older.
+        # Asked before reading: the values read may then be newer than this commit, never older.
         commit = self._commits.last()
-        if commit is None or 2 * len(wanted) > self._most:  # so many would drive out all others
+        if commit is None or 2 * len(wanted) > self._most:  # would evict most other values
             return _of(wanted, self._read(wanted))
         with self._lock:
             if commit != self._commit:
                 self._values.clear()
                 self._commit = commit
-            found = _of(wanted, self._values)
-            for key in found:
+            result = _of(wanted, self._values)
+            for key in result:
                 self._values.move_to_end(key)
-        missing = [key for key in wanted if key not in found]
+        missing = [key for key in wanted if key not in result]
         if missing:
             fresh = self._read(missing)
-            found.update(fresh)
+            result.update(fresh)
             with self._lock:
                 if commit == self._commit:
                     self._values.update(fresh)
                     while len(self._values) > self._most:
                         self._values.popitem(last=False)
-            found = _of(wanted, found)
-        return found
+            result = _of(wanted, result)
+        return result
 
 
 def _of(keys: Sequence[K], values: Mapping[K, V]) -> dict[K, V]:

@@ -1,4 +1,4 @@
-"""What is written to the catalogue and remembered of it, row by row."""
+"""Value types of the rows that indexing reads from and writes to the catalogue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cbir.types import ImageVersion
 
 @dataclass(frozen=True, slots=True)
 class IndexedImage:
-    """An image of the catalogue with everything that an indexing run compares."""
+    """An image of the catalogue with the values that an indexing run compares."""
 
     id: int
     key: str
@@ -39,14 +39,14 @@ class ImageRow:
     embedding: Vectors
     """(D,) float32, unit norm."""
     regions: Vectors | None = None
-    """(R, D) float32, unit norm: of the image's regions, in a gallery that has them."""
+    """(R, D) float32, unit norm: embeddings of the image's regions, in a gallery with regions."""
     id: int | None = None
-    """An id of those reserved; None: the next one. In a batch, all rows have one or none has."""
+    """A reserved id; None for the next one. In a batch, all rows have an id or none has."""
 
 
 @dataclass(frozen=True, slots=True)
 class TouchedRow:
-    """An image whose content is as it was, with another place, version, name or metadata."""
+    """An image with unchanged content, but another location, version, name or metadata."""
 
     id: int
     key: str
@@ -58,7 +58,7 @@ class TouchedRow:
 
 @dataclass(frozen=True, slots=True)
 class FailureRow:
-    """An image that could not be read; a version of None means: try again at every run."""
+    """An image that could not be read; without a version, every run tries it again."""
 
     key: str
     uri: str
@@ -68,7 +68,7 @@ class FailureRow:
 
 @dataclass(frozen=True, slots=True)
 class RegionRow:
-    """The embeddings of one image's regions, and the content that they were made from."""
+    """The embeddings of one image's regions, with the content hash they were made from."""
 
     image_id: int
     content_hash: bytes
@@ -83,11 +83,11 @@ class Batch:
     images: list[ImageRow] = field(default_factory=list)
     touched: list[TouchedRow] = field(default_factory=list)
     moved: list[TouchedRow] = field(default_factory=list)
-    """Images that get another key; they may exchange keys among each other."""
+    """Images that get another key; they may swap keys."""
     failures: list[FailureRow] = field(default_factory=list)
 
     def add(self, row: ImageRow | TouchedRow | FailureRow) -> None:
-        """Put a row where it belongs."""
+        """Append a row to the list for its type."""
         if isinstance(row, ImageRow):
             self.images.append(row)
         elif isinstance(row, TouchedRow):

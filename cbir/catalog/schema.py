@@ -25,11 +25,11 @@ from sqlalchemy import (
 )
 
 SCHEMA_VERSION = 5
-"""A change of any table below takes the next one, and a step in `migrations.py`."""
+"""Version of the tables below; a change of any takes the next number and a migration step."""
 
 metadata = MetaData()
 
-# By code points, as everywhere: filters of dates compare texts, and so do pages in order of keys.
+# Compared by code points: date filters and pages ordered by key compare texts.
 _Text = Text().with_variant(Text(collation="C"), "postgresql")
 
 # SQLite gives a rowid (and with it a compact clustered table) only to an INTEGER key.
@@ -73,7 +73,7 @@ images = Table(
 _elsewhere = images.c.uri.is_not(None)
 Index("images_by_uri", images.c.uri, sqlite_where=_elsewhere, postgresql_where=_elsewhere)
 
-# The metadata once more, one row per value, so that a filter is a range of an index.
+# The metadata a second time, one row per value, so that a filter is a range of an index.
 fields = Table(
     "fields",
     metadata,
@@ -92,11 +92,11 @@ field_values = Table(
     Column("number", Double, comment="numbers, and booleans as 0 and 1; also in lists"),
     Column("text", _Text, comment="texts, and dates in ISO 8601; also in lists"),
     Index("field_values_by_value", "field_id", "number", "text", "image_id"),
-    # Clustered by image: new rows are appended, and no further index need find an image's.
+    # Clustered by image: new rows are appended, and an image's rows need no further index.
     sqlite_with_rowid=False,
 )
 
-# Apart from `images`, so that a scan of names and sizes does not page through vectors.
+# Separate from `images`, so that a scan of names and sizes does not read vectors.
 embeddings = Table(
     "embeddings",
     metadata,
@@ -106,7 +106,7 @@ embeddings = Table(
     Index("embeddings_by_generation", "generation"),
 )
 
-# Parts of images with embeddings of their own, where a gallery has them: the search for a detail.
+# Embeddings of parts of images, in galleries with regions: they find details.
 regions = Table(
     "regions",
     metadata,
@@ -117,7 +117,7 @@ regions = Table(
     Index("regions_by_generation", "generation"),
 )
 
-# Pairs that somebody said are no duplicates of one another; the smaller id first.
+# Pairs of images marked as not duplicates; the smaller id first.
 dismissals = Table(
     "dismissals",
     metadata,
@@ -125,7 +125,7 @@ dismissals = Table(
     Column("second_id", _Id, ForeignKey("images.id"), primary_key=True, autoincrement=False),
 )
 
-# Of no use without the image, and computed from it again: no index follows them.
+# Computed from the image and recomputable; no vector index is derived from them.
 descriptors = Table(
     "descriptors",
     metadata,

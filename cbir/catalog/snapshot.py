@@ -1,4 +1,4 @@
-"""A consistent view of the whole catalogue, for indexes, exports and work over all images."""
+"""A consistent view of the whole catalogue, for indexes, exports and scans of all images."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ from cbir.embedding.whitening import Projection
 from cbir.filters import Filter
 
 PAGE = 256
-"""Vectors read at once: of 1280 dimensions 183,000 a second; 8192 at once, 150,000."""
+"""Number of vectors per page. Of 1280 dimensions, 183,000 a second are read so, and 150,000 with
+pages of 8192."""
 
 
 class IndexedVectors(Protocol):
-    """Vectors that an index follows, each under an id: those of images, or of regions."""
+    """The vectors that an index is built from, each with an id: of images, or of regions."""
 
     @property
     def count(self) -> int:
@@ -41,7 +42,7 @@ class IndexedVectors(Protocol):
         ...
 
     def removed_since(self, generation: int) -> Ids:
-        """Ids that an index may hold for vectors that are gone or have changed: (N,)."""
+        """Ids of vectors removed after `generation`, possibly also of changed ones: (N,)."""
         ...
 
     def changed_since(self, generation: int) -> Iterator[tuple[Ids, Vectors]]:
@@ -50,7 +51,7 @@ class IndexedVectors(Protocol):
 
 
 class Snapshot:
-    """The catalogue as of one commit: all methods read the same state, whoever writes meanwhile."""
+    """The catalogue as of one commit: all methods read the same state despite later commits."""
 
     def __init__(self, connection: Connection, dim: int) -> None:
         self._connection = connection
@@ -66,7 +67,7 @@ class Snapshot:
 
     @cached_property
     def projection(self) -> tuple[str, Projection | None]:
-        """The projection that embeddings are compared by, with its digest; ("", None) for none."""
+        """(digest, projection) that embeddings are compared by; ("", None) without whitening."""
         row = self._connection.execute(select(projections)).first()
         if row is None:
             return "", None
@@ -79,7 +80,7 @@ class Snapshot:
 
     @property
     def index_kind(self) -> str:
-        """The kind of vector index in the configuration, which need not be parsed for it."""
+        """The kind of vector index in the configuration, read without parsing the rest."""
         return str(self._state.config["index"])
 
     @property
@@ -89,12 +90,12 @@ class Snapshot:
 
     @cached_property
     def key_columns(self) -> dict[str, str]:
-        """The column that the keys of a source's images come from, for sources that have one."""
+        """Source URI → column of its images' keys, for sources that have one."""
         keyed = select(sources.c.uri, sources.c.key_column).where(sources.c.key_column.is_not(None))
         return {row.uri: row.key_column for row in self._connection.execute(keyed)}
 
     def dismissed(self, *, allowed: Ids | None = None) -> list[tuple[str, str]]:
-        """Keys of pairs marked as no duplicates; only of images with `allowed` ids, if given."""
+        """Keys of pairs marked as not duplicates; only of images with `allowed` ids, if given."""
         first, second = images.alias(), images.alias()
         query = (
             select(dismissals.c.first_id, dismissals.c.second_id, first.c.key, second.c.key)
@@ -104,15 +105,15 @@ class Snapshot:
         )
         admitted = None if allowed is None else set(allowed.tolist())
         return [
-            (one, other)
-            for first_id, second_id, one, other in self._connection.execute(query)
+            (first_key, second_key)
+            for first_id, second_id, first_key, second_key in self._connection.execute(query)
             if admitted is None or {first_id, second_id} <= admitted
         ]
 
     def catalog_images(
         self, *, allowed: Ids | None = None, page: int = 8192
     ) -> Iterator[list[CatalogImage]]:
-        """Images with everything that the catalogue keeps of them, in pages, ascending by id.
+        """Complete images, for a lossless copy, in pages, ascending by id.
 
         With `allowed` (N,), ascending, only those with these ids.
         """
@@ -132,11 +133,11 @@ class Snapshot:
         query = select(embeddings.c.image_id, embeddings.c.vector)
         if generation > 0:
             query = query.where(embeddings.c.generation > generation)
-        # In the order of ids: a full read then walks the table as it lies on disk.
+        # In the order of ids, which is the order on disk.
         yield from _pages(self._connection, query.order_by(embeddings.c.image_id), self._dim, page)
 
     def regions(self, count: int) -> IndexedVectors:
-        """The vectors of the `count` regions of each image, under ids of their own."""
+        """The vectors of the `count` regions of each image, with ids as in `region_rows`."""
         return _Regions(self, self._connection, self._dim, count)
 
     def contents(self) -> columns.Contents:
@@ -175,7 +176,7 @@ class _Regions:
         return int(self._connection.execute(query).scalar_one())
 
     def removed_since(self, generation: int) -> Ids:
-        # Those of an image that was embedded again, too: it need not have regions again.
+        # Includes the regions of images embedded again, which may have no regions now.
         query = select(embeddings.c.image_id).where(embeddings.c.generation > generation)
         changed = np.array(self._connection.execute(query).scalars().all(), dtype=np.int64)
         gone = np.concatenate([self._images.removed_since(generation), changed])

@@ -1,4 +1,4 @@
-"""Everything that only SQLite knows: its files, transactions, commits and errors."""
+"""The SQLite dialect: its files, transactions, commits and errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["SqliteDialect", "read_config_file"]
 
 BUSY_TIMEOUT_S = 30
-"""How long to wait for another writer, unless the URL says otherwise: `?timeout=5`."""
+"""Longest wait for another writer in seconds; `?timeout=5` in the URL overrides it."""
 
 FAST_TIMEOUT_S = 0.1
 
@@ -31,9 +31,9 @@ NEXT_STEPS = {
     "not a database": "; restore it from a backup or run 'cbir index' into a new gallery",
     "no such table": "; it is not a cbir catalogue",
 }
-"""A part of an error's text → the next step."""
-PASSING = ("locked", "full")
-"""Parts of errors that may be over in a moment."""
+"""Part of an error's text → the next step for the user."""
+TRANSIENT = ("locked", "full")
+"""Parts of the texts of transient errors."""
 
 
 class SqliteDialect:
@@ -72,8 +72,8 @@ class SqliteDialect:
     def next_step(self, reason: str) -> str:
         return next((step for sign, step in NEXT_STEPS.items() if sign in reason), "")
 
-    def is_passing(self, reason: str) -> bool:
-        return any(sign in reason for sign in PASSING)
+    def is_transient(self, reason: str) -> bool:
+        return any(sign in reason for sign in TRANSIENT)
 
     def problems(self, connection: Connection) -> list[str]:
         lines = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
@@ -85,7 +85,7 @@ class SqliteDialect:
 
 
 def read_config_file(file: Path) -> GalleryConfig | None:
-    """The configuration in a catalogue's file; None where it cannot be had at once."""
+    """The configuration in a catalogue's file; None if it cannot be read at once."""
     place = f"{file.absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(place, uri=True, timeout=FAST_TIMEOUT_S)) as connection:
@@ -96,23 +96,23 @@ def read_config_file(file: Path) -> GalleryConfig | None:
 
 
 def _set_up(connection: Any, timeout: float) -> None:
-    # The driver must not open transactions by itself: `_begin` says when and how.
+    # The driver must not begin transactions by itself: `_begin` does.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {round(timeout * 1000)}")
-    # Before the first table: a page of 16 kB holds several embeddings where one of 4 kB holds one.
+    # Before the first table is made: a page of 16 kB holds several embeddings, one of 4 kB one.
     cursor.execute("PRAGMA page_size = 16384")
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA wal_autocheckpoint = 4096")
-    # NORMAL would lose the last commits when the power goes; one sync per batch is cheap.
+    # NORMAL would lose the last commits at a loss of power; one sync per batch is cheap.
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
-    # 4 MB: more saves no time, for the system caches the file, and memory would grow with it.
+    # 4 MB: more saves no time, as the system caches the file, and would cost memory.
     cursor.execute("PRAGMA cache_size = -4096")
     cursor.close()
 
 
 def _begin(connection: Connection) -> None:
-    # A deferred transaction that reads first and then writes fails when another wrote between.
+    # A deferred transaction that reads and then writes fails if another wrote in between.
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,4 +1,4 @@
-"""Statements that write images, their metadata and failures, in a transaction of the caller."""
+"""Writes images, their metadata and failures within the caller's transaction."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ from cbir.metadata import as_json, plain
 
 
 def source_id(connection: Connection, uri: str) -> int:
-    """The id of a source, which is written down when it is new."""
-    found = connection.execute(select(sources.c.id).where(sources.c.uri == uri)).scalar()
-    if found is None:
-        inserted = connection.execute(insert(sources).values(uri=uri)).inserted_primary_key
-        assert inserted is not None
-        found = inserted[0]
-    return int(found)
+    """The id of a source, which is inserted if it is new."""
+    existing = connection.execute(select(sources.c.id).where(sources.c.uri == uri)).scalar()
+    if existing is not None:
+        return int(existing)
+    inserted = connection.execute(insert(sources).values(uri=uri)).inserted_primary_key
+    assert inserted is not None
+    return int(inserted[0])
 
 
 def write_images(connection: Connection, source: int, rows: Sequence[ImageRow]) -> None:
-    """Insert new images, replace those whose key is known; their failures are forgotten."""
+    """Insert images, or replace those with the same key; deletes their failures."""
     if not rows:
         return
     new = sum(row.id is None for row in rows)
     generation, next_id = next_generation(connection, new_images=new)
     vectors = encode(np.stack([row.embedding for row in rows]))
     try:
-        # Mostly all of them are new, and looking them up first costs as much as inserting them.
+        # Usually all images are new, and looking them up first would double the cost.
         with connection.begin_nested():
             _insert(connection, source, generation, next_id, rows, vectors)
     except IntegrityError:
-        known = _ids(connection, [row.key for row in rows])
-        fresh = [i for i, row in enumerate(rows) if row.key not in known]
-        stale = [i for i, row in enumerate(rows) if row.key in known]
+        existing = _ids(connection, [row.key for row in rows])
+        fresh = [i for i, row in enumerate(rows) if row.key not in existing]
+        stale = [i for i, row in enumerate(rows) if row.key in existing]
         _insert(
             connection,
             source,
@@ -63,7 +63,7 @@ def write_images(connection: Connection, source: int, rows: Sequence[ImageRow]) 
             connection,
             source,
             generation,
-            [known[rows[i].key] for i in stale],
+            [existing[rows[i].key] for i in stale],
             [rows[i] for i in stale],
             [vectors[i] for i in stale],
         )
@@ -71,7 +71,7 @@ def write_images(connection: Connection, source: int, rows: Sequence[ImageRow]) 
 
 
 def write_touched(connection: Connection, source: int, rows: Sequence[TouchedRow]) -> None:
-    """Bring versions, names and metadata up to date; the embeddings stay."""
+    """Update versions, names and metadata; the embeddings stay."""
     if not rows:
         return
     connection.execute(
@@ -96,9 +96,10 @@ def write_touched(connection: Connection, source: int, rows: Sequence[TouchedRow
 
 
 def change_metadata(connection: Connection, image_id: int, changes: Mapping[str, Any]) -> bool:
-    """Change fields of an image's metadata, None being no value; whether there is such an image.
+    """Change fields of an image's metadata; None deletes one. False if there is no such image.
 
-    Other fields keep their types: JSON does not tell a date from a text.
+    Only these fields' rows are rewritten: the others' types cannot be read from JSON, where a date
+    is a text.
     """
     row = connection.execute(select(images.c.metadata).where(images.c.id == image_id)).first()
     if row is None:
@@ -110,7 +111,7 @@ def change_metadata(connection: Connection, image_id: int, changes: Mapping[str,
 
 
 def write_moved(connection: Connection, source: int, rows: Sequence[TouchedRow]) -> None:
-    """Give images other keys. Whoever has a wanted key and does not move itself is removed."""
+    """Give images other keys. Removes an image that has a wanted key and does not move itself."""
     if not rows:
         return
     moving = {row.id for row in rows}
@@ -127,7 +128,7 @@ def write_moved(connection: Connection, source: int, rows: Sequence[TouchedRow])
 
 
 def write_failures(connection: Connection, source: int, rows: Sequence[FailureRow]) -> None:
-    """Remember what could not be read, replacing what was known of the same key."""
+    """Insert failures, replacing earlier ones with the same key."""
     if not rows:
         return
     remove_failures(connection, [row.key for row in rows])
@@ -149,7 +150,7 @@ def write_failures(connection: Connection, source: int, rows: Sequence[FailureRo
 
 
 def remove_failures(connection: Connection, keys: Sequence[str]) -> int:
-    """Delete the failures of these keys. Returns how many there were."""
+    """Delete the failures with these keys. Returns how many were deleted."""
     if connection.execute(select(failures.c.key).limit(1)).first() is None:
         return 0
     return sum(
@@ -159,7 +160,7 @@ def remove_failures(connection: Connection, keys: Sequence[str]) -> int:
 
 
 def remove_images(connection: Connection, ids: Sequence[int], *, source: int | None = None) -> int:
-    """Delete images and leave tombstones for the vector indexes. Returns how many there were."""
+    """Delete images and leave tombstones for the vector indexes. Returns how many were deleted."""
     generation = None
     removed = 0
     for part in parts(ids):

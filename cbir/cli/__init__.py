@@ -30,13 +30,13 @@ from cbir.cli.options import EXIT_INTERRUPTED, UsageError
 from cbir.errors import CbirError
 
 COLLECT_AFTER = 200_000
-"""Objects made before garbage is looked for. Imports make many and drop none: at Python's own 700
-they are gone through again and again, 0.03 s of a search, and once more when the process ends."""
+"""Objects allocated before the garbage collector runs. Imports allocate many and free none: at
+Python's default of 700 it visits them again and again, 0.03 s of a search, and again at exit."""
 
 EXIT_ERROR = 1
 EXIT_USAGE = 2
 
-# Of the click that typer brings along, or of click itself: that depends on typer's version.
+# The usage error of click: of typer's own copy of it in some versions of typer.
 _MISUSE: Any = typer.BadParameter.__base__
 
 app = typer.Typer(
@@ -55,8 +55,8 @@ for module in (
     module.register(app)
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         print(f"cbir {__version__}")
         raise typer.Exit
 
@@ -67,7 +67,7 @@ def _options(
         Optional[bool],  # noqa: UP045  typer evaluates the annotation on Python 3.10
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print and exit."),
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print log messages.")] = False,
 ) -> None:
     import logging
 
@@ -79,7 +79,7 @@ def _options(
 def main() -> None:
     """Run a command; an error is one line, and never a traceback."""
     gc.set_threshold(COLLECT_AFTER)
-    atexit.register(gc.freeze)  # what lives until the end goes with the process: 0.1 s less
+    atexit.register(gc.freeze)  # the collector's last pass at exit would take 0.1 s
     try:
         sys.exit(app(prog_name="cbir", standalone_mode=False))
     except typer.Abort:
@@ -93,7 +93,7 @@ def main() -> None:
             error.show()  # the help itself
         else:
             command = "cbir" if error.ctx is None else error.ctx.command_path
-            _fail(f"{error.format_message().rstrip('.')}; '{command} --help' lists what there is")
+            _fail(f"{error.format_message().rstrip('.')}; '{command} --help' shows its usage")
         sys.exit(EXIT_USAGE)
 
 

@@ -1,4 +1,4 @@
-"""`cbir compare`: two images by every measure."""
+"""`cbir compare`: compares two images by every measure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ def compare(
     gallery: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
-            "--gallery", "-g", help="Gallery of id:N, whose backbone embeds.", metavar="DIR"
+            "--gallery",
+            "-g",
+            help="Gallery that id:N refers to; its backbone embeds both images.",
+            metavar="DIR",
         ),
     ] = None,
     backbone: BackboneOption = None,
@@ -49,7 +52,10 @@ def compare(
     pooling: PoolingOption = None,
     plot: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Draw both with their verified matches: .png or .jpg.", metavar="FILE"),
+        typer.Option(
+            help="Write a picture of both with their verified matches: .png or .jpg.",
+            metavar="FILE",
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -65,7 +71,7 @@ def compare(
         images = _read(a, opened), _read(b, opened)
         comparison = _compare(images, (a, b), opened, backbone, weights, pooling)
     if plot is not None:
-        save_plot(plot, _drawn(images, (a, b), comparison))
+        save_plot(plot, _match_plot(images, (a, b), comparison))
     if json:
         from cbir.cli.console import print_json
 
@@ -77,7 +83,7 @@ def compare(
 
 
 def _open(stack: ExitStack, path: Path | None, *references: str) -> Gallery | None:
-    """The gallery that is named, or the default one where an image is meant by its id."""
+    """The given gallery, or the default one if an image is given by id; else None."""
     if path is None and not any(reference.startswith("id:") for reference in references):
         return None
     from cbir.gallery import Gallery
@@ -110,7 +116,7 @@ def _compare(
     weights: str | None,
     pooling: str | None,
 ) -> Comparison:
-    """Every measure; without its weights the default network is no error, only a row less."""
+    """All measures. Missing weights of the default network only leave one without a value."""
     from cbir.errors import BackboneError
     from cbir.images import decode
     from cbir.similarity import Measure, compare
@@ -146,7 +152,7 @@ def _embedder(
     return load_embedder(spec, weights_from=weights_from)
 
 
-def _drawn(images: tuple[bytes, bytes], names: tuple[str, str], comparison: Comparison) -> Any:
+def _match_plot(images: tuple[bytes, bytes], names: tuple[str, str], comparison: Comparison) -> Any:
     from cbir.cli.console import printable
     from cbir.images import open_rgb
     from cbir.similarity import draw_matches
@@ -173,12 +179,12 @@ def _as_json(measure: Measure) -> dict[str, Any]:
 
 
 def _print_table(comparison: Comparison) -> None:
-    """A row per measure; what its value means steps back."""
+    """Print a row per measure; the meaning of the value is dimmed."""
     from rich.text import Text
 
     from cbir.cli.console import out, printable
 
-    rows = [(m.name, _shown(m), printable(m.meaning)) for m in comparison.measures]
+    rows = [(m.name, _value_text(m), printable(m.meaning)) for m in comparison.measures]
     left = max(len(name) for name, _, _ in rows)
     middle = max(len(value) for _, value, _ in rows)
     console = out()
@@ -186,7 +192,7 @@ def _print_table(comparison: Comparison) -> None:
         console.print(Text.assemble(f"{name:<{left}}  {value:>{middle}}  ", (meaning, "dim")))
 
 
-def _shown(measure: Measure) -> str:
+def _value_text(measure: Measure) -> str:
     if measure.value is None:
         return "–"
     if isinstance(measure.value, int):

@@ -1,4 +1,4 @@
-"""How cbir speaks on the terminal: aligned lines, quiet colours, nothing that is not text."""
+"""Terminal output: tables, progress lines, JSON, and text that is safe to print."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def print_columns(
 
 
 def print_failures(failed: Sequence[FailedImage], what: str = "failed") -> None:
-    """The first few of what could not be read, and how many more there are."""
+    """Print the first few images that could not be read, and the number of the others."""
     for failure in failed[:FAILURES_SHOWN]:
         line = f"{what}  {printable(failure.uri)}: {printable(failure.reason)}"
         out().print(line, style="red")
@@ -63,7 +63,7 @@ def print_failures(failed: Sequence[FailedImage], what: str = "failed") -> None:
 
 
 def similarity_bar(similarity: float) -> str:
-    """A quiet bar for a cosine similarity; negative ones are empty."""
+    """A bar for a cosine similarity; empty for a negative one."""
     cells = round(BAR_CELLS * max(0.0, min(1.0, similarity)))
     return "━" * cells + " " * (BAR_CELLS - cells)
 
@@ -84,7 +84,7 @@ class _Rate:
 
 @contextmanager
 def progress_line(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """One line that says how far long work is: live on a terminal, a log line at times elsewhere.
+    """A progress line: live on a terminal, elsewhere printed every ten seconds.
 
     Yields a function that takes the number of images done so far.
     """
@@ -142,7 +142,7 @@ def _logged(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def stage_lines() -> Iterator[StageProgress]:
-    """Progress lines of work in stages, one after the other; yields the callback for it."""
+    """Progress lines of work in stages; yields the callback that reports progress."""
     with ExitStack() as stack:
         current, update = "", None
 

@@ -1,4 +1,4 @@
-"""`cbir duplicates`: copies within a gallery, and new files that a gallery has already."""
+"""`cbir duplicates`: finds copies within a gallery, and new files that a gallery has already."""
 
 from __future__ import annotations
 
@@ -44,11 +44,13 @@ def duplicates(
     gallery: GalleryOption = DEFAULT_GALLERY,
     against: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Which images of NEWFOLDER this gallery has.", metavar="DIR"),
+        typer.Option(help="Look for the images of NEWFOLDER in this gallery.", metavar="DIR"),
     ] = None,
     verify: Annotated[
         bool,
-        typer.Option("--verify", help="Lay similar pairs on one another: crops, frames, turns."),
+        typer.Option(
+            "--verify", help="Also align similar pairs: finds crops, frames, slight turns."
+        ),
     ] = False,
     out: Annotated[
         Optional[Path],  # noqa: UP045
@@ -56,26 +58,26 @@ def duplicates(
     ] = None,
     html: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Write a page that shows them.", metavar="FILE"),
+        typer.Option(help="Write an HTML page that shows the groups.", metavar="FILE"),
     ] = None,
     script: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Write a shell script that would remove the copies.", metavar="FILE"),
+        typer.Option(help="Write a shell script that removes the copies when run.", metavar="FILE"),
     ] = None,
     dismiss: Annotated[
-        bool, typer.Option("--dismiss", help="Remember: no two of these IMAGEs are duplicates.")
+        bool, typer.Option("--dismiss", help="Mark these IMAGEs as no duplicates of one another.")
     ] = False,
     undismiss: Annotated[
-        bool, typer.Option("--undismiss", help="Forget that; without IMAGEs forget all.")
+        bool, typer.Option("--undismiss", help="Remove such marks; without IMAGEs all of them.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
     """Find copies of images: in a gallery, or of NEWFOLDER in the gallery of --against.
 
-    The same bytes; the same whole picture, however large, compressed, recoloured, mirrored or
-    turned by right angles, or with text over it; with --verify parts of pictures, too. Nothing is
-    removed: --script writes what you may run. What is made of each image for it is kept. Exit
-    code 3: some images could not be read.
+    Copies have the same bytes, or show the same whole picture at another size, compression or
+    colour, mirrored, turned by right angles, or with text over it; with --verify also parts of
+    pictures. Nothing is removed: --script writes a script for that. Descriptors computed on the
+    way are stored in the gallery. Exit code 3: some images could not be read.
     """
     from cbir.cli.console import stage_lines
     from cbir.gallery import Gallery
@@ -84,7 +86,9 @@ def duplicates(
     if dismiss and undismiss:
         raise UsageError("--dismiss and --undismiss are opposites; give one of them")
     if (dismiss or undismiss) and (against or verify or out or html or script):
-        raise UsageError("--dismiss and --undismiss only note what you know; leave the others out")
+        raise UsageError(
+            "--dismiss and --undismiss go with --gallery and --json only; leave the others out"
+        )
     if dismiss or undismiss:
         with Gallery.open(gallery) as opened:
             _note(opened, items, forget=undismiss, json=json)
@@ -92,15 +96,15 @@ def duplicates(
     if bool(items) != (against is not None) or len(items) > 1:
         raise UsageError(
             "NEWFOLDER and --against GALLERY go together, one of each; without both, the "
-            "duplicates within the gallery of -g are found"
+            "duplicates within the gallery of -g are sought"
         )
-    _check_endings(out)
+    _check_format(out)
     with Gallery.open(against or gallery) as opened:
         with interruptible("computed"), stage_lines() as progress:
-            found = _find(opened, items, verify=verify, progress=progress)
-        _write(found, opened, out=out, html=html, script=script)
-    _report(found, json=json, verify=verify, written=[p for p in (out, html, script) if p])
-    if found.failed:
+            result = _find(opened, items, verify=verify, progress=progress)
+        _write(result, opened, out=out, html=html, script=script)
+    _report(result, json=json, verify=verify, written=[p for p in (out, html, script) if p])
+    if result.failed:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
@@ -114,14 +118,14 @@ def _find(
     return find_duplicates(gallery, verify=verify, progress=progress)
 
 
-def _check_endings(out: Path | None) -> None:
-    """Before long work, not after it."""
+def _check_format(out: Path | None) -> None:
+    """Check the format of --out before the long work. Raises UsageError."""
     if out is not None and out.suffix.lower() not in (".csv", ".json", ".html"):
-        raise UsageError(f"{out} is of no known format; name it .csv, .json or .html")
+        raise UsageError(f"{out} has no known format; name it .csv, .json or .html")
 
 
 def _write(
-    found: Duplicates | SourceComparison,
+    result: Duplicates | SourceComparison,
     gallery: Gallery,
     *,
     out: Path | None,
@@ -139,15 +143,15 @@ def _write(
 
     pages = [path for path in (out, html) if path is not None and _is_page(path, html)]
     for page in pages:
-        write_duplicates_page(page, found, title=f"duplicates in {gallery.path}")
+        write_duplicates_page(page, result, title=f"duplicates in {gallery.path}")
     if out is not None and out not in pages:
-        export_duplicates(found, out)
+        export_duplicates(result, out)
     if script is not None:
         removals: Iterable[list[Removal]]
-        if isinstance(found, SourceComparison):
-            removals = removals_of_known(found.known)
+        if isinstance(result, SourceComparison):
+            removals = removals_of_known(result.known)
         else:
-            removals = removals_of(found.groups)
+            removals = removals_of(result.groups)
         write_script(script, removals)
 
 
@@ -156,14 +160,14 @@ def _is_page(path: Path, html: Path | None) -> bool:
 
 
 def _note(gallery: Gallery, items: Sequence[str], *, forget: bool, json: bool) -> None:
-    """Remember or forget that images are no duplicates of one another."""
+    """Mark images as no duplicates of one another, or remove such marks."""
     from itertools import combinations
 
     from cbir.cli.console import print_json
 
     catalog = gallery.catalog
     if len(items) == 1 or (not items and not forget):
-        raise UsageError("two images and more are no duplicates of one another, as id:3 id:7")
+        raise UsageError("name two or more images that are no duplicates, as id:3 id:7")
     ids = [gallery.find(item).id for item in items]
     pairs = list(combinations(ids, 2)) if ids else catalog.dismissed()
     count = catalog.undismiss(pairs) if forget else catalog.dismiss(pairs)
@@ -176,45 +180,45 @@ def _note(gallery: Gallery, items: Sequence[str], *, forget: bool, json: bool) -
 
 
 def _report(
-    found: Duplicates | SourceComparison, *, json: bool, verify: bool, written: Sequence[Path]
+    result: Duplicates | SourceComparison, *, json: bool, verify: bool, written: Sequence[Path]
 ) -> None:
     from cbir.cli.console import out, print_json
     from cbir.duplicates import SourceComparison
     from cbir.duplicates.export import as_json
 
     if json:
-        print_json(as_json(found) | {"written": [str(path) for path in written]})
+        print_json(as_json(result) | {"written": [str(path) for path in written]})
         return
-    if isinstance(found, SourceComparison):
-        _print_known(found)
+    if isinstance(result, SourceComparison):
+        _print_known(result)
     else:
-        _print_groups(found)
-    _print_failures(found.failed)
+        _print_groups(result)
+    _print_failures(result.failed)
     for path in written:
         out().print(f"written: {path}")
     if not verify:
         out().print("--verify also finds parts of pictures, frames and slight turns", style="dim")
 
 
-def _print_groups(found: Duplicates) -> None:
+def _print_groups(result: Duplicates) -> None:
     from cbir.cli.console import out, print_columns, printable
     from cbir.duplicates.export import surest
     from cbir.pages.duplicates_page import describe, file_size
 
     rows: list[tuple[str, ...]] = []
-    for number, group in enumerate(found.page(0, GROUPS_SHOWN), 1):
+    for number, group in enumerate(result.page(0, GROUPS_SHOWN), 1):
         for image in group.images[: COPIES_SHOWN + 1]:
-            kept = image is group.keeper
-            one = None if kept else surest(group, image)
+            is_keeper = image is group.keeper
+            evidence = None if is_keeper else surest(group, image)
             rows.append(
                 (
-                    str(number) if kept else "",
-                    "keep" if kept else "copy",
+                    str(number) if is_keeper else "",
+                    "keep" if is_keeper else "copy",
                     str(image.id),
                     f"{image.width} × {image.height}",
                     file_size(image.size),
                     printable(image.name),
-                    "" if one is None else describe(one),
+                    "" if evidence is None else describe(evidence),
                 )
             )
         if len(group.images) > COPIES_SHOWN + 1:
@@ -222,41 +226,43 @@ def _print_groups(found: Duplicates) -> None:
     if rows:
         print_columns(("#", "", "id", "pixels", "file", "image", "why"), rows, align="><>>><<")
     console = out()
-    if len(found.groups) > GROUPS_SHOWN:
-        console.print(f"and {len(found.groups) - GROUPS_SHOWN:,} more groups; --out lists them all")
-    groups = f"{len(found.groups):,} {_plural(len(found.groups), 'group')}"
-    could_go = f"{found.redundant:,} of {found.images:,} images could go"
+    if len(result.groups) > GROUPS_SHOWN:
+        console.print(
+            f"and {len(result.groups) - GROUPS_SHOWN:,} more groups; --out lists them all"
+        )
+    groups = f"{len(result.groups):,} {_plural(len(result.groups), 'group')}"
+    redundant = f"{result.redundant:,} of {result.images:,} images could be removed"
     console.print(
-        f"{groups}   {could_go} ({file_size(found.bytes_saved)})   in {found.seconds:,.1f} s"
+        f"{groups}   {redundant} ({file_size(result.bytes_saved)})   in {result.seconds:,.1f} s"
     )
 
 
-def _print_known(found: SourceComparison) -> None:
+def _print_known(result: SourceComparison) -> None:
     from cbir.cli.console import out, print_columns, printable
     from cbir.pages.duplicates_page import describe
 
-    if found.known:
+    if result.known:
         print_columns(
             ("new file", "in the gallery", "id", "why"),
-            [_known_row(one, printable, describe) for one in found.known[:GROUPS_SHOWN]],
+            [_known_row(file, printable, describe) for file in result.known[:GROUPS_SHOWN]],
             align="<<><",
         )
     console = out()
-    if len(found.known) > GROUPS_SHOWN:
-        console.print(f"and {len(found.known) - GROUPS_SHOWN:,} more; --out lists them all")
-    files = len(found.known) + len(found.new)
+    if len(result.known) > GROUPS_SHOWN:
+        console.print(f"and {len(result.known) - GROUPS_SHOWN:,} more; --out lists them all")
+    files = len(result.known) + len(result.new)
     console.print(
-        f"{len(found.known):,} of {files:,} images are in the gallery already   "
-        f"in {found.seconds:,.1f} s"
+        f"{len(result.known):,} of {files:,} images are in the gallery already   "
+        f"in {result.seconds:,.1f} s"
     )
 
 
-def _known_row(one: KnownFile, printable: Any, describe: Any) -> tuple[str, ...]:
+def _known_row(file: KnownFile, printable: Any, describe: Any) -> tuple[str, ...]:
     return (
-        printable(one.name),
-        printable(one.image.name),
-        str(one.image.id),
-        describe(one.evidence),
+        printable(file.name),
+        printable(file.image.name),
+        str(file.image.id),
+        describe(file.evidence),
     )
 
 

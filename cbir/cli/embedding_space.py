@@ -26,7 +26,9 @@ class SpaceOptions:
     flip: bool
 
     def spec(self, current: GalleryConfig | None) -> tuple[EmbeddingSpec, str | None]:
-        """The space of the options; those not given are as in `current`, of the same backbone."""
+        """The embedding space that the options choose, and where its weights come from.
+
+        Options not given are as in `current`, if that has the same backbone."""
         from cbir.config import DEFAULT_BACKBONE
         from cbir.embedding import resolve_spec
 
@@ -55,9 +57,9 @@ def open_or_create(
     catalog_url: str | None = None,
     multi_crop: bool,
 ) -> Gallery:
-    """The gallery at `path`, made if there is none; options must be those it was made with.
+    """The gallery at `path`, created if there is none. Regions may be added later.
 
-    Regions alone may be added later.
+    Raises GalleryError when an existing gallery was created with other options.
     """
     from cbir.config import MULTI_CROP
     from cbir.gallery import Gallery
@@ -81,7 +83,10 @@ def open_or_create(
 def open_existing(
     path: Path, space: SpaceOptions, kind: IndexKindOption, *, catalog_url: str | None = None
 ) -> Gallery | None:
-    """The gallery at `path`, if there is one; options must be those it was made with."""
+    """The gallery at `path`, None if there is none.
+
+    Raises GalleryError when it was created with other options.
+    """
     from cbir.catalog.dialects import parse_url
     from cbir.catalog.location import check_catalog_url, is_gallery
     from cbir.errors import GalleryError, GalleryNotFoundError

@@ -1,4 +1,4 @@
-"""`cbir evaluate`: how well a gallery answers queries whose answers are known."""
+"""`cbir evaluate`: measures retrieval in a gallery against ground truth."""
 
 from __future__ import annotations
 
@@ -34,37 +34,51 @@ def evaluate(
     gallery: GalleryOption = DEFAULT_GALLERY,
     label: Annotated[
         Optional[str],  # noqa: UP045  typer evaluates the annotation on Python 3.10
-        typer.Option(help="Images of one value of this column answer each other.", metavar="NAME"),
+        typer.Option(
+            help="Column of metadata: images of one value are relevant to each other.",
+            metavar="NAME",
+        ),
     ] = None,
     queries: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="Ask only with these images, as split=test.", metavar="COLUMN=VALUE"),
+        typer.Option(
+            help="Use only these images as queries, as split=test.", metavar="COLUMN=VALUE"
+        ),
     ] = None,
     ground_truth: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="JSON or CSV of queries and answers, or .pkl.", metavar="FILE"),
+        typer.Option(
+            help="JSON or CSV of queries and their relevant images, or .pkl.", metavar="FILE"
+        ),
     ] = None,
     protocol: Annotated[
         Optional[Literal["easy", "medium", "hard"]],  # noqa: UP045
-        typer.Option(help="The ground truth is in the format of Revisited Oxford and Paris."),
+        typer.Option(
+            help="Protocol of Revisited Oxford and Paris, for ground truth in that format."
+        ),
     ] = None,
     k: Annotated[
         Optional[list[int]],  # noqa: UP045
         typer.Option(
-            "-k", min=1, help="Judge the first N; may be repeated.  [1, 5, 10, 20]", metavar="N"
+            "-k",
+            min=1,
+            help="Cut-off of P@k, R@k and nDCG@k; may be repeated.  [1, 5, 10, 20]",
+            metavar="N",
         ),
     ] = None,
     depth: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(
             min=1,
-            help="Judge the first N only, as the gallery's index finds them. "
-            "With --rerank: rerank the first N  [50] and judge them all.",
+            help="Evaluate the index's first N hits; by default all images, exactly. "
+            "With --rerank: rerank the first N  [50] and evaluate all images.",
             metavar="N",
         ),
     ] = None,
     rerank: RerankOption = None,
-    by_label: Annotated[bool, typer.Option("--by-label", help="List every label, too.")] = False,
+    by_label: Annotated[
+        bool, typer.Option("--by-label", help="Also print the mAP of every label.")
+    ] = False,
     report: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Write a page with plots and the worst queries.", metavar="DIR"),
@@ -76,8 +90,8 @@ def evaluate(
 ) -> None:
     """Measure retrieval: mAP, P@k, R@k, nDCG@k with 95 % intervals, and the time of a search.
 
-    What should be found is said by a column of metadata (--label; each image is a query for the
-    others) or by a file (--ground-truth). Queries that nothing answers are left out.
+    The relevant images come from a column of metadata (--label: each image is a query for the
+    others of its value) or from a file (--ground-truth). Queries without any are left out.
     """
     from cbir.cli.console import print_json, progress_line
     from cbir.evaluation import evaluate as run
@@ -92,14 +106,14 @@ def evaluate(
         search = None
         if rerank is not None:
             search = stack.enter_context(_reranked(retriever, rerank, depth))
-        judged = depth if search is None else None
+        cutoff = depth if search is None else None
         with progress_line("evaluating", len(truth.queries)) as progress:
             evaluation = run(
                 retriever,
                 truth,
                 ks=k or (1, 5, 10, 20),
-                depth=judged,
-                exact=judged is None,
+                depth=cutoff,
+                exact=cutoff is None,
                 search=search,
                 progress=progress,
             )
@@ -121,7 +135,7 @@ def evaluate(
 
 @contextmanager
 def _reranked(retriever: Retriever, method: str, depth: int | None) -> Iterator[Search]:
-    """A search whose first candidates are reranked; all others follow in their plain order."""
+    """A search whose first candidates are reranked; the others follow in their original order."""
     from cbir.evaluation.reranked import reranked_search
     from cbir.reranking import DEFAULT_DEPTH, open_reranker
 
@@ -140,7 +154,9 @@ def _ground_truth(
     from cbir.evaluation import from_file, from_labels, from_revisited
 
     if (label is None) == (file is None):
-        raise UsageError("what should be found? give either --label NAME or --ground-truth FILE")
+        raise UsageError(
+            "give either --label NAME or --ground-truth FILE to say which images are relevant"
+        )
     if file is None:
         assert label is not None
         if protocol is not None:
@@ -177,7 +193,7 @@ def _print_table(evaluation: Evaluation) -> None:
 def _counts(evaluation: Evaluation) -> list[str]:
     counts = [f"{len(evaluation.queries):,} queries"]
     if evaluation.left_out:
-        counts.append(f"{evaluation.left_out:,} left out (nothing to be found)")
+        counts.append(f"{evaluation.left_out:,} left out (no relevant images)")
     counts.append(f"ranked {evaluation.images:,} images in {evaluation.seconds:.1f} s")
     if (latency := evaluation.latency) is not None:
         counts.append(

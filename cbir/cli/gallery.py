@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def summary(gallery: Gallery) -> str:
-    """One line on a gallery: its images, backbone and index."""
+    """A line about a gallery: its images, backbone and index."""
     from cbir.indexes.registry import find_index
 
     spec = gallery.spec
@@ -97,7 +97,7 @@ def info(
             + (", mirrored, too" if spec.flip else ""),
             "numbers": "as the processor prefers"
             if opened.config.calibration is None
-            else f"int8, calibrated on images of its own ({opened.config.calibration})",
+            else f"int8, calibrated on the gallery's images ({opened.config.calibration})",
             "compared": describe_whitening(opened.config.whitening)
             if opened.config.whitening
             else "plain",
@@ -112,8 +112,8 @@ def info(
         for name, value in lines.items():
             console.print(f"{name:<9} {printable(value)}")
         for source, column in list(sources.items())[:SOURCES_SHOWN]:
-            known = f", known by {column}" if column else ""
-            console.print(f"{'source':<9} {printable(uri_to_path(source) + known)}")
+            identifier = f", identified by {column}" if column else ""
+            console.print(f"{'source':<9} {printable(uri_to_path(source) + identifier)}")
         if len(sources) > SOURCES_SHOWN:
             console.print(f"{'source':<9} and {len(sources) - SOURCES_SHOWN:,} more")
         _print_fields(opened.catalog.field_summaries())
@@ -123,12 +123,12 @@ def _elsewhere(gallery: Gallery) -> dict[str, str]:
     """Where the catalogue lies, if not in the gallery's folder."""
     from cbir.config import CATALOG_FILE
 
-    own = (gallery.path / CATALOG_FILE).is_file()
-    return {} if own else {"catalogue": gallery.catalog.place}
+    in_folder = (gallery.path / CATALOG_FILE).is_file()
+    return {} if in_folder else {"catalogue": gallery.catalog.place}
 
 
 def _without_regions(gallery: Gallery) -> int:
-    """How many images lack the regions that their gallery has."""
+    """Number of images whose regions are not embedded, in a gallery with regions."""
     return len(gallery.catalog.without_regions()) if gallery.config.regions else 0
 
 
@@ -153,7 +153,7 @@ def _pairs(count: int) -> str:
 
 
 def _print_fields(fields: Sequence[FieldSummary]) -> None:
-    """A line per field of the metadata: what `cbir search --where` may ask."""
+    """Print a line per metadata field, for use in `cbir search --where`."""
     from cbir.cli.console import print_columns, printable
 
     if fields:
@@ -184,7 +184,7 @@ def remove(
     gallery: GalleryOption = DEFAULT_GALLERY,
     json: JsonOption = False,
 ) -> None:
-    """Take images out of a gallery. Their files stay where they are.
+    """Remove images from a gallery. Their files stay where they are.
 
     An image whose file still lies in an indexed folder comes back with the next 'cbir index'.
     """
@@ -206,7 +206,7 @@ def rebuild(
     kind: IndexKindOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Build the vector index again from the catalogue, without embedding anything."""
+    """Rebuild the vector index from the catalogue, without embedding anything."""
     import time
 
     from cbir.cli.console import print_json
@@ -227,10 +227,16 @@ def rebuild(
 def whiten(
     gallery: GalleryOption = DEFAULT_GALLERY,
     power: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="0 centres, 0.5 is half-power, 1 is full.")
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Strength: 0 only centres, 0.5 is half-power, 1 is full whitening.",
+        ),
     ] = 0.0,
     shrink: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Pull variances towards their mean.")
+        float,
+        typer.Option(min=0.0, max=1.0, help="Regularisation: pull variances towards their mean."),
     ] = 0.0,
     dims: Annotated[
         Optional[int],  # noqa: UP045
@@ -238,12 +244,16 @@ def whiten(
     ] = None,
     fit_on: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--from", help="Fit on another gallery of the same spec.", metavar="DIR"),
+        typer.Option(
+            "--from",
+            help="Fit on another gallery of the same backbone and settings.",
+            metavar="DIR",
+        ),
     ] = None,
-    off: Annotated[bool, typer.Option("--off", help="Compare plain embeddings again.")] = False,
+    off: Annotated[bool, typer.Option("--off", help="Turn centring and whitening off.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Centre and whiten embeddings before they are compared; nothing is embedded again.
+    """Choose how embeddings are centred or whitened; nothing is embedded again.
 
     Centring (the default) helps nearly everywhere. Half-power whitening helps to find the same
     object and harms the search for the same kind of thing.
@@ -267,7 +277,7 @@ def whiten(
 
 
 def describe_whitening(whitening: Whitening | None) -> str:
-    """`plain`, `centred`, or how it is whitened, for people."""
+    """`plain`, `centred`, or the settings of the whitening, for people."""
     if whitening is None:
         return "plain"
     if whitening.power == 0 and whitening.dims is None:
@@ -283,7 +293,7 @@ def verify(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Check the catalogue against itself, the vector index and the files on disk.
+    """Check a gallery: its catalogue, its vector index, and the files of its images.
 
     Exit code 0: the gallery is sound (files may have gone or changed); 1: it is not.
     """
@@ -305,12 +315,10 @@ def verify(
             _print_problems("vector index", report.index_problems)
             _print_problems("file is gone", report.missing_files)
             _print_problems("file has changed", report.changed_files)
-            unread = [f"{one.uri}: {one.reason}" for one in report.unread_files]
-            _print_problems("file cannot be looked at", unread)
+            unread = [f"{file.uri}: {file.reason}" for file in report.unread_files]
+            _print_problems("file cannot be read", unread)
             if report.changed_files:
-                console.print(
-                    "next: cbir index SOURCE brings changed files up to date", style="dim"
-                )
+                console.print("next: cbir index SOURCE embeds changed files again", style="dim")
     if not report.ok:
         raise typer.Exit(EXIT_PROBLEMS)
 

@@ -1,4 +1,4 @@
-"""`cbir index`: bring a gallery up to a folder or a manifest."""
+"""`cbir index`: brings a gallery up to date with a source of images."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def index(
     pooling: PoolingOption = None,
     input_size: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="Side of the network's input; larger sees more.", metavar="PIXELS"),
+        typer.Option(
+            help="Side of the network's input; a larger one shows more detail.", metavar="PIXELS"
+        ),
     ] = None,
     whole: Annotated[
         bool,
@@ -71,7 +73,7 @@ def index(
         typer.Option(
             "--multi-crop",
             help="Embed nine overlapping regions of each image, too, so that a detail finds its "
-            "image: ten times the work. Images already there get theirs.",
+            "image: ten times the work. Images indexed before get them, too.",
         ),
     ] = False,
     kind: IndexKindOption = None,
@@ -90,7 +92,7 @@ def index(
         Optional[str],  # noqa: UP045
         typer.Option(
             help="Column (of tars: field, or __key__) that identifies an image, instead of its "
-            "path. Remembered for SOURCE; to change it, add --prune; '' is the path again.",
+            "path. Remembered for SOURCE; to change it, add --prune; '' returns to the path.",
             metavar="COLUMN",
         ),
     ] = None,
@@ -99,14 +101,16 @@ def index(
         typer.Option(help=DESCRIPTORS_HELP, metavar="NAME"),
     ] = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try unreadable images again at once.")
+        bool, typer.Option("--retry-failed", help="Retry images that could not be read before.")
     ] = False,
     prune: Annotated[
         bool,
-        typer.Option("--prune", help="Follow SOURCE: move images, and remove those that are gone."),
+        typer.Option(
+            "--prune", help="Remove images that are gone from SOURCE, and follow moved ones."
+        ),
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Prune even if SOURCE has lost more than half.")
+        bool, typer.Option("--force", help="Prune even if more than half of the images are gone.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be done; write nothing.")
@@ -118,14 +122,14 @@ def index(
         Optional[int],  # noqa: UP045
         typer.Option(
             min=0,
-            help="Processes that decode; by default one a core before a GPU, none on a CPU, where "
-            "the threads that embed do.",
+            help="Number of decoder processes; by default one per core for a GPU, none for a CPU, "
+            "where the threads that embed also decode.",
             metavar="N",
         ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Embed what is new or changed in SOURCE and keep it in the gallery.
+    """Embed the new and changed images of SOURCE and store them in the gallery.
 
     Run it again at any time: only new and changed images are embedded, and an interrupted run
     goes on where it stopped. Exit code 0: all images are indexed; 3: some could not be read.
@@ -139,13 +143,13 @@ def index(
     if descriptors is not None:
         check_descriptor(descriptors)
     if force and not prune:
-        raise UsageError("--force has a meaning with --prune only; add that, or leave it out")
+        raise UsageError("--force only works with --prune; add that, or leave it out")
     images = open_source(source, image_column=image_column, key=key)
     space = SpaceOptions(backbone, weights, pooling, input_size, whole, zoom, flip)
     if dry_run:
         existing = open_existing(gallery, space, kind, catalog_url=catalog_url)
         with existing or nullcontext():
-            planned = show_plan(
+            exit_code = show_plan(
                 images,
                 existing,
                 prune=prune,
@@ -154,7 +158,7 @@ def index(
                 multi_crop=multi_crop,
                 json=json,
             )
-        raise typer.Exit(planned)
+        raise typer.Exit(exit_code)
     with open_or_create(
         gallery, space, kind, catalog_url=catalog_url, multi_crop=multi_crop
     ) as opened:
@@ -175,23 +179,23 @@ def index(
                     retry_failed=retry_failed,
                     progress=progress,
                 )
-            bare = _add_regions(opened, embedder, decoders)
+            without_regions = _add_regions(opened, embedder, decoders)
         if descriptors is not None:
             _describe(opened, descriptors)
         if json:
             print_json(
                 asdict(report)
                 | {"gallery": str(gallery), "images": opened.count()}
-                | {"without_regions": [asdict(failure) for failure in bare]}
+                | {"without_regions": [asdict(failure) for failure in without_regions]}
             )
         else:
-            _print_report(report, opened, bare)
-    if report.failed or bare:
+            _print_report(report, opened, without_regions)
+    if report.failed or without_regions:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
 def _add_regions(gallery: Gallery, embedder: Embedder, decoders: int | None) -> list[FailedImage]:
-    """Embed the regions of images that were there before their gallery had any; what failed."""
+    """Embed the regions of images indexed before the gallery had regions; returns failures."""
     from cbir.cli.console import progress_line
     from cbir.indexing import ensure_regions
 
@@ -203,7 +207,7 @@ def _add_regions(gallery: Gallery, embedder: Embedder, decoders: int | None) -> 
 
 
 def _describe(gallery: Gallery, name: str) -> None:
-    """Make the descriptors that images lack, ahead of the first search that needs them."""
+    """Compute missing descriptors now, so that the first search need not."""
     from cbir.cli.console import progress_line
     from cbir.descriptors import ensure_descriptors
 
@@ -212,14 +216,16 @@ def _describe(gallery: Gallery, name: str) -> None:
         ensure_descriptors(gallery.catalog, name, progress=progress)
 
 
-def _print_report(report: IndexReport, gallery: Gallery, bare: Sequence[FailedImage]) -> None:
+def _print_report(
+    report: IndexReport, gallery: Gallery, without_regions: Sequence[FailedImage]
+) -> None:
     from cbir.cli.console import out, print_failures
     from cbir.cli.gallery import summary
     from cbir.cli.plan import repeated_line
 
     console = out()
     print_failures(report.failed)
-    print_failures(bare, "no regions")
+    print_failures(without_regions, "no regions")
     counts = [f"added {report.added:,}"]
     if report.updated:
         counts.append(f"updated {report.updated:,}")

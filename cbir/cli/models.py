@@ -22,7 +22,7 @@ def models(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """List the backbones: dimension, input size, where the weights come from, and if present."""
+    """List the backbones: dimension, input size, origin of the weights, and if present."""
     from cbir.cli.console import print_columns, print_json
     from cbir.embedding import BACKBONES, weights_present
 

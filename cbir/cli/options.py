@@ -21,7 +21,7 @@ EXIT_INTERRUPTED = 130
 
 
 class UsageError(CbirError):
-    """Options that mean nothing, or nothing together."""
+    """Options that are invalid, or that cannot be combined."""
 
 
 GalleryOption = Annotated[
@@ -32,27 +32,27 @@ DeviceOption = Annotated[
     str, typer.Option(help="Where the network runs: auto, cpu, cuda or cuda:N.", metavar="DEVICE")
 ]
 RuntimeOption = Annotated[
-    Literal["auto", "openvino", "torch"], typer.Option(help="What runs the network.")
+    Literal["auto", "openvino", "torch"], typer.Option(help="Library that runs the network.")
 ]
 PrecisionOption = Annotated[
     Literal["auto", "fp32", "bf16", "fp16", "int8"],
-    typer.Option(help="Numbers the network computes in; int8 stays with the gallery."),
+    typer.Option(help="Number format of the network; a gallery stays with int8."),
 ]
 BackboneOption = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(help="Network that embeds; 'cbir models' lists them.", metavar="NAME"),
+    typer.Option(help="Network that embeds images; 'cbir models' lists them.", metavar="NAME"),
 ]
 WeightsOption = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(help="Its weights: a name or a checkpoint file.", metavar="NAME|FILE"),
+    typer.Option(help="Weights of the network: a name or a checkpoint file.", metavar="NAME|FILE"),
 ]
 PoolingOption = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(help="avg, max, gem, rmac, flatten or cls.", metavar="POOLING"),
+    typer.Option(help="Pooling: avg, max, gem, rmac, flatten or cls.", metavar="POOLING"),
 ]
 RerankOption = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(help=f"Order the first candidates anew: {one_of(RERANKERS)}.", metavar="METHOD"),
+    typer.Option(help=f"Rerank the first candidates by {one_of(RERANKERS)}.", metavar="METHOD"),
 ]
 DESCRIPTORS_HELP = "Store descriptors of all images now: " + ", ".join(
     f"{info.name} (for {info.used_by})" for info in DESCRIPTORS.values()
@@ -109,7 +109,7 @@ def interruptible(result: str = "committed") -> Iterator[None]:
 
 
 def check_descriptor(name: str) -> None:
-    """Raises UsageError when there is no such kind of descriptor."""
+    """Check the name of a kind of descriptor. Raises UsageError for an unknown one."""
     try:
         find_descriptor(name)
     except CbirError as error:

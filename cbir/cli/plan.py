@@ -27,7 +27,7 @@ def show_plan(
     multi_crop: bool,
     json: bool,
 ) -> int:
-    """Print what indexing would do; `gallery` is None where there is none yet.
+    """Print what indexing would do; `gallery` is None if it does not exist yet.
 
     Returns the exit code that the run would have, apart from damage that only decoding shows.
     """
@@ -49,7 +49,7 @@ def show_plan(
     else:
         console = out()
         if regions:
-            console.print(f"would embed the regions of {regions:,} images that are there already")
+            console.print(f"would embed the regions of {regions:,} images indexed before")
         for line, style in _lines(plan):
             console.print(line, style=style)
     return EXIT_REFUSED if plan.refusal else EXIT_SOME_FAILED if plan.fail else 0
@@ -92,4 +92,4 @@ def _lines(plan: IndexPlan) -> Iterator[tuple[str, str | None]]:
     if plan.repeated:
         yield repeated_line(plan.repeated), "dim"
     yield f"unchanged {plan.unchanged:,}   in {plan.seconds:,.1f} s", None
-    yield "nothing was written; the same without --dry-run does it", "dim"
+    yield "nothing was written; run it without --dry-run to do it", "dim"

@@ -25,12 +25,12 @@ from cbir.sources.paths import read_file
 __all__ = ["Preload", "Preloaded", "start_preload"]
 
 SWITCH_S = 0.0005
-"""How long imports may keep the interpreter from OpenVINO's thread, which needs it for moments."""
+"""Seconds that imports may hold the interpreter lock while OpenVINO's thread waits for it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Preloaded:
-    """An open network, and the embedding of the query image where there was one to read."""
+    """An open network, and the embedding of the query image if one was given."""
 
     embedder: Embedder
     embedding: Vectors | None = None
@@ -54,10 +54,10 @@ class Preload:
 
 
 def start_preload(gallery: Path, *, image: Path | None = None, **options: Any) -> Preload:
-    """Begin to open the network of a gallery; the options are those of `Gallery.embedder`.
+    """Start a thread that opens a gallery's network; options as of `Gallery.embedder`.
 
-    `image` is the file that is searched with, as a whole: it is read, decoded and embedded here,
-    and nowhere else.
+    `image` is the file of the query, if the query is one whole image: it is read, decoded and
+    embedded here, and nowhere else.
     """
     sys.setswitchinterval(SWITCH_S)
     pool = ThreadPoolExecutor(1, "cbir-preload")

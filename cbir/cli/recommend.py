@@ -1,4 +1,4 @@
-"""`cbir recommend`: similar images for one image of a gallery, or for all."""
+"""`cbir recommend`: recommends similar images for one image of a gallery, or for all."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def recommend(
             help="With --all: the .parquet, .csv or .jsonl file to write.", metavar="FILE"
         ),
     ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many images to recommend.")] = 12,
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of images to recommend.")] = 12,
     where: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(
@@ -59,7 +59,7 @@ def recommend(
     group_by: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
-            help="Field that names the product: one image each, none of the item's.",
+            help="Field that names the product: one image of each, none of the item's.",
             metavar="FIELD",
         ),
     ] = None,
@@ -69,7 +69,9 @@ def recommend(
     ] = 0.0,
     weight: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="Prefer images with more of this number, as 'margin'.", metavar="FIELD"),
+        typer.Option(
+            help="Prefer images with a higher value of this field, as 'margin'.", metavar="FIELD"
+        ),
     ] = None,
     weight_strength: Annotated[
         float, typer.Option(min=0, help="How much similarity the highest weight makes up for.")
@@ -84,7 +86,7 @@ def recommend(
     ] = None,
     min_similarity: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(min=-1, max=1, help="Recommend no image less similar."),
+        typer.Option(min=-1, max=1, help="Lowest similarity of a recommended image."),
     ] = None,
     keep_duplicates: Annotated[
         bool, typer.Option("--keep-duplicates", help="Recommend duplicates of the item, too.")
@@ -115,7 +117,8 @@ def recommend(
     from cbir.recommendation import Rules
 
     if everything == (item is not None):
-        raise UsageError("no item; give either an ITEM, as id:12, or --all with --out FILE")
+        problem = "no item" if item is None else f"--all and ITEM {item} exclude each other"
+        raise UsageError(f"{problem}; give either an ITEM, as id:12, or --all with --out FILE")
     if everything != (out is not None):
         raise UsageError("--all and --out FILE go together; name a .parquet, .csv or .jsonl file")
     if pool is not None and pool < k:
@@ -149,13 +152,13 @@ def _for_one(gallery: Gallery, rules: Rules, item: str, *, html: Path | None, js
     from cbir.recommendation import recommend as recommend_one
 
     image = gallery.find(item)
-    found = recommend_one(gallery, image.id, rules)
+    recommendations = recommend_one(gallery, image.id, rules)
     if html is not None:
-        _write_sheet(html, gallery, rules, [(image, found)], title=f"for {image.name}")
+        _write_sheet(html, gallery, rules, [(image, recommendations)], title=f"for {image.name}")
     if json:
-        print_json({"item": _image_as_json(image), "recommendations": _as_json(found)})
+        print_json({"item": _image_as_json(image), "recommendations": _as_json(recommendations)})
     else:
-        _print_table(gallery, rules, image, found)
+        _print_table(gallery, rules, image, recommendations)
 
 
 def _for_all(
@@ -177,33 +180,40 @@ def _for_all(
 
 
 def _print_table(
-    gallery: Gallery, rules: Rules, item: ImageRecord, found: tuple[Recommendation, ...]
+    gallery: Gallery, rules: Rules, item: ImageRecord, recommendations: tuple[Recommendation, ...]
 ) -> None:
     from cbir.cli.console import out, print_columns, printable, similarity_bar
 
     scored = rules.weight is not None
     fields = _shown_fields(rules)
-    if found:
+    if recommendations:
         print_columns(
             ("#", "similarity", "", *(["score"] if scored else []), "id", *fields, "image"),
             [
                 (
-                    str(one.rank),
-                    f"{one.similarity:.3f}",
-                    similarity_bar(one.similarity),
-                    *([f"{one.score:.3f}"] if scored else []),
-                    str(one.image.id),
-                    *(printable(str(one.image.metadata.get(field, "–"))) for field in fields),
-                    printable(one.image.name),
+                    str(recommended.rank),
+                    f"{recommended.similarity:.3f}",
+                    similarity_bar(recommended.similarity),
+                    *([f"{recommended.score:.3f}"] if scored else []),
+                    str(recommended.image.id),
+                    *(
+                        printable(str(recommended.image.metadata.get(field, "–")))
+                        for field in fields
+                    ),
+                    printable(recommended.image.name),
                 )
-                for one in found
+                for recommended in recommendations
             ],
             align=">><" + (">" if scored else "") + ">" + "<" * len(fields) + "<",
         )
     for field in (*rules.same, *rules.different):
         if field not in item.metadata:
             out().print(f"{printable(item.name)} has no {field!r}, so no image is recommended")
-    count = f"{len(found)} of {rules.k} wanted" if len(found) < rules.k else str(len(found))
+    count = (
+        f"{len(recommendations)} of {rules.k} wanted"
+        if len(recommendations) < rules.k
+        else str(len(recommendations))
+    )
     out().print(f"{count} for {printable(item.name)} from {gallery.count():,} images", style="dim")
 
 
@@ -211,7 +221,7 @@ def _print_summary(export: ExportReport, rules: Rules, path: Path) -> None:
     from cbir.cli.console import out
 
     if export.restarted:
-        out().print("started again: options or gallery have changed since the unfinished run")
+        out().print("started again: options or gallery changed since the unfinished run")
     if export.resumed:
         out().print(f"resumed after {export.resumed:,} items of an earlier run")
     short = [f"{export.items:,} items", f"{export.recommendations:,} recommendations"]
@@ -236,16 +246,22 @@ def _shown_fields(rules: Rules) -> list[str]:
     return list(dict.fromkeys(name for name in named if name is not None))
 
 
-def _as_json(found: tuple[Recommendation, ...]) -> list[dict[str, Any]]:
+def _field_text(image: ImageRecord, field: str) -> str:
+    from cbir.cli.console import printable
+
+    return printable(str(image.metadata.get(field, "–")))
+
+
+def _as_json(recommendations: tuple[Recommendation, ...]) -> list[dict[str, Any]]:
     return [
         {
-            "rank": one.rank,
-            **_image_as_json(one.image),
-            "similarity": round(one.similarity, 6),
-            "score": round(one.score, 6),
-            "metadata": dict(one.image.metadata),
+            "rank": recommended.rank,
+            **_image_as_json(recommended.image),
+            "similarity": round(recommended.similarity, 6),
+            "score": round(recommended.score, 6),
+            "metadata": dict(recommended.image.metadata),
         }
-        for one in found
+        for recommended in recommendations
     ]
 
 
@@ -260,16 +276,16 @@ def _write_samples(path: Path, gallery: Gallery, rules: Rules) -> None:
     with gallery.catalog.snapshot() as snapshot:
         ids = snapshot.contents().ids.tolist()
     chosen = ids[:: max(1, len(ids) // SAMPLES)][:SAMPLES]
-    answers = [(gallery.image(i), recommend_one(gallery, i, rules)) for i in chosen]
-    title = f"{gallery.path}: {len(answers)} of {len(ids):,} items"
-    _write_sheet(path, gallery, rules, answers, title=title)
+    sections = [(gallery.image(i), recommend_one(gallery, i, rules)) for i in chosen]
+    title = f"{gallery.path}: {len(sections)} of {len(ids):,} items"
+    _write_sheet(path, gallery, rules, sections, title=title)
 
 
 def _write_sheet(
     path: Path,
     gallery: Gallery,
     rules: Rules,
-    answers: list[tuple[ImageRecord, tuple[Recommendation, ...]]],
+    sections: list[tuple[ImageRecord, tuple[Recommendation, ...]]],
     *,
     title: str,
 ) -> None:
@@ -279,24 +295,24 @@ def _write_sheet(
     from cbir.types import Hit, RerankScore, SearchResult
 
     sheets = []
-    for item, found in answers:
+    for item, recommendations in sections:
         hits = tuple(
             Hit(
-                one.rank,
-                one.image,
-                one.similarity,
-                RerankScore("score", one.score) if rules.weight is not None else None,
+                recommended.rank,
+                recommended.image,
+                recommended.similarity,
+                RerankScore("score", recommended.score) if rules.weight is not None else None,
             )
-            for one in found
+            for recommended in recommendations
         )
         try:
-            shown: bytes | None = read_uri(item.uri)
+            picture: bytes | None = read_uri(item.uri)
         except ImageError:
-            shown = None
+            picture = None
         fields = [
             f"{name} {item.metadata[name]}"
             for name in _shown_fields(rules)
             if name in item.metadata
         ]
-        sheets.append(Sheet(SearchResult(item.name, hits, {}), shown, note=" · ".join(fields)))
+        sheets.append(Sheet(SearchResult(item.name, hits, {}), picture, note=" · ".join(fields)))
     write_contact_sheet(path, sheets, title=f"recommended {title}")

@@ -1,4 +1,4 @@
-"""`cbir search`: the images of a gallery that look like given ones."""
+"""`cbir search`: finds the images of a gallery that look like a query image."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def search(
         list[str],
         typer.Argument(
             help="A file, - for standard input, or id:N for an image of the gallery; several "
-            "are one query together.",
+            "form one query.",
             metavar="IMAGE...",
         ),
     ],
-    k: Annotated[int, typer.Option("-k", min=1, help="How many images to find.")] = 10,
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of images to find.")] = 10,
     offset: Annotated[
-        int, typer.Option(min=0, help="Leave out the first N images: the next pages.", metavar="N")
+        int, typer.Option(min=0, help="Skip the first N hits, to show further pages.", metavar="N")
     ] = 0,
     gallery: GalleryOption = DEFAULT_GALLERY,
     where: Annotated[
@@ -74,18 +74,19 @@ def search(
         bool,
         typer.Option(
             "--multi-crop",
-            help="Also search with the image's own regions: two images may share only a part. "
+            help="Also search with regions of the query: finds images that share a part with it. "
             "The gallery must have regions.",
         ),
     ] = False,
     min_similarity: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(min=-1.0, max=1.0, help="Only images at least as similar.", metavar="S"),
+        typer.Option(min=-1.0, max=1.0, help="Lowest similarity of a hit.", metavar="S"),
     ] = None,
     matches_only: Annotated[
         bool,
         typer.Option(
-            "--matches-only", help="Only images more similar than unrelated ones are by chance."
+            "--matches-only",
+            help="Only images more similar than unrelated ones are by chance.",
         ),
     ] = False,
     group_by: Annotated[
@@ -96,17 +97,15 @@ def search(
     ] = None,
     max_per_group: Annotated[
         int,
-        typer.Option(min=1, help="With --group-by: how many images for each value.", metavar="N"),
+        typer.Option(min=1, help="With --group-by: number of images for each value.", metavar="N"),
     ] = 1,
     exact: Annotated[
         bool,
-        typer.Option(
-            "--exact", help="Compare with every image, also where the index is approximate."
-        ),
+        typer.Option("--exact", help="Compare with every image, even if the index is approximate."),
     ] = False,
     rerank: RerankOption = None,
     depth: Annotated[
-        int, typer.Option(min=1, help="How many candidates are reranked.", metavar="N")
+        int, typer.Option(min=1, help="Number of candidates to rerank.", metavar="N")
     ] = 50,
     html: Annotated[
         Optional[Path],  # noqa: UP045
@@ -156,7 +155,7 @@ def search(
 
 
 def _preload(given: dict[str, Any]) -> Preload | None:
-    """Begin to open the network, with the image if it is one whole file; None if none is needed."""
+    """Start opening the network, and embedding a query that is one file; None if not needed."""
     images = given["images"] + (given["unwanted"] or [])
     if given["crop"] is None and all(image.startswith("id:") for image in images):
         return None
@@ -173,7 +172,7 @@ def _preload(given: dict[str, Any]) -> Preload | None:
 
 
 def _request(given: dict[str, Any]) -> SearchRequest:
-    """The request that the options of the command line make. Raises UsageError."""
+    """The search request of the command-line options. Raises UsageError."""
     from cbir.retrieval import SEARCH_OPTIONS, SearchRequest
 
     images, unwanted = given["images"], given["unwanted"] or []
@@ -199,11 +198,11 @@ def _query(image: str) -> Query:
             return IdQuery(int(image[3:]))
         except ValueError:
             raise UsageError(f"{image!r} is no image id; give id: and a number, as id:12") from None
-    return as_query(image)
+    return as_query(_file(image) or image)
 
 
 def _file(image: str) -> Path | None:
-    """The file of this machine that an image of the command line is, if it is one."""
+    """The local file of an argument; None for an id, a URL or standard input."""
     from cbir.sources.paths import is_remote
 
     return None if image == "-" or image.startswith("id:") or is_remote(image) else Path(image)
@@ -220,7 +219,7 @@ def _crop(text: str) -> Crop:
 
 
 def _with_embedding_time(result: SearchResult, ms: float) -> SearchResult:
-    """The result with the time that embedding its query took ahead of the search."""
+    """The result, with the time of embedding its query added to the timings."""
     from dataclasses import replace
 
     timings = dict(result.timings_ms)
@@ -271,7 +270,7 @@ def _as_json(result: SearchResult, echo: dict[str, Any]) -> dict[str, Any]:
 
 
 def _confidence_as_json(hit: Hit) -> dict[str, Any] | None:
-    """The meaning of a hit's similarity, to four digits."""
+    """The confidence of a hit, rounded to four digits."""
     if (confidence := hit.confidence) is None:
         return None
     chance = {"p_value": confidence.p_value, "expected_unrelated": confidence.expected}
@@ -280,7 +279,7 @@ def _confidence_as_json(hit: Hit) -> dict[str, Any] | None:
 
 
 def _rerank_as_json(hit: Hit) -> dict[str, Any]:
-    """The score of a reranker; nothing where there was none."""
+    """The reranking score of a hit; empty if it was not reranked."""
     if (score := hit.rerank) is None:
         return {}
     shown = {"method": score.method, "score": round(score.score, 6), "inliers": score.inliers}
@@ -291,39 +290,39 @@ def _print_table(result: SearchResult, count: int, request: SearchRequest) -> No
     """Print the hits; `count` is the number of images that were searched."""
     from cbir.cli.console import out, print_columns, printable, similarity_bar
     from cbir.reranking import find_reranker
-    from cbir.types import NOTHING_CLOSE
+    from cbir.types import NO_MATCH
 
     rerank, offset = request.rerank, request.offset
     verified = isinstance(rerank, str) and find_reranker(rerank).counts_inliers
     if result.hits:
-        judged = [] if result.matched is None else ["confidence"]
+        confidence = [] if result.matched is None else ["confidence"]
         if result.matched is False:
-            out().print(NOTHING_CLOSE)
+            out().print(NO_MATCH)
         evidence = [] if rerank is None else ["inliers" if verified else "score"]
         print_columns(
-            ("#", "similarity", "", *judged, *evidence, "id", "image"),
+            ("#", "similarity", "", *confidence, *evidence, "id", "image"),
             [
                 (
                     str(hit.rank),
                     f"{hit.similarity:.3f}",
                     similarity_bar(hit.similarity),
-                    *(hit.confidence.word if hit.confidence else "–" for _ in judged),
+                    *(hit.confidence.word if hit.confidence else "–" for _ in confidence),
                     *(_evidence(hit, verified=verified) for _ in evidence),
                     str(hit.image.id),
                     printable(hit.image.name),
                 )
                 for hit in result.hits
             ],
-            align=">><" + "<" * len(judged) + ">" * len(evidence) + "><",
+            align=">><" + "<" * len(confidence) + ">" * len(evidence) + "><",
         )
     elif request.matches_only and count and not offset:
-        out().print("nothing close; without --matches-only the nearest are shown")
+        out().print("no confident match; without --matches-only the most similar images are shown")
     else:
         beyond = f" beyond the first {offset:,}" if offset else ""
-        out().print(f"nothing found{beyond}: the gallery has no other image that was asked for")
+        out().print(f"nothing found{beyond}: no other image of the gallery fits the conditions")
     for hit in result.hits:
         if hit.rerank is not None and hit.rerank.note:
-            note = printable(f"{hit.image.name} is where it was: {hit.rerank.note}")
+            note = printable(f"{hit.image.name} was not reranked: {hit.rerank.note}")
             out().print(note, style="dim")
     ms = result.timings_ms
     line = f"embedded {ms['embed']:.0f} ms · searched {count:,} in {ms['search']:.1f} ms"
@@ -334,7 +333,7 @@ def _print_table(result: SearchResult, count: int, request: SearchRequest) -> No
 
 
 def _evidence(hit: Hit, *, verified: bool) -> str:
-    """The table cell with the inliers or the score of a hit; a dash where there are none."""
+    """The table cell of a hit's inliers or score; a dash where there are none."""
     if hit.rerank is None or hit.rerank.note:
         return "–"
     return str(hit.rerank.inliers or "–") if verified else f"{hit.rerank.score:.3f}"

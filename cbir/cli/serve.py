@@ -1,4 +1,4 @@
-"""`cbir serve`: the HTTP API and the web page over one gallery."""
+"""`cbir serve`: serves the HTTP API and the web page of one gallery."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     import socket
 
 SHUTDOWN_S = 30
-"""How long running requests may take to finish when the server is stopped."""
+"""Seconds that running requests may take to finish when the server is stopped."""
 BACKLOG = 2048
 SWITCH_S = 0.0002
-"""How long a thread may hold the interpreter lock while others wait; Python's default is 5 ms."""
+"""Seconds that a thread may hold the interpreter lock while others wait; Python's default: 5 ms."""
 
 
 def register(app: typer.Typer) -> None:
@@ -41,19 +41,21 @@ def serve(
         Optional[str],  # noqa: UP045  typer evaluates the annotation on Python 3.10
         typer.Option(
             envvar="CBIR_TOKEN",
-            help="Secret that callers must send; better set by the variable.",
+            help="Secret that callers must send; safer as an environment variable.",
             metavar="TEXT",
         ),
     ] = None,
     public_reads: Annotated[
-        bool, typer.Option("--public-reads", help="With a token: reads need none.")
+        bool, typer.Option("--public-reads", help="With a token: reading needs no token.")
     ] = False,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Allow everybody to read and write, without a token.")
     ] = False,
     allow_host: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help="Host name of the server; may be repeated.", metavar="NAME"),
+        typer.Option(
+            help="Host name under which the server is reached; may be repeated.", metavar="NAME"
+        ),
     ] = None,
     cors_origin: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -66,7 +68,10 @@ def serve(
         int, typer.Option(min=1, help="Largest upload in megabytes.", metavar="MB")
     ] = 32,
     waiting: Annotated[
-        int, typer.Option(min=1, help="How many requests may wait; more are refused.", metavar="N")
+        int,
+        typer.Option(
+            min=1, help="Number of requests that may wait; more are refused.", metavar="N"
+        ),
     ] = 64,
     device: DeviceOption = "auto",
     runtime: RuntimeOption = "auto",

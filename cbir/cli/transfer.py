@@ -1,4 +1,4 @@
-"""`cbir export` and `cbir import`: galleries as files."""
+"""`cbir export` and `cbir import`: write a gallery to a file, and read it back."""
 
 from __future__ import annotations
 
@@ -31,12 +31,17 @@ def register(app: typer.Typer) -> None:
 
 def export(
     out: Annotated[
-        Path, typer.Option(help=".parquet, or .npy with .jsonl and .json beside.", metavar="FILE")
+        Path,
+        typer.Option(
+            help="File to write: .parquet, or .npy with .jsonl and .json beside it.", metavar="FILE"
+        ),
     ],
     gallery: GalleryOption = DEFAULT_GALLERY,
     where: Annotated[
         Optional[list[str]],  # noqa: UP045  typer evaluates the annotation on Python 3.10
-        typer.Option(help="Only what matches, as 'price<50'; may be repeated.", metavar="COND"),
+        typer.Option(
+            help="Only images that match, as 'price<50'; may be repeated.", metavar="COND"
+        ),
     ] = None,
     dtype: Annotated[
         Optional[Literal["float16", "float32"]],  # noqa: UP045
@@ -50,7 +55,7 @@ def export(
 ) -> None:
     """Write a gallery's embeddings, ids and metadata to FILE, for other tools or other machines.
 
-    'cbir import FILE' makes the same gallery of it, to the bit.
+    'cbir import FILE' recreates the same gallery from it, bit for bit.
     """
     from dataclasses import asdict
 
@@ -82,7 +87,7 @@ def import_(
     root: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(
-            help="Images below OLD are below NEW here; may be repeated.",
+            help="Images below the folder OLD are below NEW here; may be repeated.",
             metavar="OLD=NEW",
         ),
     ] = None,
@@ -93,9 +98,10 @@ def import_(
 ) -> None:
     """Import what 'cbir export' wrote into a gallery, which is created if there is none.
 
-    A new gallery keeps the ids of the file; in one that is there, images go by their keys. Run it
-    again if it was interrupted. A file of another tool wants --backbone to say what embedded it.
-    Exit code 0: all rows are in; 3: some were no images.
+    A new gallery keeps the ids of the file; in an existing one images are identified by their
+    keys. An interrupted import goes on when it is run again. A file of another tool needs
+    --backbone, the network that made its embeddings. Exit code 0: all rows were imported; 3: some
+    were not.
     """
     from dataclasses import asdict
 

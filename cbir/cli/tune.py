@@ -1,4 +1,4 @@
-"""`cbir tune`: which flags suit these images best."""
+"""`cbir tune`: tries settings on a sample of images and recommends the best."""
 
 from __future__ import annotations
 
@@ -23,16 +23,19 @@ def tune(
     source: Annotated[str, typer.Argument(help="A folder of images, or a CSV with a path column.")],
     label: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="Images of one value of this column belong together.", metavar="NAME"),
+        typer.Option(
+            help="Column of metadata: images of one value are relevant to each other.",
+            metavar="NAME",
+        ),
     ] = None,
     backbone: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(help="A network to try, the cheapest first; may be repeated.", metavar="NAME"),
     ] = None,
-    sample: Annotated[int, typer.Option(min=50, help="How many images to try them on.")] = 500,
+    sample: Annotated[int, typer.Option(min=50, help="Number of images in the sample.")] = 500,
     minutes: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(min=0, help="Leave out what would take longer in all.", metavar="N"),
+        typer.Option(min=0, help="Time limit: leave out trials that would exceed it.", metavar="N"),
     ] = None,
     rerank: Annotated[
         bool,
@@ -42,8 +45,8 @@ def tune(
 ) -> None:
     """Try networks, inputs, views, whitening and reranking on a sample of SOURCE, stage by stage.
 
-    Without --label each image should be found by an altered version of itself. A costlier
-    setting is chosen where it is better beyond chance.
+    Without --label the queries are altered versions of the images, which should find them. A
+    costlier setting is chosen only where the gain is statistically significant.
     """
     from cbir.cli.console import print_json, stage_lines
     from cbir.evaluation.tuning import BACKBONES
@@ -66,7 +69,7 @@ def tune(
 
 
 def _print(tuning: Tuning, source: str) -> None:
-    """A table of all stages; what each of them chose is marked."""
+    """Print a table of all trials; the chosen one of each stage is marked."""
     from cbir.cli.console import out, print_columns
 
     rows = []

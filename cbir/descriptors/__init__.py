@@ -1,8 +1,8 @@
-"""Descriptors: what a gallery keeps of an image beside its embedding, made once and stored.
+"""Descriptors: data stored for each image beside its embedding, computed once.
 
     sift, orb       local features, for geometric verification
     grey, colour    thumbnails, for structural similarity and for aligning copies
-    phash           what a perceptual hash is computed from, for duplicates
+    phash           tiny image that a perceptual hash is computed from, for duplicates
 
 `DESCRIPTORS` describes each of them; `register_descriptor` adds another one.
 """

@@ -23,7 +23,7 @@ class Descriptor(Generic[T]):
     name: str
     """Stored in the catalogue beside each descriptor: never renamed."""
     extract: Callable[[Pixels], T]
-    """From an upright RGB image, uint8 (H, W, 3), shrunk so that no side exceeds `max_side`."""
+    """Extracts it from an upright RGB image, uint8 (H, W, 3), no side longer than `max_side`."""
     encode: Callable[[T], bytes]
     decode: Callable[[bytes], T]
     """The inverse of `encode`. Raises ValueError for bytes that `encode` did not write."""

@@ -1,4 +1,4 @@
-"""Local features as descriptors: keypoints of one image and the appearance around each."""
+"""Local features as stored descriptors: keypoints of an image, each with a descriptor."""
 
 from __future__ import annotations
 

@@ -29,13 +29,13 @@ class DescriptorInfo:
     factory: str
     """`module:attribute` of a function without arguments that returns a `Descriptor`."""
     bytes_per_image: int
-    """The most that one takes in the catalogue."""
+    """Largest size of one in the catalogue, in bytes."""
     used_by: str
-    """What needs it, for people: `--rerank sift`."""
+    """Options that need it, for help texts: `--rerank sift`."""
     local_features: bool = False
-    """Whether it is a `LocalFeatures`, which can be matched, verified and drawn."""
+    """Whether it is of type `LocalFeatures`, which can be matched, verified and drawn."""
     needs: str = ""
-    """How to install what it takes beyond cbir's own dependencies, as `pip install 'cbir[x]'`."""
+    """How to install further packages that it needs, as `pip install 'cbir[x]'`; else empty."""
 
 
 DESCRIPTORS: dict[str, DescriptorInfo] = {
@@ -87,7 +87,7 @@ def find_descriptor(name: str) -> DescriptorInfo:
 
 
 def open_descriptor(name: str) -> Descriptor[Any]:
-    """The descriptor of that name.
+    """Create the descriptor of that name.
 
     Raises OptionError for an unknown name, MissingExtraError where it cannot be imported.
     """
@@ -98,7 +98,7 @@ def open_descriptor(name: str) -> Descriptor[Any]:
         if not info.needs:
             raise
         raise MissingExtraError(
-            f"descriptors {name!r} cannot be made: {error}; {info.needs}"
+            f"descriptors {name!r} cannot be computed: {error}; {info.needs}"
         ) from error
     return descriptor
 

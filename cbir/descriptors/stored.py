@@ -1,8 +1,8 @@
-"""Descriptors of a gallery's images: those stored in its catalogue, and others made and stored.
+"""Descriptors of a gallery's images: read from its catalogue, or computed and stored there.
 
 A descriptor belongs to the content that was indexed. It is removed with its image, or when the
-image is indexed anew. A file that has changed since it was indexed is not described at all: its
-embedding, too, still stands for the old content.
+image is indexed again. No descriptor is computed of a file that has changed since it was indexed:
+its embedding is still that of the old content, too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["DescriptorStore", "StoredDescriptors", "descriptors_of", "ensure_des
 log = logging.getLogger(__name__)
 
 IMAGES_PER_COMMIT = 64
-"""At most 6 MB in memory, and at most two seconds of work lost by a kill."""
+"""Images per transaction: at most 6 MB of memory, and two seconds of work lost if killed."""
 
 T = TypeVar("T")
 
@@ -60,15 +60,15 @@ class StoredDescriptors(Generic[T]):
 def descriptors_of(
     store: DescriptorStore, descriptor: Descriptor[T], ids: Sequence[int]
 ) -> StoredDescriptors[T]:
-    """The descriptors of some images: the stored ones, and others made and stored now.
+    """The descriptors of some images: stored ones are read, missing ones computed and stored.
 
-    In a gallery that cannot be written to they are made again each time.
+    In a gallery that cannot be written to, they are computed each time.
     """
     result: StoredDescriptors[T] = StoredDescriptors()
     for image_id, data in store.descriptors(ids, descriptor.name).items():
         try:
             result.found[image_id] = descriptor.decode(data)
-        except ValueError as error:  # of another version, or damaged: made anew
+        except ValueError as error:  # of another version, or damaged: computed again
             log.info("image %d: %s", image_id, error)
     missing = [image_id for image_id in ids if image_id not in result.found]
     for chunk in _describe(store, descriptor, missing):
@@ -91,12 +91,12 @@ def ensure_descriptors(
     images_per_commit: int = IMAGES_PER_COMMIT,
     progress: Callable[[int], None] | None = None,
 ) -> list[FailedImage]:
-    """Make and store the descriptors that images lack, of all or of `ids`; returns what failed.
+    """Compute and store missing descriptors, of all images or of `ids`; returns failures.
 
     `store` is a gallery's catalogue, `name` one of `DESCRIPTORS`. Interrupted at any point, the
-    next call goes on from the last commit. `progress` is called with the number of images dealt
-    with so far, of those in `store.without_descriptors(name)`. Raises CbirError for an unknown
-    name, GalleryError when the gallery cannot be written to.
+    next call goes on from the last commit. `progress` is called with the number of images done so
+    far, of those in `store.without_descriptors(name)`. Raises CbirError for an unknown name,
+    GalleryError when the gallery cannot be written to.
     """
     descriptor = open_descriptor(name)
     missing = store.without_descriptors(name)
@@ -119,7 +119,7 @@ class _Chunk:
     """Descriptors that are committed together."""
 
     images: int
-    """How many were to be described; those that are gone have neither a row nor a reason."""
+    """Number of images in the chunk; those removed meanwhile have neither a row nor a reason."""
     rows: list[DescriptorRow]
     failed: dict[int, str]
     uris: dict[int, str]
@@ -131,7 +131,7 @@ def _describe(
     ids: Sequence[int],
     images_per_chunk: int = IMAGES_PER_COMMIT,
 ) -> Iterator[_Chunk]:
-    """Describe images on all cores: OpenCV and Pillow release the interpreter's lock."""
+    """Compute descriptors on all cores: OpenCV and Pillow release the interpreter lock."""
     if not ids:
         return
     from concurrent.futures import ThreadPoolExecutor

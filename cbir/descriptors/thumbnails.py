@@ -1,4 +1,4 @@
-"""Whole images as thumbnails of one size, whatever their shape: grey, colour, and tiny."""
+"""Thumbnails as descriptors: the whole image squeezed to one size, in grey, colour, or tiny."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from cbir.similarity.tiny import TINY_BYTES, TinyImages, tiny_image
 __all__ = ["colour", "grey", "phash"]
 
 SIDE = 96
-"""Pixels: small enough that a slight shift or another crop does not undo a resemblance."""
+"""Side in pixels: so small that a slight shift or another crop hardly changes the similarity."""
 
 PHASH_MAX_SIDE = 128
-"""Pixels from which a tiny image of 32 is averaged: a JPEG is decoded at an eighth for it."""
+"""Longer side in pixels before reduction to 32: a JPEG is decoded at an eighth of its size."""
 
 
 def grey() -> Descriptor[Pixels]:
@@ -47,7 +47,7 @@ def _colour(image: Pixels) -> Pixels:
 
 
 def _squashed(image: Pixels) -> Pixels:
-    """The whole image at (96, 96), its shape not kept."""
+    """The whole image at (96, 96), without its aspect ratio."""
     cv2 = opencv()
     return np.asarray(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 

@@ -1,13 +1,13 @@
-"""Images that are copies of one another: in a gallery, or in a folder that may join it.
+"""Duplicates: images that are copies of one another, in a gallery or in a folder of new files.
 
 >>> from cbir.duplicates import find_duplicates
->>> found = find_duplicates(gallery)  # doctest: +SKIP
->>> [image.name for image in found.groups[0].others]  # doctest: +SKIP
+>>> result = find_duplicates(gallery)  # doctest: +SKIP
+>>> [image.name for image in result.groups[0].others]  # doctest: +SKIP
 ['cat-small.jpg']
->>> gallery.catalog.dismiss([(3, 7)])  # no duplicates, whatever it seems  # doctest: +SKIP
+>>> gallery.catalog.dismiss([(3, 7)])  # never in one group  # doctest: +SKIP
 1
 
-Nothing is ever deleted; `write_script` writes what a person may run.
+Nothing is deleted; `write_script` writes a script that deletes copies when a person runs it.
 """
 
 from cbir.duplicates.against import find_known

@@ -1,4 +1,4 @@
-"""Images of a source that a gallery has already, found without indexing them."""
+"""Compares the images of a source with a gallery, without indexing them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _ReadFile:
-    """A file of the source after reading: the image with the same bytes, or else the pixels."""
+    """A file of the source, read: the id of an image with the same bytes, or the decoded pixels."""
 
     image: SourceImage
     size: int
@@ -62,11 +62,11 @@ def find_known(
     files_at_once: int = FILES_AT_ONCE,
     progress: StageProgress | None = None,
 ) -> SourceComparison:
-    """Compare every image of a source with a gallery, which stays as it is.
+    """Find the images of a source that a gallery has already; the gallery is not changed.
 
-    Images are compared as `find_duplicates` compares those of a gallery. A file that cannot be
-    read is a failure, and stops nothing. Raises SourceError when the source cannot be read at all,
-    GalleryError when the gallery cannot be written to.
+    Images are compared as `find_duplicates` compares those of a gallery. A file that cannot be read
+    is reported as a failure. Raises SourceError when the source cannot be read at all, GalleryError
+    when the gallery cannot be written to.
     """
     started = time.perf_counter()
     progress = progress or no_progress
@@ -134,12 +134,12 @@ class _Comparison:
                 others.append(place)
         if others and self._contents.images:
             evidence |= self._compare_pixels([files[place] for place in others], others)
-        records = self._gallery.catalog.records({each.second for each in evidence.values()})
-        for place, each in evidence.items():
+        records = self._gallery.catalog.records({pair.second for pair in evidence.values()})
+        for place, pair in evidence.items():
             file = files[place]
-            if each.second in records:
+            if pair.second in records:
                 outcomes[place] = KnownFile(
-                    file.image.uri, file.image.name, file.size, records[each.second], each
+                    file.image.uri, file.image.name, file.size, records[pair.second], pair
                 )
         return outcomes
 
@@ -158,10 +158,12 @@ class _Comparison:
         evidence = self._near(files, similarities)
         if self._verifier is not None:
             for row, file in enumerate(files):
-                each = None if row in evidence else self._verified(file, similarities[row])
-                if each is not None:
-                    evidence[row] = each
-        return {places[row]: each for row, each in evidence.items()}
+                if row in evidence:
+                    continue
+                verified = self._verified(file, similarities[row])
+                if verified is not None:
+                    evidence[row] = verified
+        return {places[row]: pair for row, pair in evidence.items()}
 
     def _near(
         self, files: Sequence[_ReadFile], similarities: Sequence[dict[int, float]]
@@ -197,7 +199,7 @@ class _Comparison:
             return None
         try:
             query = alignable(file.image.read())
-        except ImageError:  # gone since it was read
+        except ImageError:  # removed since it was read
             return None
         alignments = self._verifier.align([(query, i) for i in similar])
         for i, alignment in zip(similar, alignments, strict=True):

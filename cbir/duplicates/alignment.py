@@ -1,8 +1,8 @@
-"""Verified duplicates: one image is a part of another, or turned or framed, found by alignment.
+"""Alignment: finds images that are a part of another one, framed, or slightly turned.
 
 Local features (SIFT) give the affine map of one image onto the other. A copy differs from another
-photograph of the same thing in two ways: the map moves, turns and scales alike in all directions,
-and after alignment the pixels agree, those of the background, too: their edges and their colours.
+photograph of the same thing in two ways: the map scales alike in all directions, and after
+alignment the pixels agree in edges and colours, those of the background, too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cbir.similarity.opencv import opencv
 __all__ = ["Alignable", "Alignment", "align", "is_copy"]
 
 MIN_INLIERS = 8
-"""More than chance explains; the pixels decide."""
+"""Fewest inliers of two aligned images: more than chance explains. The pixels decide."""
 
 MIN_SHARED = 0.2
 """Least share of the keypoints in the overlap that are inliers: copies reach a quarter and more,
@@ -40,7 +40,7 @@ MIN_MEAN, MIN_MEDIAN = 0.85, 0.94
 thing at most 0.943, and then other edges: a lower mean."""
 
 OVERLAID_MEAN, OVERLAID_MEDIAN = 0.75, 0.992
-"""The same with text over one of them: most of the image must agree the more."""
+"""The same with text over one of them: the rest of the image must then agree more closely."""
 
 MAX_RECOLOURED = 0.03
 """Largest share of the overlap with the same edges in another colour. Of originals and copies,
@@ -57,11 +57,11 @@ Matrix = npt.NDArray[np.float64]
 
 
 class Alignable(NamedTuple):
-    """The descriptors of an image that is aligned with others."""
+    """The descriptors of an image that alignment needs."""
 
     features: LocalFeatures
     thumbnail: Pixels
-    """(S, S, 3): the whole image in colour, its shape not kept."""
+    """(S, S, 3): the whole image in colour, squeezed to a square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,9 @@ def is_copy(alignment: Alignment) -> bool:
 
 
 def align(first: Alignable, second: Alignable) -> Alignment:
-    """Map the first image onto the second, and measure how far they agree.
+    """Map the first image onto the second, and measure their agreement.
 
-    Figures behind the first that rules out a copy are left at their defaults.
+    Fields after the first that rules out a copy are left at their defaults.
     """
     a, b = first.features, second.features
     verified = verify(a, b, match(a, b), model="affine")
@@ -133,9 +133,9 @@ def _keypoints_within(a: LocalFeatures, b: LocalFeatures, model: Matrix) -> int:
 
 
 def _to_thumbnail(thumbnail: Pixels, size: tuple[int, int]) -> Matrix:
-    """Map from places in an image of this size to places in its thumbnail: (3, 3)."""
+    """Map from an image of this size to its thumbnail: (3, 3)."""
     x, y = thumbnail.shape[1] / size[0], thumbnail.shape[0] / size[1]
-    # The place of a pixel is its centre.
+    # The position of a pixel is its centre.
     return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
 
 

@@ -1,8 +1,8 @@
-"""Aligned images of similar things: how much of one is in another colour or another pattern.
+"""Compares aligned images: the share of one in another colour, or with another pattern.
 
-Other light changes each channel by one gain and one offset everywhere. A product in another colour
-before the same backdrop is not explained by such a change, though its edges stay; one in another
-pattern has other edges, and so has text over an image.
+Another light changes each channel by one gain and one offset everywhere. This does not explain a
+product in another colour before the same backdrop, though its edges are the same; another pattern
+has other edges, and so has text over an image.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ CELL = 5
 """Side of the cells over which colours are averaged, in pixels of 96: noise and blur cancel out."""
 
 MIN_DIFFERENCE = 7.0
-"""Levels of 255 from which colours of a cell differ; compression and noise change them less."""
+"""Least difference of the colours of a cell, in levels of 255; compression changes them less."""
 
 MAX_OFFSET = 30.0
 """Largest offset of other light, in levels of 255: brighter, or of less contrast."""
 
 MAJORITY, ROUNDS = 0.8, 3
-"""Share of the cells that the light is estimated from, those it explains best, and how often."""
+"""Share of cells, those best explained, from which the light is estimated, and repetitions."""
 
 GREY_LEVELS = 6.0
-"""Most levels of 255 between the channels of a grey image, after compression."""
+"""Largest difference of the channels of a grey image after compression, in levels of 255."""
 
 SAME_EDGES, OTHER_EDGES = 0.9, 0.8
 """Local correlation above which edges are the same, and below which they differ."""

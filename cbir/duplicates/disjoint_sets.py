@@ -1,4 +1,4 @@
-"""Groups of images, joined pair by pair, that keep dismissed pairs apart (disjoint sets)."""
+"""Disjoint sets: groups of images, joined pair by pair, that keep dismissed pairs apart."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class DisjointSets:
 
     def __init__(self, dismissed: Iterable[tuple[int, int]] = ()) -> None:
         self._group: dict[int, list[int]] = {}
-        """The group of each image that has one; its members share the list."""
+        """The group of each image in one; its members share the list."""
         self._dismissed: dict[int, set[int]] = {}
         for a, b in dismissed:
             self._dismissed.setdefault(a, set()).add(b)
@@ -35,7 +35,7 @@ class DisjointSets:
         return not any(others & self._dismissed[i] for i in smaller if i in self._dismissed)
 
     def join(self, a: int, b: int) -> bool:
-        """Put the groups of two images together; False where that is not allowed."""
+        """Join the groups of two images; False if that would bring a dismissed pair together."""
         if self.joined(a, b):
             return True
         if not self.may_join(a, b):

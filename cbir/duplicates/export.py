@@ -1,4 +1,4 @@
-"""Duplicates as CSV or JSON."""
+"""Writes duplicates as CSV or JSON."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ COLUMNS = (
 KNOWN_COLUMNS = ("uri", "bytes", "kind", "id", "key", "similarity", "bits", "inliers", "form")
 
 
-def export_duplicates(found: Duplicates | SourceComparison, path: str | Path) -> None:
-    """Write all that was found to a .csv or .json file, one row per image or one document.
+def export_duplicates(result: Duplicates | SourceComparison, path: str | Path) -> None:
+    """Write a result to a .csv or .json file, with one row per image, or as one document.
 
-    A row of a copy has the surest evidence that it is one, and which image it is a copy `with`.
-    Raises CbirError for another ending, or when the file cannot be written.
+    The row of a copy has the surest evidence, and the image that it is a copy of (`with`). Raises
+    CbirError for another suffix, or when the file cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() == ".json":
-        text = json.dumps(as_json(found), indent=2) + "\n"
+        text = json.dumps(as_json(result), indent=2) + "\n"
     elif path.suffix.lower() == ".csv":
-        text = _csv(found)
+        text = _csv(result)
     else:
-        raise CbirError(f"{path} is of no known format; name it .csv, .json or .html")
+        raise CbirError(f"{path} has no known format; name it .csv, .json or .html")
     beside = path.with_name(f".{path.name}.tmp")
     try:
         beside.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
@@ -52,24 +52,24 @@ def export_duplicates(found: Duplicates | SourceComparison, path: str | Path) ->
         raise CbirError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def as_json(found: Duplicates | SourceComparison) -> dict[str, Any]:
-    """All that was found, as a JSON document has it."""
+def as_json(result: Duplicates | SourceComparison) -> dict[str, Any]:
+    """The result as a JSON document."""
     shared = {
-        "failed": [{"uri": f.uri, "reason": f.reason} for f in found.failed],
-        "seconds": round(found.seconds, 3),
+        "failed": [{"uri": f.uri, "reason": f.reason} for f in result.failed],
+        "seconds": round(result.seconds, 3),
     }
-    if isinstance(found, SourceComparison):
+    if isinstance(result, SourceComparison):
         return {
-            "known": [_known_as_json(one) for one in found.known],
-            "new": list(found.new),
+            "known": [_known_as_json(file) for file in result.known],
+            "new": list(result.new),
             **shared,
         }
     return {
-        "images": found.images,
-        "redundant": found.redundant,
-        "bytes_saved": found.bytes_saved,
-        "verified_pairs": found.verified_pairs,
-        "groups": [group_as_json(group) for group in found.groups],
+        "images": result.images,
+        "redundant": result.redundant,
+        "bytes_saved": result.bytes_saved,
+        "verified_pairs": result.verified_pairs,
+        "groups": [group_as_json(group) for group in result.groups],
         **shared,
     }
 
@@ -78,26 +78,26 @@ def group_as_json(group: Group) -> dict[str, Any]:
     return {
         "keeper": _image_as_json(group.keeper),
         "others": [_image_as_json(image) for image in group.others],
-        "evidence": [_evidence_as_json(one) for one in group.evidence],
+        "evidence": [_evidence_as_json(evidence) for evidence in group.evidence],
     }
 
 
 def surest(group: Group, image: ImageRecord) -> Evidence | None:
-    """The first evidence for an image of a group, with the keeper if there is such."""
-    own = [one for one in group.evidence if image.id in (one.first, one.second)]
-    with_keeper = [one for one in own if group.keeper.id in (one.first, one.second)]
-    return next(iter(with_keeper or own), None)
+    """The first evidence for an image of a group, preferably with the keeper."""
+    of_image = [pair for pair in group.evidence if image.id in (pair.first, pair.second)]
+    with_keeper = [pair for pair in of_image if group.keeper.id in (pair.first, pair.second)]
+    return next(iter(with_keeper or of_image), None)
 
 
-def _known_as_json(one: KnownFile) -> dict[str, Any]:
-    evidence = _evidence_as_json(one.evidence)
+def _known_as_json(file: KnownFile) -> dict[str, Any]:
+    evidence = _evidence_as_json(file.evidence)
     del evidence["first"], evidence["second"]
-    return {"uri": one.uri, "bytes": one.size, "image": _image_as_json(one.image), **evidence}
+    return {"uri": file.uri, "bytes": file.size, "image": _image_as_json(file.image), **evidence}
 
 
-def _evidence_as_json(one: Evidence) -> dict[str, Any]:
-    similarity = None if one.similarity is None else round(one.similarity, DECIMALS)
-    return asdict(one) | {"similarity": similarity}
+def _evidence_as_json(evidence: Evidence) -> dict[str, Any]:
+    similarity = None if evidence.similarity is None else round(evidence.similarity, DECIMALS)
+    return asdict(evidence) | {"similarity": similarity}
 
 
 def _image_as_json(image: ImageRecord) -> dict[str, Any]:
@@ -111,15 +111,15 @@ def _image_as_json(image: ImageRecord) -> dict[str, Any]:
     }
 
 
-def _csv(found: Duplicates | SourceComparison) -> str:
+def _csv(result: Duplicates | SourceComparison) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    if isinstance(found, SourceComparison):
+    if isinstance(result, SourceComparison):
         writer.writerow(KNOWN_COLUMNS)
-        writer.writerows(_known_row(one) for one in found.known)
+        writer.writerows(_known_row(file) for file in result.known)
     else:
         writer.writerow(COLUMNS)
-        for number, group in enumerate(found.groups, 1):
+        for number, group in enumerate(result.groups, 1):
             writer.writerows([number, *row] for row in _rows(group))
     return text.getvalue()
 
@@ -127,26 +127,27 @@ def _csv(found: Duplicates | SourceComparison) -> str:
 def _rows(group: Group) -> Iterator[list[Any]]:
     for image in group.images:
         role = "keep" if image is group.keeper else "copy"
-        own = [role, *_image_as_json(image).values()]
-        one = surest(group, image)
-        if one is None or role == "keep":
-            yield [*own, *[""] * 6]
+        columns = [role, *_image_as_json(image).values()]
+        evidence = surest(group, image)
+        if evidence is None or role == "keep":
+            yield [*columns, *[""] * 6]
         else:
-            other = one.first if one.second == image.id else one.second
-            yield [*own, one.kind, other, *_figures(one)]
+            other = evidence.first if evidence.second == image.id else evidence.second
+            yield [*columns, evidence.kind, other, *_figures(evidence)]
 
 
-def _known_row(one: KnownFile) -> list[Any]:
+def _known_row(file: KnownFile) -> list[Any]:
     return [
-        one.uri,
-        one.size,
-        one.evidence.kind,
-        one.image.id,
-        one.image.key,
-        *_figures(one.evidence),
+        file.uri,
+        file.size,
+        file.evidence.kind,
+        file.image.id,
+        file.image.key,
+        *_figures(file.evidence),
     ]
 
 
-def _figures(one: Evidence) -> list[Any]:
-    similarity = "" if one.similarity is None else f"{one.similarity:.{DECIMALS}f}"
-    return [similarity, *("" if v is None else v for v in (one.bits, one.inliers)), one.form]
+def _figures(evidence: Evidence) -> list[Any]:
+    similarity = "" if evidence.similarity is None else f"{evidence.similarity:.{DECIMALS}f}"
+    counts = ("" if count is None else count for count in (evidence.bits, evidence.inliers))
+    return [similarity, *counts, evidence.form]

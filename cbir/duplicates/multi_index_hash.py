@@ -3,8 +3,8 @@
 The 63 bits of a code are cut into five blocks. If two codes differ in at most three bits, at least
 two blocks are equal. So the codes are kept in ten sorted lists, one for each pair of blocks with
 those bits first (Manku, Jain and Das Sarma 2007; Norouzi, Punjani and Fleet 2012). In each list a
-code is compared only with its nearest few: very many images may have equal bits there, as of
-products on white.
+code is compared only with its nearest entries: many images may have equal bits there, as products
+on white do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["MultiIndexHash"]
 CODE_BITS = LOW * LOW - 1
 BLOCKS = 5
 REACH = 8
-"""Entries on either side of a code that are looked at, in each list."""
+"""Number of entries on either side of a code that it is compared with, in each list."""
 
 Indices = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.uint64]
@@ -59,7 +59,7 @@ class MultiIndexHash:
 
 
 def _bit_orders() -> Iterator[tuple[list[int], int]]:
-    """For every two blocks: all bits, those of the two first, and how many these are."""
+    """For every two blocks: all bits, those of the two blocks first, and the number of these."""
     blocks = np.array_split(np.arange(CODE_BITS), BLOCKS)
     for pair in combinations(range(BLOCKS), 2):
         prefix = np.concatenate([blocks[i] for i in pair]).tolist()
@@ -68,7 +68,7 @@ def _bit_orders() -> Iterator[tuple[list[int], int]]:
 
 
 def _permuted(codes: Codes, bit_order: list[int]) -> Codes:
-    """Codes with their bits in another order, the first of it the most significant."""
+    """Codes with their bits in another order, the most significant first."""
     permuted = np.zeros_like(codes)
     for position, bit in enumerate(bit_order):
         value = (codes >> np.uint64(bit)) & np.uint64(1)

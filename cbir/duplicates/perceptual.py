@@ -1,9 +1,9 @@
-"""Near duplicates: whole images that agree in their perceptual hash and in their tiny image.
+"""Near duplicates: whole images with similar perceptual hashes and similar tiny images.
 
 The thresholds come from 200 photographs with 4,000 altered versions, and from neighbours by
 embedding among different photographs (Corel 1k, groceries, buildings, CD covers), the nearest of
-which were taken within seconds: copies differ in at most 24 of 255 bits, unless something was laid
-over them, and different photographs in 36 or more.
+which were taken within seconds: copies differ in at most 24 of 255 bits, unless text was laid over
+them, and different photographs in 36 or more.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NEAR_BITS = 28
 
 OVERLAID_BITS = 48
 """Most differing bits with text over one of them, which changes up to 45; all else must then agree
-the more."""
+more closely."""
 
 MEAN, MEDIAN, COLOUR = 0.89, 0.92, 10.0
 OVERLAID_MEAN, OVERLAID_MEDIAN, OVERLAID_COLOUR = 0.8, 0.992, 14.0
@@ -46,11 +46,11 @@ class PerceptualMatch:
 
     first: int
     second: int
-    """Indices into the hashes that were compared."""
+    """Indices into the hashes compared."""
     bits: int
     """Number of differing bits of 255."""
     orientation: int
-    """How the first must be turned to look like the second."""
+    """Orientation in which the first looks like the second."""
 
 
 def perceptual_matches(
@@ -58,7 +58,7 @@ def perceptual_matches(
     first: tuple[TinyImages, PerceptualHashes],
     second: tuple[TinyImages, PerceptualHashes],
 ) -> Iterator[PerceptualMatch]:
-    """Those of the pairs (P, 2) of indices into `first` and `second` that show the same picture."""
+    """Select the pairs (P, 2), indices into `first` and `second`, that show the same picture."""
     (first_tiny, first_hashes), (second_tiny, second_hashes) = first, second
     for start in range(0, len(pairs), PAIRS_AT_ONCE):
         part = pairs[start : start + PAIRS_AT_ONCE]

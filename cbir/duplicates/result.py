@@ -42,15 +42,15 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Images that are copies of one another, directly or by way of others of the group."""
+    """Images that are copies of one another, directly or through others of the group."""
 
     keeper: ImageRecord
     """The one to keep: with the most pixels, then the most bytes, then the lowest id."""
     others: tuple[ImageRecord, ...]
-    """Its copies, in that order, too."""
+    """Its copies, in the same order."""
     evidence: tuple[Evidence, ...]
-    """For the keeper with each other image, where there is any, and for the pairs that hold the
-    group together. Not every pair was compared."""
+    """Evidence for the keeper with each other image, where there is any, and for the pairs that
+    join the group. Not every pair was compared."""
 
     @property
     def images(self) -> tuple[ImageRecord, ...]:
@@ -58,8 +58,8 @@ class Group:
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """Kinds of evidence that hold the group together, the surest first."""
-        present = {each.kind for each in self.evidence}
+        """Kinds of evidence in the group, the surest first."""
+        present = {evidence.kind for evidence in self.evidence}
         order: tuple[Kind, ...] = ("exact", "near", "verified")
         return tuple(kind for kind in order if kind in present)
 
@@ -122,5 +122,5 @@ class SourceComparison:
 
 
 def keeper_first(images: Sequence[ImageRecord]) -> list[ImageRecord]:
-    """Images, the one most worth keeping first."""
+    """Sort images, the one to keep first: by pixels, bytes and lowest id."""
     return sorted(images, key=lambda image: (-image.width * image.height, -image.size, image.id))

@@ -1,4 +1,4 @@
-"""A shell script that removes copies, for a person to read and to run. cbir itself never does."""
+"""Writes a shell script that removes copies, for a person to read and run; cbir never runs it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ remove_copy() {
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A copy that could go, and the image that stays; places as URIs."""
+    """A copy to remove and the image to keep, as URIs, with their sizes in bytes."""
 
     keeper: str
     keeper_size: int
@@ -54,20 +54,20 @@ def removals_of(groups: Iterable[Group]) -> Iterable[list[Removal]]:
     """The removals of each group: every image but the one to keep."""
     for group in groups:
         keeper = group.keeper
-        yield [Removal(keeper.uri, keeper.size, one.uri, one.size) for one in group.others]
+        yield [Removal(keeper.uri, keeper.size, copy.uri, copy.size) for copy in group.others]
 
 
 def removals_of_known(known: Iterable[KnownFile]) -> Iterable[list[Removal]]:
-    """The new files that could go, since the gallery has them."""
-    for one in known:
-        yield [Removal(one.image.uri, one.image.size, one.uri, one.size)]
+    """The removals of new files that the gallery has already."""
+    for file in known:
+        yield [Removal(file.image.uri, file.image.size, file.uri, file.size)]
 
 
 def removal_script(removals: Iterable[Sequence[Removal]]) -> bytes:
-    """The script, as bytes: a file's name need not be text.
+    """The script, as bytes: a file name need not be valid text.
 
-    Only files of this machine are removed, never anything remote or within an archive, and only
-    where the one to keep is such a file, too.
+    Only local files are removed, never remote ones or members of an archive, and only if the
+    image to keep is a local file, too.
     """
     lines = [HEADER.encode()]
     for number, group in enumerate(removals, 1):
@@ -104,11 +104,11 @@ def local_file(uri: str) -> str | None:
 
 
 def _quoted(path: str) -> bytes:
-    """A word of the shell's that stands for exactly these bytes."""
+    """A path quoted for the shell, byte for byte."""
     return b"'" + os.fsencode(path).replace(b"'", b"'\\''") + b"'"
 
 
 def _comment(uri: str) -> str:
-    """A URI on one line."""
+    """A URI as a comment: on one line, printable."""
     shown = printable(uri_to_path(uri))
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)

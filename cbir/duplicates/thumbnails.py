@@ -1,4 +1,4 @@
-"""Contents, thumbnails and embeddings of a gallery's images, loaded to look for duplicates."""
+"""Loads contents, thumbnails and embeddings of a gallery's images, to find duplicates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IMAGES_PER_PAGE = 8192
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """The different contents of a gallery's images: images of the same bytes are one content."""
+    """The distinct contents of a gallery's images: images with the same bytes have one content."""
 
     images: int
     """Number of images."""
@@ -51,7 +51,7 @@ class Thumbnails:
     tiny: TinyImages
     hashes: PerceptualHashes
     failed: tuple[FailedImage, ...] = ()
-    """Images that could not be read; they are not among the N."""
+    """Images that could not be read; they are not part of the N."""
 
     @property
     def compared(self) -> tuple[TinyImages, PerceptualHashes]:
@@ -74,7 +74,7 @@ def load_contents(gallery: Gallery) -> Contents:
 
 
 def load_thumbnails(gallery: Gallery, ids: Ids, progress: StageProgress) -> Thumbnails:
-    """Tiny images of these images; those missing in the catalogue are made and stored first.
+    """Load the tiny images of these images; missing ones are computed and stored first.
 
     Interrupted at any point, the next call goes on from there. Takes 1.6 kB of memory per image,
     with its hashes.
@@ -106,9 +106,9 @@ def load_thumbnails(gallery: Gallery, ids: Ids, progress: StageProgress) -> Thum
 
 
 def load_embeddings(gallery: Gallery, ids: Ids) -> Vectors:
-    """Embeddings (N, D) of these images (N,), ascending, as the network gave them.
+    """Load the embeddings (N, D) of these images (N,), ascending, without whitening.
 
-    Not as a whitened gallery compares them: the thresholds are those of plain embeddings.
+    The thresholds for duplicates hold for plain embeddings.
     """
     vectors = np.zeros((len(ids), gallery.spec.dim), np.float32)
     if not len(ids):

@@ -1,4 +1,4 @@
-"""Alignment of pairs of images on all cores, with their descriptors stored in the catalogue."""
+"""Aligns pairs of images on all cores, by descriptors stored in the catalogue."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def alignable(data: bytes) -> Alignable:
 
 
 class Verifier:
-    """Aligns images of a gallery with each other, and with others."""
+    """Aligns images of a gallery with each other and with other images."""
 
     def __init__(self, gallery: Gallery) -> None:
         self._catalog = gallery.catalog
@@ -44,7 +44,7 @@ class Verifier:
     def align(self, pairs: Sequence[tuple[int | Alignable, int]]) -> list[Alignment | None]:
         """The alignment of each pair; None where one of the two cannot be read.
 
-        The first of a pair may be no image of the gallery. Descriptors that are made are stored.
+        The first of a pair need not be an image of the gallery. Computed descriptors are stored.
         """
         self._load({image for pair in pairs for image in pair if isinstance(image, int)})
         return list(self._pool.map(self._align, pairs))

@@ -1,4 +1,4 @@
-"""The duplicates within a gallery: exact, near and, on request, verified, in groups."""
+"""Finds the duplicates within a gallery, in groups: exact, near and, on request, verified."""
 
 from __future__ import annotations
 
@@ -168,13 +168,13 @@ def _near_evidence(
 def _of_keeper(
     group: Group, contents: Contents, thumbnails: Thumbnails, neighbours: _Neighbours
 ) -> Iterator[Evidence]:
-    """Evidence for the keeper with each other image, as a person will compare them."""
+    """Evidence for the keeper with each other image, as these are shown side by side."""
     keeper = group.keeper.id
-    present = {frozenset((each.first, each.second)) for each in group.evidence}
+    present = {frozenset((pair.first, pair.second)) for pair in group.evidence}
     missing = [
         (keeper, image.id) for image in group.others if frozenset((keeper, image.id)) not in present
     ]
-    # Of images with the same bytes, one has a thumbnail.
+    # Of images with the same bytes, only one has a thumbnail.
     firsts = np.array([[contents.first_of(i) for i in pair] for pair in missing], np.int64)
     if not len(missing) or not len(thumbnails.ids):
         return
@@ -227,9 +227,9 @@ def _grouped(
     for image in records:
         members.setdefault(numbers[image], []).append(image)
     reasons: dict[int, list[Evidence]] = {}
-    for each in evidence:
-        if each.first in records and each.second in records:
-            reasons.setdefault(numbers[each.first], []).append(each)
+    for pair in evidence:
+        if pair.first in records and pair.second in records:
+            reasons.setdefault(numbers[pair.first], []).append(pair)
     result = []
     for number, ids in members.items():
         keeper, *others = keeper_first([records[i] for i in ids])

@@ -1,8 +1,8 @@
-"""From pixels to embeddings: the backbones, their weights, and the runtimes they run in.
+"""Computes embeddings from pixels: backbones, their weights, and the runtimes that run them.
 
-`resolve_spec` fixes an embedding space, `load_embedder` opens it for work, `register_backbone`
-adds a network of one's own (`cbir.embedding.backbones` shows how). Importing this package loads
-neither torch nor OpenVINO; an exported network is loaded without torch.
+`resolve_spec` defines an embedding space, `load_embedder` opens its network, `register_backbone`
+adds a custom network (see `cbir.embedding.backbones`). Importing this package loads neither torch
+nor OpenVINO; an exported network is loaded without torch.
 """
 
 from cbir.embedding.backbone import Backbone, WeightsFile

@@ -1,4 +1,4 @@
-"""Backbones described without loading them: a frozen record each."""
+"""Descriptions of backbones and their weights, available without loading a network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class WeightsFile:
     """One published checkpoint of a backbone, and the preprocessing it was trained for."""
 
     name: str
-    """As torchvision names them: `IMAGENET1K_V2`."""
+    """Name as in torchvision: `IMAGENET1K_V2`."""
     file: str
     """File name. Digits before `.pth`, as in `resnet18-f37072fd.pth`, begin its SHA-256 and are
     checked."""
@@ -29,7 +29,7 @@ class WeightsFile:
     licence: str
     url: str | None = None
     package: str | None = None
-    """The Python package that carries the file in its folder `models`, if one does."""
+    """The Python package that contains the file in its folder `models`, if any."""
     install: str | None = None
     """The command that installs `package`."""
 
@@ -39,25 +39,25 @@ class Backbone:
     """A network, or a classical method, that embeds images.
 
     The first of `poolings` and the first of `weights` are the defaults. `cbir.embedding.backbones`
-    says how to add one.
+    explains how to add one.
     """
 
     name: str
     builder: str | None = None
-    """`module:function` that builds the network in torch, as `cbir.embedding.backbones` says."""
+    """`module:function` that builds the network in torch; see `cbir.embedding.backbones`."""
     embedder: str | None = None
-    """`module:class` of an Embedder made from an EmbeddingSpec alone, where there is no network.
-    A backbone has either this or a builder."""
+    """`module:class` of an Embedder made from an EmbeddingSpec alone, for a method without a
+    network. A backbone has either this or a builder."""
     channels: int
-    """Channels of the feature map, and so the dimension of every pooling but `flatten`."""
+    """Channels of the feature map: the embedding's dimension with every pooling but `flatten`."""
     preprocessing: Preprocessing
     poolings: tuple[Pooling, ...]
     weights: tuple[WeightsFile, ...] = ()
-    """Empty for a backbone that needs none."""
+    """Published checkpoints; empty for a backbone without weights."""
     resizable: bool = True
     """Whether the same weights take inputs of other sizes."""
     transformer: bool = False
-    """Whether it is quantised as a transformer: attention stays in float32 where it must."""
+    """Whether it is quantised as a transformer: attention stays in float32 where necessary."""
     licence: str
     source: str
     """The paper, and where its weights come from."""
@@ -82,13 +82,13 @@ class Backbone:
         return self.channels
 
     def resized(self, weights: WeightsFile, input_size: int) -> WeightsFile:
-        """The same weights for inputs of that side, in pixels. Raises BackboneError."""
+        """The same weights for inputs of `input_size` pixels a side. Raises BackboneError."""
         original = weights.preprocessing
         if input_size == original.crop:
             return weights
         if not self.resizable:
             raise BackboneError(
-                f"{self.name} knows one input size, {original.crop}; leave "
+                f"{self.name} has one input size, {original.crop}; leave "
                 f"{input_size} out, or choose a convolutional backbone"
             )
         if not MIN_INPUT <= input_size <= MAX_INPUT:
@@ -115,7 +115,10 @@ class Backbone:
 
 
 def load_reference(backbone: Backbone, reference: str) -> Any:
-    """The function or class that a backbone names as `module:name`. Raises BackboneError."""
+    """Import the function or class that a backbone names as `module:name`.
+
+    Raises BackboneError.
+    """
     module, _, name = reference.partition(":")
     try:
         return getattr(import_module(module), name)

@@ -1,4 +1,4 @@
-"""What embeds images, whatever computes it: the protocol that all runtimes satisfy."""
+"""The protocol of embedders, which all runtimes satisfy."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 
 
 class Embedder(Protocol):
-    """Images of one embedding space into vectors; safe to call from several threads at once."""
+    """Computes embeddings of one embedding space. Thread-safe."""
 
     @property
     def spec(self) -> EmbeddingSpec: ...
 
     @property
     def device(self) -> str:
-        """Where it computes: `cpu`, or a GPU as `cuda:0`."""
+        """The device it runs on: `cpu`, or a GPU as `cuda:0`."""
         ...
 
     @property
     def parallelism(self) -> int:
-        """How many threads that call `embed` at once pay off."""
+        """Number of threads that should call `embed` concurrently."""
         ...
 
     def embed(self, images: Sequence[Pixels]) -> Vectors:
@@ -37,11 +37,11 @@ class Embedder(Protocol):
         ...
 
     def describe(self) -> str:
-        """Where and how it runs, for people: `openvino bf16, 2 streams`."""
+        """Runtime and precision for display: `openvino bf16, 2 streams`."""
         ...
 
 
 def run_once(embedder: Embedder) -> None:
-    """Embeds a blank image: the first run takes longest, and is better over before a query."""
+    """Embeds a blank image, so that the slow first run is over before a query."""
     side = embedder.spec.preprocessing.crop
     embedder.embed([np.zeros((side, side, 3), np.uint8)])

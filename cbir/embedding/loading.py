@@ -1,4 +1,4 @@
-"""Embedders opened by their spec: device, runtime and precision chosen, network exported."""
+"""Opens the embedder of a spec: chooses device, runtime and precision, exports the network."""
 
 from __future__ import annotations
 
@@ -36,12 +36,11 @@ def load_embedder(
     """Opens the network of a spec.
 
     `device` is auto, cpu, cuda or cuda:N. A CPU runs OpenVINO, which imports torch only the first
-    time, to export the network; a GPU runs torch. `streams` is how many calls a CPU works on at
-    once: None is one that has all cores, for the shortest answer to a single query; indexing
-    passes `available_cores()`. `calibration` names the int8 network that `quantise` has made,
-    which a CPU then runs unless another precision is asked for. Raises BackboneError, WeightsError
-    where the checkpoint is needed and cannot be had, SpecMismatchError if it is not the one the
-    spec was made with.
+    time, to export the network; a GPU runs torch. `streams` is the number of calls a CPU works on
+    at once: None is one call with all cores, for the shortest latency of a query; indexing passes
+    `available_cores()`. `calibration` names the int8 network that `quantise` has made, which a CPU
+    runs unless another precision is requested. Raises BackboneError, WeightsError where the
+    checkpoint is needed and not available, SpecMismatchError if it is not that of the spec.
     """
     backbone = find_backbone(spec.backbone)
     if backbone.embedder is not None:
@@ -55,7 +54,7 @@ def load_embedder(
         from cbir.embedding.openvino.runtime import OpenVinoRuntime
 
         with ThreadPoolExecutor(1) as pool:
-            # A large network is checked for as long as the import takes, and lets go of the GIL.
+            # In parallel: hashing a large network takes as long as the import and frees the GIL.
             importing = pool.submit(import_openvino)
             network = _quantised(spec, calibration) if precision in ("auto", "int8") else None
             if network is not None:
@@ -83,7 +82,7 @@ def embedder_for(
     precision: Precision = "auto",
     streams: int | None = None,
 ) -> Embedder:
-    """Opens the network of a gallery, by its configuration; otherwise as `load_embedder`."""
+    """Opens the network of a gallery's configuration; other options as in `load_embedder`."""
     return load_embedder(
         config.spec,
         weights_from=config.weights_from,
@@ -125,7 +124,7 @@ def _quantised(spec: EmbeddingSpec, calibration: str | None) -> Path | None:
 
 
 def _exported(spec: EmbeddingSpec, weights_from: str | None) -> Path:
-    """The exported network of a spec, exported now if need be."""
+    """The exported network of a spec, exported now if necessary."""
     from cbir.embedding.openvino.export import export_network, exported_network
 
     return exported_network(spec) or export_network(spec, _checkpoint(spec, weights_from))
@@ -166,7 +165,7 @@ def _cuda_works() -> bool:
 
 
 def _checkpoint(spec: EmbeddingSpec, weights_from: str | None) -> Path:
-    """The checkpoint the spec was made with. Raises SpecMismatchError, WeightsError."""
+    """The checkpoint that a spec was made with. Raises SpecMismatchError, WeightsError."""
     backbone = find_backbone(spec.backbone)
     located = locate_weights(backbone, weights_from, identity=spec.weights)
     if located.identity != spec.weights:

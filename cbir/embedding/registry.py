@@ -1,4 +1,4 @@
-"""Every backbone by name."""
+"""The registry of backbones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BACKBONES: dict[str, Backbone] = {
 
 
 def find_backbone(name: str) -> Backbone:
-    """The backbone by this name. Raises BackboneError with the nearest name."""
+    """The backbone with this name. Raises BackboneError, which suggests the closest name."""
     if name in BACKBONES:
         return BACKBONES[name]
     near = difflib.get_close_matches(name.lower(), BACKBONES, n=1, cutoff=0.5)
@@ -28,10 +28,10 @@ def find_backbone(name: str) -> Backbone:
 
 
 def register_backbone(backbone: Backbone) -> None:
-    """Adds a backbone for the rest of this process.
+    """Registers a backbone in this process.
 
-    A gallery that was created with it needs it registered again whenever images are embedded.
-    Raises BackboneError where another backbone has its name; the same one may come twice.
+    A process that embeds images for a gallery created with it must register it again. Raises
+    BackboneError where another backbone has its name; the same one may be registered twice.
     """
     if BACKBONES.setdefault(backbone.name, backbone) != backbone:
         raise BackboneError(f"there is a backbone {backbone.name!r} already; choose another name")

@@ -1,4 +1,4 @@
-"""The embedding space of a gallery, fixed when it is created."""
+"""Resolves options to an EmbeddingSpec, the embedding space of a new gallery."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def resolve_spec(
     views: Sequence[View] = ("crop",),
     flip: bool = False,
 ) -> tuple[EmbeddingSpec, str | None]:
-    """The embedding space of a backbone, and where its weights came from.
+    """The EmbeddingSpec of a backbone with options, and the origin of its weights.
 
     `weights` is a name such as `IMAGENET1K_V1` or a checkpoint file, by default the backbone's
     best; a file takes the preprocessing of the default weights. `input_size` is the side of the
@@ -60,7 +60,7 @@ def resolve_spec(
 
 
 def _with_measured_map(backbone: Backbone, variant: WeightsFile) -> WeightsFile:
-    """A resized variant with the true side of its feature map, found by running the network."""
+    """A resized variant with the actual side of its feature map, measured by a run."""
     from cbir.embedding.pytorch.architecture import map_side
 
     return replace(variant, map_side=map_side(backbone, variant.preprocessing.crop))

@@ -1,4 +1,4 @@
-"""Images stacked into a batch before a network, and its outputs scaled to unit length after."""
+"""Stacks images into a batch for a network, and scales its outputs to unit length."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def stack_images(images: Sequence[Pixels], side: int) -> Pixels:
 def unit_rows(vectors: Vectors) -> Vectors:
     """(N, D) → (N, D) float32, every row of L2 norm 1. Raises BackboneError if not finite.
 
-    A row of zeros (an image in which the network sees nothing) becomes the constant vector
-    1/√D: a unit vector, so that two such images are alike and nothing turns into NaN.
+    A row of zeros (an image without any response of the network) becomes the constant unit vector
+    1/√D, so that two such images are alike and no NaN arises.
     """
     rows = vectors.astype(np.float32, copy=True)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Embeddings of several views of an image, averaged into one."""
+"""Averages the embeddings of several views of an image."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ IMAGES_PER_ARRAY = 64
 
 
 def embed_views(embedder: Embedder, images: Sequence[Pixels]) -> Vectors:
-    """N images as their views, each (V, crop, crop, 3) uint8 → (N, D) float32, L2 = 1.
+    """Embeds N images, each given as views (V, crop, crop, 3) uint8 → (N, D) float32, L2 = 1.
 
-    The views of an image, and with `flip` their mirror images, are embedded and averaged.
+    The embeddings of an image's views, and with `flip` of their mirror images, are averaged.
     """
     empty = np.empty((0, embedder.spec.dim), np.float32)
     slices = (

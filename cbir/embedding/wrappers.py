@@ -1,4 +1,4 @@
-"""Embedders around another: opened on first use, or with something done before or after."""
+"""Wrappers of embedders: opened on first use, or with added work before or after."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["EmbedderWrapper", "LazyEmbedder"]
 
 
 class EmbedderWrapper:
-    """An embedder around another: passes on everything but `embed`, which a subclass defines."""
+    """Base class of wrappers: delegates everything but `embed`, which a subclass defines."""
 
     def __init__(self, inner: Embedder) -> None:
         self._inner = inner

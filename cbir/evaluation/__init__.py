@@ -1,4 +1,4 @@
-"""Evaluation of retrieval: ground truth, metrics, and runs over a whole ground truth.
+"""Evaluation of retrieval: ground truth, metrics, and evaluation runs.
 
 >>> from cbir.evaluation import evaluate, from_labels
 >>> evaluation = evaluate(retriever, from_labels(gallery, "label"))  # doctest: +SKIP

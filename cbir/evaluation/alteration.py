@@ -1,4 +1,4 @@
-"""Altered versions of an image, which should still find it: ground truth without any labels."""
+"""Altered versions of images, as queries that should find the original: needs no labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["altered"]
 
 
 def altered(image: Image.Image, *, seed: int) -> bytes:
-    """A part of an image, turned a little, in other light, as a JPEG."""
+    """An altered version of an image as JPEG: cropped, slightly turned, in another light."""
     rng = np.random.default_rng(seed)
     width, height = image.size
     side = rng.uniform(0.5, 0.8)

@@ -27,20 +27,20 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JudgedQuery:
-    """A query and what is known of its answers; an image that is neither is irrelevant."""
+    """A query with its relevant and its junk images; all other images are irrelevant."""
 
     image: int | str
     """The id of an image of the gallery, or the URI of a file."""
     name: str
-    """For people."""
+    """Display name."""
     relevant: Ids
-    """(R,) ids of what should be found. Queries of one group may share the array."""
+    """(R,) ids of the relevant images. Queries of one group may share the array."""
     junk: Ids
-    """(J,) ids taken out of a ranking before it is judged, also where they are `relevant`."""
+    """(J,) ids removed from a ranking before it is evaluated, even if they are `relevant`."""
     label: str | None = None
     """The group a query belongs to, if there are groups."""
     box: Box | None = None
-    """The part of the image that is asked for; all of it by default."""
+    """The region of the image to search with; None for all of it."""
 
     @property
     def total(self) -> int:
@@ -59,35 +59,35 @@ class JudgedQuery:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroundTruth:
-    """Queries with their answers; each has one at least."""
+    """Queries with their relevant images; each has at least one."""
 
     queries: tuple[JudgedQuery, ...]
     left_out: int = 0
-    """Queries that no image of the gallery answers: no metric is defined for them."""
+    """Number of queries without a relevant image in the gallery: no metric is defined for them."""
 
 
 def judged(queries: list[JudgedQuery], what: str) -> GroundTruth:
-    """The ground truth without queries that nothing answers. Raises CbirError if none is left.
+    """A ground truth without queries that have no relevant image. Raises CbirError if none is left.
 
     `what` names the ground truth in the error.
     """
     answerable = tuple(query for query in queries if query.total)
     if not answerable:
-        raise CbirError(f"{what}: none of {len(queries):,} queries has an image to be found")
+        raise CbirError(f"{what}: none of {len(queries):,} queries has a relevant image")
     return GroundTruth(answerable, len(queries) - len(answerable))
 
 
 def from_labels(
     gallery: Gallery, column: str, *, queries: Mapping[str, str] | None = None
 ) -> GroundTruth:
-    """Leave one out: every image is a query for the others of the same `column` of metadata.
+    """Ground truth from labels: every image is a query for the others with its value of `column`.
 
-    `queries` restricts the queries, not the answers: `{"split": "test"}` asks with the images
-    whose split is test. Images without a label are never relevant. Raises CbirError when no image
-    has such a column or such a value, or each label stands on one image only.
+    `queries` restricts the queries, not the relevant images: with `{"split": "test"}` the images
+    whose split is test are queries. Images without a label are never relevant. Raises CbirError
+    when no image has such a column or such a value, or each label belongs to one image only.
     """
     groups: defaultdict[str, list[int]] = defaultdict(list)
-    asked: list[tuple[int, str, str]] = []
+    labelled: list[tuple[int, str, str]] = []
     columns: set[str] = set()
     for record, _ in gallery.catalog.scan():
         columns.update(record.metadata)
@@ -96,20 +96,20 @@ def from_labels(
             continue
         groups[str(label)].append(record.id)
         if all(str(record.metadata.get(key)) == value for key, value in (queries or {}).items()):
-            asked.append((record.id, record.name, str(label)))
+            labelled.append((record.id, record.name, str(label)))
     what = f"{gallery.path}, {column}"
     if not groups:
         raise CbirError(
             f"{what}: no image has such a label (columns: {', '.join(sorted(columns)) or 'none'})"
         )
-    if not asked:
+    if not labelled:
         wanted = ", ".join(f"{key}={value}" for key, value in (queries or {}).items())
         raise CbirError(f"{what}: no labelled image has {wanted}; leave it out, or correct it")
-    answers = {label: np.array(ids, dtype=np.int64) for label, ids in groups.items()}
+    relevant = {label: np.array(ids, dtype=np.int64) for label, ids in groups.items()}
     return judged(
         [
-            JudgedQuery(image, name, answers[label], np.array([image], dtype=np.int64), label)
-            for image, name, label in asked
+            JudgedQuery(image, name, relevant[label], np.array([image], dtype=np.int64), label)
+            for image, name, label in labelled
         ],
         what,
     )

@@ -1,9 +1,9 @@
 """Retrieval metrics: pure functions of the relevance of ranked images, best first.
 
-`relevant` is (n,) bool in ranked order, without the query and without junk. A ranking may be cut
-short: `total` then says how many relevant images there are, found or not; by default the ranking
-holds them all. All values lie in [0, 1], and 1 is perfect. Every function raises ValueError when
-there is no relevant image, for which none of these is defined.
+`relevant` is (n,) bool in ranked order, without the query and without junk. For a truncated
+ranking, `total` is the number of all relevant images; by default the ranking holds them all. All
+values lie in [0, 1], and 1 is perfect. Every function raises ValueError when there is no relevant
+image, for which none of these is defined.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def average_precision(relevant: npt.ArrayLike, *, total: int | None = None) -> f
 
     AP = 1/R Σ_j j / r_j, where r_j is the rank (from 1) of the j-th relevant image and R their
     number: the area under the precision-recall curve by rectangles, as TREC and scikit-learn
-    have it (Manning, Raghavan, Schütze 2008, section 8.4).
+    compute it (Manning, Raghavan, Schütze 2008, section 8.4).
     """
     flags, total = _checked(relevant, total)
     ranks = np.flatnonzero(flags) + 1
@@ -39,22 +39,23 @@ def average_precision(relevant: npt.ArrayLike, *, total: int | None = None) -> f
 
 
 def trapezoidal_average_precision(relevant: npt.ArrayLike, *, total: int | None = None) -> float:
-    """The same area by trapezia: AP = 1/R Σ_j (p(r_j - 1) + p(r_j)) / 2, with p(0) = 1.
+    """Average precision by trapezia: AP = 1/R Σ_j (p(r_j - 1) + p(r_j)) / 2, with p(0) = 1.
 
     The rule of the Oxford and Paris benchmarks (Philbin et al. 2007) and of their revisited
-    versions (Radenović et al. 2018); never above `average_precision`, whose figures are not to
-    be compared with it.
+    versions (Radenović et al. 2018); never above `average_precision`, with which it must not be
+    compared.
     """
     flags, total = _checked(relevant, total)
-    ranks = np.flatnonzero(flags)  # from 0: as many images come before
-    found = np.arange(len(ranks))
-    before = np.where(ranks == 0, 1.0, found / np.maximum(ranks, 1))
-    at = (found + 1) / (ranks + 1)
+    ranks = np.flatnonzero(flags)  # from 0: the number of images before
+    earlier = np.arange(len(ranks))  # relevant images before each
+    before = np.where(ranks == 0, 1.0, earlier / np.maximum(ranks, 1))
+    at = (earlier + 1) / (ranks + 1)
     return float((before + at).sum() / 2 / total)
 
 
 def precision_at(relevant: npt.ArrayLike, k: int) -> float:
-    """Share of the first k that is relevant; ranks that a short ranking lacks are not."""
+    """Share of the first k that is relevant; missing ranks of a short ranking count as
+    irrelevant."""
     flags = _flags(relevant)
     return float(np.count_nonzero(flags[: _positive(k)]) / k)
 
@@ -75,8 +76,8 @@ def precision_at_recall(
     """
     flags, total = _checked(relevant, total)
     ranks = np.flatnonzero(flags) + 1
-    found = np.arange(1, len(ranks) + 1)
-    best_from_here = np.maximum.accumulate((found / ranks)[::-1])[::-1]
+    so_far = np.arange(1, len(ranks) + 1)
+    best_from_here = np.maximum.accumulate((so_far / ranks)[::-1])[::-1]
     # The j-th relevant image brings the recall to j / total; 1e-9 absorbs rounding.
     needed = np.ceil(np.linspace(0, 1, points) * total - 1e-9).astype(int)
     reached = np.append(best_from_here, 0.0)
@@ -85,11 +86,12 @@ def precision_at_recall(
 
 
 def ndcg_at(gains: npt.ArrayLike, k: int, *, ideal: npt.ArrayLike | None = None) -> float:
-    """Discounted cumulative gain of the first k, over that of the best possible ranking.
+    """Normalised discounted cumulative gain (nDCG) of the first k.
 
-    DCG = Σ_i g_i / log2(i + 1) (Järvelin & Kekäläinen 2002). `gains` is (n,) in ranked order:
-    relevance as bool, or graded, not negative. `ideal` holds the gains of all images that could
-    be found, in any order; by default these are `gains`.
+    nDCG is DCG over that of the best possible ranking, DCG = Σ_i g_i / log2(i + 1) (Järvelin &
+    Kekäläinen 2002). `gains` is (n,) in ranked order: relevance as bool, or graded, not negative.
+    `ideal` holds the gains of all images that could be found, in any order; by default these are
+    `gains`.
     """
     ranked = _gains(gains)
     best = ranked if ideal is None else _gains(ideal)
@@ -108,11 +110,11 @@ def reciprocal_rank(relevant: npt.ArrayLike) -> float:
 def bootstrap_interval(
     values: npt.ArrayLike, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
-    """Where the mean over other queries of the same kind would lie: (low, high).
+    """Bootstrap confidence interval of the mean over queries: (low, high).
 
-    Percentile bootstrap (Efron & Tibshirani 1993): `resamples` times, as many queries are drawn
-    with replacement as there are in `values` (Q,), and the middle `confidence` of their means is
-    kept. The same seed gives the same interval. Raises ValueError without any value.
+    Percentile bootstrap (Efron & Tibshirani 1993): `resamples` times, Q queries are drawn with
+    replacement from `values` (Q,); the interval holds the middle `confidence` of their means. The
+    same seed gives the same interval. Raises ValueError without any value.
     """
     sample = np.asarray(values, dtype=np.float64)
     if sample.ndim != 1 or len(sample) == 0:
@@ -138,12 +140,12 @@ def _flags(relevant: npt.ArrayLike) -> npt.NDArray[np.bool_]:
 
 
 def _checked(relevant: npt.ArrayLike, total: int | None) -> tuple[npt.NDArray[np.bool_], int]:
-    """The flags, and how many relevant images there are in all."""
+    """The relevance as flags, and the total number of relevant images."""
     flags = _flags(relevant)
-    found = int(np.count_nonzero(flags))
-    total = found if total is None else total
-    if total < max(1, found):
-        why = "leave such a query out" if total == found else f"but {found} are ranked"
+    ranked = int(np.count_nonzero(flags))
+    total = ranked if total is None else total
+    if total < max(1, ranked):
+        why = "leave such a query out" if total == ranked else f"but {ranked} are ranked"
         raise ValueError(f"{total} images are relevant; {why}")
     return flags, total
 
@@ -162,5 +164,5 @@ def _dcg(gains: npt.NDArray[np.float64], k: int) -> float:
 
 def _positive(k: int) -> int:
     if k < 1:
-        raise ValueError(f"k is {k}; ask for at least one image")
+        raise ValueError(f"k is {k}; evaluate at least one image")
     return k

@@ -1,4 +1,4 @@
-"""Rankings to be judged: the images of a gallery in the order in which a query finds them."""
+"""Rankings to evaluate: for each query, the images of a gallery in the order of a search."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Ranking", "Search", "embedding_rankings", "search_rankings"]
 
 Search: TypeAlias = Callable[[Query, int], SearchResult]
-"""Any way of searching: a query and how many images to find → the result."""
+"""A search function: (query, number of images to find) → result."""
 
 QUERIES_AT_ONCE = 256
 SIMILARITIES_AT_ONCE = 4_000_000
@@ -35,15 +35,15 @@ class Ranking:
     relevant: npt.NDArray[np.bool_]
     """(n,) in ranked order."""
     similarities: Vectors
-    """(n,) cosine similarities, whatever the order is based on."""
+    """(n,) cosine similarities, even if the order is that of a reranker."""
 
 
 def embedding_rankings(
     retriever: Retriever, queries: Sequence[JudgedQuery], *, depth: int | None, exact: bool
 ) -> Iterator[Ranking]:
-    """The gallery by similarity of embeddings, whole or as deep as `depth`, many queries at once.
+    """Rankings of the gallery by similarity of embeddings, to `depth` or whole, many at once.
 
-    Queries by id take their stored embedding. Raises ImageError for a query file that cannot be
+    Queries by id use their stored embedding. Raises ImageError for a query file that cannot be
     read, NotFoundError for one that has left the gallery.
     """
     gallery = retriever.gallery
@@ -53,17 +53,17 @@ def embedding_rankings(
         size = max(1, min(QUERIES_AT_ONCE, SIMILARITIES_AT_ONCE // max(1, count)))
         block = queries[start : start + size]
         vectors = _embed(retriever, block)
-        found = gallery.search(vectors, _enough(block, depth, count), exact=exact)
-        for query, ids, similarities in zip(block, found.ids, found.similarities, strict=True):
-            there = ids >= 0
-            yield _judge(query, ids[there], similarities[there], depth)
+        nearest = gallery.search(vectors, _enough(block, depth, count), exact=exact)
+        for query, ids, similarities in zip(block, nearest.ids, nearest.similarities, strict=True):
+            present = ids >= 0
+            yield _judge(query, ids[present], similarities[present], depth)
         start += size
 
 
 def search_rankings(
     search: Search, queries: Sequence[JudgedQuery], *, depth: int | None, count: int
 ) -> Iterator[Ranking]:
-    """The order that `search` gives a gallery of `count` images, one query at a time."""
+    """Rankings of a gallery of `count` images by `search`, one query at a time."""
     for query in queries:
         hits = search(query.as_query(), _enough([query], depth, count)).hits
         ids = np.array([hit.image.id for hit in hits], dtype=np.int64)
@@ -92,6 +92,6 @@ def _enough(queries: Sequence[JudgedQuery], depth: int | None, count: int) -> in
 
 
 def _judge(query: JudgedQuery, ids: Ids, similarities: Vectors, depth: int | None) -> Ranking:
-    kept = np.isin(ids, query.junk, invert=True)
-    relevant = np.isin(ids[kept], query.relevant)
-    return Ranking(query, relevant[:depth], similarities[kept][:depth])
+    evaluated = np.isin(ids, query.junk, invert=True)
+    relevant = np.isin(ids[evaluated], query.relevant)
+    return Ranking(query, relevant[:depth], similarities[evaluated][:depth])

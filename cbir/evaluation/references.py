@@ -1,4 +1,4 @@
-"""Images by what a ground-truth file may call them."""
+"""Resolves the names that a ground-truth file gives images."""
 
 from __future__ import annotations
 
@@ -52,23 +52,23 @@ class References:
         return named[0] if named else None
 
     def find_all(self, references: Iterable[str]) -> Ids:
-        """The ids of images that must be there: (N,). Raises CbirError for one that is not."""
+        """The ids of images of the gallery: (N,). Raises CbirError for one that is not there."""
         ids = []
         for reference in references:
-            found = self.find(reference)
-            if found is None:
+            image_id = self.find(reference)
+            if image_id is None:
                 raise CbirError(
                     f"{self.file}: {reference} is not in {self._gallery.path}; "
                     "index it, or take it out of the file"
                 )
-            ids.append(found)
+            ids.append(image_id)
         return np.array(ids, dtype=np.int64)
 
     def query(self, reference: str) -> int | str:
         """A query: the id of an image, or else the URI of a file. Raises CbirError for neither."""
-        found = self.find(reference)
-        if found is not None:
-            return found
+        image_id = self.find(reference)
+        if image_id is not None:
+            return image_id
         path = self.file.parent / reference
         if not path.is_file():
             raise CbirError(

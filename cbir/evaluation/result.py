@@ -1,4 +1,4 @@
-"""The result of an evaluation: values per query, their means, and search latency."""
+"""Results of an evaluation: values per query, their means, and search latency."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Milliseconds that a single search takes, the photograph's reading and embedding included."""
+    """Milliseconds of a single search, including reading and embedding the image."""
 
     p50_ms: float
     p90_ms: float
@@ -38,7 +38,7 @@ class Latency:
     queries: int
     """Number of timed searches."""
     k: int
-    """Number of images each search was to find."""
+    """Number of images that each search finds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +49,7 @@ class QueryResult:
     values: Mapping[str, float]
     """By metric: `AP`, `AP_trapezoidal`, `RR`, and `P@k`, `R@k`, `nDCG@k` for each k."""
     seconds: float | None = None
-    """Duration of its search; None where it was not timed."""
+    """Seconds of its search; None if it was not timed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +77,17 @@ class Evaluation:
     """By metric: `mAP`, `mAP_trapezoidal`, `MRR`, and `P@k`, `R@k`, `nDCG@k` for each k."""
     queries: tuple[QueryResult, ...]
     left_out: int
-    """Queries that no image answers."""
+    """Number of queries without a relevant image."""
     images: int
     """Number of images of the gallery."""
     depth: int | None
-    """Length of each judged ranking; None for the whole gallery."""
+    """Length of each evaluated ranking; None for the whole gallery."""
     curve: npt.NDArray[np.float64]
     """(101,) interpolated precision at the recalls 0, 0.01 to 1, its mean over the queries."""
     similarities: Similarities
     latency: Latency | None
     seconds: float
-    """Duration of ranking and judging, without the timed searches."""
+    """Seconds of ranking and computing metrics, without the timed searches."""
 
     def by_label(self) -> tuple[LabelResult, ...]:
         """The mean AP of each group of queries, the weakest first; empty without groups."""
@@ -99,11 +99,11 @@ class Evaluation:
         return tuple(sorted(labels, key=lambda label: (label.mean_ap, label.label)))
 
     def worst(self, count: int) -> tuple[QueryResult, ...]:
-        """The queries answered worst, by AP; the worst first."""
+        """The queries of lowest AP, the worst first."""
         return tuple(sorted(self.queries, key=lambda result: result.values["AP"])[:count])
 
     def to_json(self) -> dict[str, Any]:
-        """The summary, without single queries."""
+        """The result as JSON, without single queries."""
         return {
             "metrics": {name: asdict(interval) for name, interval in self.metrics.items()},
             "queries": len(self.queries),
@@ -116,7 +116,8 @@ class Evaluation:
         }
 
     def write_csv(self, path: str | Path) -> None:
-        """One row per query with all its values. Raises CbirError when it cannot be written."""
+        """Write one row per query with all its values. Raises CbirError when it cannot be
+        written."""
         values = list(self.queries[0].values)
         try:
             with Path(path).open("w", encoding="utf-8", newline="") as file:

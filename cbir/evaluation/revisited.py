@@ -1,9 +1,10 @@
-"""The ground truth of Revisited Oxford and Paris (Radenović et al. 2018), and sets in its format.
+"""Reads ground truth in the format of Revisited Oxford and Paris (Radenović et al. 2018).
 
 A file holds `imlist` (names of the gallery's images), `qimlist` (names of the queries) and, for
-each query, `gnd`: `bbx` (the part asked for, in pixels) and three lists of positions in `imlist`:
-`easy`, `hard` and `junk`. What counts is the protocol's choice. Published as pickles, which are
-read without running them; the same as JSON is welcome.
+each query, `gnd`: `bbx` (the region to search with, in pixels) and three lists of positions in
+`imlist`: `easy`, `hard` and `junk`. The protocol decides which of them are relevant and which junk.
+The benchmarks are published as pickles, which are read without running code; JSON of the same form
+is read, too.
 """
 
 from __future__ import annotations
@@ -57,17 +58,17 @@ def from_revisited(
     relevant, junk = _PARTS[protocol]
     queries = []
     for name, entry in zip(names, entries, strict=True):
-        found = _query(references, name)
-        own = [found] if isinstance(found, int) else []
+        image = _query(references, name)
+        query_id = [image] if isinstance(image, int) else []
         box = _box(file, name, entry)
         queries.append(
             JudgedQuery(
-                # A part of an image has an embedding of its own: the file is asked with.
-                image=uris[found] if isinstance(found, int) and box is not None else found,
+                # A region has an embedding of its own: it is searched with by the file.
+                image=uris[image] if isinstance(image, int) and box is not None else image,
                 name=name,
                 relevant=_positions(file, name, entry, relevant, ids),
                 junk=np.unique(
-                    np.concatenate([_positions(file, name, entry, junk, ids), others, own])
+                    np.concatenate([_positions(file, name, entry, junk, ids), others, query_id])
                 ).astype(np.int64),
                 box=box,
             )
@@ -89,9 +90,9 @@ def _parts(file: Path, document: Any) -> tuple[list[str], list[str], list[dict[s
 
 
 def _query(references: References, name: str) -> int | str:
-    found = references.find(name)
-    if found is not None:
-        return found
+    image_id = references.find(name)
+    if image_id is not None:
+        return image_id
     folder = references.file.parent
     for candidate in (folder / sub / f"{name}{end}" for sub in _FOLDERS for end in _SUFFIXES):
         if candidate.is_file():
@@ -103,7 +104,7 @@ def _query(references: References, name: str) -> int | str:
 
 
 def _positions(file: Path, name: str, entry: Any, keys: Iterable[str], ids: Ids) -> Ids:
-    """The ids of the images at the positions that these lists of an entry hold."""
+    """The ids of the images at the positions in these lists of an entry."""
     try:
         positions = np.array([p for key in keys for p in entry[key]], dtype=np.int64)
         if (positions < 0).any():

@@ -1,4 +1,4 @@
-"""One evaluation: rank the gallery for every query, compute metrics, average them."""
+"""Runs an evaluation: ranks the gallery for every query and averages the metrics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["evaluate"]
 BINS = 200
 TIMED_QUERIES = 200
 _MEANS = {"AP": "mAP", "AP_trapezoidal": "mAP_trapezoidal", "RR": "MRR"}
-"""Names of the means of metrics, where these have names of their own."""
+"""Names of means that differ from the names of their metrics."""
 
 
 def evaluate(
@@ -33,24 +33,24 @@ def evaluate(
     timed: int = TIMED_QUERIES,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
-    """Measure how well `retriever` answers the queries of a ground truth.
+    """Evaluate a retriever on a ground truth.
 
-    Each query ranks the gallery, whole or as deep as `depth`; what lies deeper counts as not
-    found. By default that is the order of the embeddings' similarities, of many queries at once
-    and `exact` (or as the gallery's index finds them). `search` puts any other order in its
-    place, for example a reranked one: `lambda query, k: retriever.search(query, k=k)`.
+    Each query ranks the whole gallery, or its first `depth` images; images beyond count as not
+    found. By default images are ordered by similarity of embeddings, for many queries at once, and
+    `exact` (or by the gallery's index). `search` gives another order, for example a reranked one:
+    `lambda query, k: retriever.search(query, k=k)`.
 
-    Up to `timed` queries are searched once more, one by one, for the latency; 0 leaves that out.
-    `progress` is called with the number of queries judged so far.
+    Up to `timed` queries are searched again, one by one, to measure the latency; 0 skips this.
+    `progress` is called with the number of queries evaluated so far.
 
     Raises CbirError when a k is deeper than `depth`, ImageError when a query's file cannot be
     read: figures over fewer queries would mislead.
     """
     ks = sorted(set(ks))
     if not ks or ks[0] < 1:
-        raise ValueError(f"ks are {ks}; ask for at least one image")
+        raise ValueError(f"ks are {ks}; evaluate at least one image")
     if depth is not None and depth < ks[-1]:
-        raise CbirError(f"k {ks[-1]} looks deeper than the depth of {depth}; choose a larger depth")
+        raise CbirError(f"k {ks[-1]} is larger than the depth of {depth}; choose a larger depth")
     count = retriever.gallery.count()
     started = time.perf_counter()
     if search is None:
@@ -77,8 +77,8 @@ def evaluate(
         k=ks[-1],
     )
     results = (
-        QueryResult(query, own, seconds.get(position))
-        for position, (query, own) in enumerate(zip(truth.queries, values, strict=True))
+        QueryResult(query, query_values, seconds.get(position))
+        for position, (query, query_values) in enumerate(zip(truth.queries, values, strict=True))
     )
     return Evaluation(
         metrics=_means(values),
@@ -110,7 +110,7 @@ def _values(ranking: Ranking, total: int, ks: Sequence[int]) -> dict[str, float]
 def _means(values: Sequence[Mapping[str, float]]) -> dict[str, Interval]:
     means = {}
     for name in values[0]:
-        column = np.array([own[name] for own in values])
+        column = np.array([query_values[name] for query_values in values])
         low, high = metrics.bootstrap_interval(column)
         means[_MEANS.get(name, name)] = Interval(float(column.mean()), low, high)
     return means

@@ -1,7 +1,8 @@
-"""Benchmarks publish their ground truth as pickles, and a pickle can run any program.
+"""Reads pickles of plain values and arrays, without running code that they name.
 
-This reader calls nothing that a file names: it hands out stand-ins for the few things an array is
-made of, refuses all else, and returns what JSON could have held as well.
+Benchmarks publish their ground truth as pickles, and a pickle can run any code. This reader calls
+nothing that a file names: it replaces the few classes and functions that arrays are made of,
+refuses all others, and returns values that JSON could hold.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ __all__ = ["read_pickle"]
 
 
 def read_pickle(file: Path) -> Any:
-    """A pickle of dicts, lists, tuples, text, numbers and arrays of these; arrays become lists.
+    """Read a pickle of dicts, lists, tuples, text, numbers and arrays; arrays become lists.
 
     Raises CbirError when the file cannot be read, or asks for anything that could run code.
     """
@@ -38,7 +39,7 @@ def read_pickle(file: Path) -> Any:
 
 
 class _RefusedError(Exception):
-    """A pickle asks for something that is not on the list."""
+    """A pickle names a class or function that is not allowed."""
 
 
 class _Dtype:
@@ -55,7 +56,7 @@ class _Dtype:
 
 
 class _Array:
-    """Stands in for an array: `numpy._reconstruct` makes it, its state fills it."""
+    """Stands in for an array: `numpy._reconstruct` creates it, its state fills it."""
 
     values: Any = ()
 
@@ -68,7 +69,7 @@ class _Array:
 
 
 def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any, *_axes: Any) -> Any:
-    """An array as pickle protocol 5 keeps it."""
+    """An array as pickle protocol 5 stores it."""
     return _values(data, dtype, shape, order)
 
 
@@ -88,7 +89,7 @@ def _latin1(text: str, _encoding: Any) -> bytes:
 
 
 def _no_bytes() -> bytes:
-    """Stands in for `bytes`: how none at all are written in pickles of protocol 2."""
+    """Stands in for `bytes`: how empty bytes are written in pickles of protocol 2."""
     return b""
 
 
@@ -115,7 +116,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def _plain(value: Any) -> Any:
-    """The value without stand-ins. Raises _RefusedError for what JSON does not know."""
+    """The value without stand-ins. Raises _RefusedError for a type that JSON lacks."""
     if isinstance(value, _Array):
         return value.values
     if isinstance(value, dict):

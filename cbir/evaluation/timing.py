@@ -1,4 +1,4 @@
-"""Latency of single searches, from the photograph to the hits."""
+"""Measures the latency of single searches, from the image file to the hits."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ __all__ = ["summary", "time_searches"]
 log = logging.getLogger(__name__)
 
 BUDGET_S = 5.0
-"""Slow searches need fewer samples: no further one begins after this time."""
+"""Time budget: no further search begins after it, since slow searches need fewer samples."""
 
 
 def time_searches(
     search: Search, gallery: Gallery, queries: Sequence[JudgedQuery], *, count: int, k: int
 ) -> dict[int, float]:
-    """Seconds of one search each for up to `count` queries drawn from all, by position.
+    """Time one search each for up to `count` random queries: seconds by position.
 
-    A query is asked with its photograph, also where its embedding is stored; with its id where
-    the file can no longer be read. Empty where the backbone cannot be opened.
+    A query is searched with its image file, even if its embedding is stored; by its id if the file
+    can no longer be read. Empty where the backbone cannot be opened.
     """
     if count < 1:
         return {}

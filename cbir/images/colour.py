@@ -21,7 +21,7 @@ def resamplable(image: Image.Image) -> Image.Image:
         return _to_8_bit(image)
     if image.mode in ("LA", "RGBA"):
         return image
-    if image.mode == "La":  # Pillow has no way from here to RGBA
+    if image.mode == "La":  # Pillow cannot convert La to RGBA
         return image.convert("LA")
     if image.has_transparency_data:
         return image.convert("RGBA")
@@ -33,7 +33,7 @@ def resamplable(image: Image.Image) -> Image.Image:
 def _to_8_bit(image: Image.Image) -> Image.Image:
     """16-bit and 32-bit greyscale → L. Values above 65535 are scaled by the largest of them.
 
-    Floats have no agreed white: the smallest of 1, 255 and 65535 that is not exceeded is taken.
+    Floats have no agreed white: it is the smallest of 1, 255 and 65535 that no value exceeds.
     """
     values = np.asarray(image)
     if values.dtype.itemsize == 2:
@@ -48,7 +48,7 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
 
 
 def to_srgb(image: Image.Image, profile: object) -> Image.Image:
-    """A resamplable image → RGB; transparency is laid over white.
+    """A resamplable image → RGB; transparent parts are blended with white.
 
     `profile` is the ICC profile of the file; one that does not fit the image is ignored.
     """
@@ -66,7 +66,10 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 @lru_cache(maxsize=16)
 def _transform_to_srgb(profile: bytes, mode: str) -> ImageCmsTransform | None:
-    """From an ICC profile to sRGB; None if it is sRGB already, broken, or of another mode."""
+    """The transform from an ICC profile to sRGB.
+
+    None if the profile is sRGB already, broken, or of another mode.
+    """
     from PIL import ImageCms
 
     try:
@@ -75,7 +78,7 @@ def _transform_to_srgb(profile: bytes, mode: str) -> ImageCmsTransform | None:
             ImageCms.createProfile("sRGB"),
             mode,
             "RGB",
-            flags=ImageCms.Flags.NOCACHE,  # the cache of one pixel is not meant for threads
+            flags=ImageCms.Flags.NOCACHE,  # the one-pixel cache is not thread-safe
         )
     except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
         return None

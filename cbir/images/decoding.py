@@ -1,9 +1,7 @@
 """Decodes images: encoded bytes, or a Pillow image, to upright sRGB pixels.
 
-The bytes are not trusted, and a Pillow image may have any mode; it is not changed.
-
-Every failure is an ImageError whose message is a short reason. All functions may be called from
-several threads at once.
+The bytes are not trusted. A Pillow image may have any mode and is not changed. Every failure is an
+ImageError whose message is a short reason. All functions are thread-safe.
 """
 
 from __future__ import annotations
@@ -41,12 +39,13 @@ _RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
 }
 
-# Why Pillow and no faster decoder: of photographs of 500 × 375, libjpeg-turbo through
-# simplejpeg decodes 688 a second of one core, cv2 660, Pillow 590 (Zen 3, AVX2); of 12 megapixels,
-# reduced, one takes 21.5 ms, and 22.1. The network takes seven times as long as the decoder.
-# torchvision.io would import torch, which takes longer than a whole search.
+# Why Pillow: faster decoders gain little, as the network takes seven times as long as decoding.
+# One core (Zen 3, AVX2) decodes, of photographs of 500 × 375 pixels, 688 a second with
+# libjpeg-turbo (simplejpeg), 660 with cv2, 590 with Pillow; a reduced one of 12 megapixels takes
+# 21.5 ms with simplejpeg, 22.1 ms with Pillow. torchvision.io would import torch, which takes
+# longer than a whole search.
 
-# A JPEG is decoded at 1/2, 1/4 or 1/8 as long as that leaves this many times the size needed:
+# A JPEG is decoded at 1/2, 1/4 or 1/8 of its size if this many times the size needed remains:
 # embeddings then keep a cosine of 0.999 to those of the fully decoded image.
 _DRAFT_MARGIN = 2
 
@@ -69,18 +68,18 @@ class DecodeOptions:
 
     preprocessing: Preprocessing
     views: tuple[View, ...] = ("crop",)
-    """`crop` is the centre square; `whole` is everything, squeezed into the square; `zoom` is the
-    middle of the centre square, √2 times as large."""
+    """`crop` is the centre square; `whole` is the full image squeezed into a square; `zoom` is the
+    middle of the centre square, enlarged √2 times."""
     regions: tuple[Region, ...] = ()
-    """Parts of the image to be seen beside the whole of it."""
+    """Parts of the image to decode in addition to the whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
-    """An image as a network takes it, and the size of the original."""
+    """An image prepared for a network, and the size of the original."""
 
     pixels: npt.NDArray[np.uint8]
-    """(crop, crop, 3), upright, sRGB; with axes in front for regions and views, if any."""
+    """(crop, crop, 3), upright, sRGB; with leading axes for regions and views, if any."""
     width: int
     height: int
     """Size of the whole image in pixels, upright."""
@@ -89,16 +88,16 @@ class DecodedImage:
 def decode(data: bytes, preprocessing: Preprocessing) -> DecodedImage:
     """Encoded bytes → (crop, crop, 3) uint8: the centre square of the scaled image, upright, sRGB.
 
-    Scaling and cropping are one resampling, aligned with scaling first and cropping after. Of an
-    animation or several pages the first is taken; transparency is laid over white. Raises
-    ImageError, or ImageTooLargeError above the limit of `CBIR_MAX_PIXELS`.
+    Scaling and cropping are one resampling, aligned as if scaled first and cropped after. Of an
+    animation or several pages the first is decoded; transparent parts are blended with white.
+    Raises ImageError, or ImageTooLargeError above the limit of `CBIR_MAX_PIXELS`.
     """
     decoded = decode_image(data, DecodeOptions(preprocessing))
     return DecodedImage(decoded.pixels[0, 0], decoded.width, decoded.height)
 
 
 def decode_views(data: bytes, preprocessing: Preprocessing, views: Sequence[View]) -> DecodedImage:
-    """Several views of an image, decoded once: pixels (V, crop, crop, 3); else as `decode`."""
+    """Several views of an image, decoded once: pixels (V, crop, crop, 3). Errors as `decode`."""
     decoded = decode_image(data, DecodeOptions(preprocessing, tuple(views)))
     return DecodedImage(decoded.pixels[0], decoded.width, decoded.height)
 
@@ -106,8 +105,8 @@ def decode_views(data: bytes, preprocessing: Preprocessing, views: Sequence[View
 def decode_image(source: bytes | Image.Image, options: DecodeOptions) -> DecodedImage:
     """An image and R regions of it, decoded once: pixels (1 + R, V, crop, crop, 3).
 
-    The image comes first. A region is treated like an image of its own, with the same views.
-    Raises ImageError as `decode`.
+    The whole image comes first. Each region is treated as a separate image, with the same views.
+    Raises ImageError as `decode` does.
     """
     preprocessing, regions = options.preprocessing, options.regions
     with opened(source) as image:
@@ -151,9 +150,9 @@ def thumbnail_jpeg(data: bytes, *, max_side: int, quality: int = 80) -> bytes:
 
 
 def encode_lossless(image: Image.Image) -> bytes:
-    """A Pillow image of any mode as a file that is decoded exactly as the image is.
+    """Encode a Pillow image of any mode without loss: the file decodes exactly as the image does.
 
-    PNG, or TIFF where it is CMYK, with its colour profile and its orientation. Raises ImageError.
+    PNG, or TIFF for CMYK, with colour profile and orientation. Raises ImageError.
     """
     with opened(image):
         stored = resamplable(image)
@@ -170,22 +169,22 @@ def encode_lossless(image: Image.Image) -> bytes:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation of a loaded image, 1 to 8; 1 where it is missing or nonsense.
+    """The EXIF orientation of a loaded image, 1 to 8; 1 where it is missing or invalid.
 
-    What Pillow derives from an opened image (its format is None) still carries the EXIF of the
-    file, but may have been turned already: such an image is taken as it is.
+    An image derived from an opened one (its format is None) still carries the file's EXIF, but may
+    have been turned already: it counts as upright.
     """
     if image.format is None:
         return 1
     try:
         orientation = image.getexif().get(_ORIENTATION_TAG, 1)
         return orientation if orientation in _UPRIGHT else 1
-    except Exception:  # damaged EXIF raises almost anything, and the pixels are fine without
+    except Exception:  # damaged EXIF raises almost anything; the pixels are usable without it
         return 1
 
 
 def _finish(image: Image.Image, source: Image.Image, orientation: int) -> Image.Image:
-    """Flatten, bring to sRGB and turn upright; a new RGB image that carries no metadata."""
+    """Flatten, convert to sRGB and turn upright; returns a new RGB image without metadata."""
     finished = to_srgb(image, source.info.get("icc_profile"))
     if orientation in _UPRIGHT:
         finished = finished.transpose(_UPRIGHT[orientation])

@@ -1,4 +1,4 @@
-"""The image formats that are read: suffixes, signatures, and the Pillow plugin of each."""
+"""The supported image formats: suffixes, signatures, and the Pillow plugin of each."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ IMAGE_SUFFIXES = frozenset(
 SIGNATURE_BYTES = 32
 """Bytes at the beginning of a file that `sniff_format` needs."""
 
-# Plugins are called directly, not through Image.open: no other parser (EPS starts Ghostscript)
-# can be reached, and an image's size is known when it is held against the limit.
+# Plugins are called directly, not through Image.open: no other parser can be reached (EPS starts
+# Ghostscript), and an image's size is known before its limit is checked.
 _PLUGINS = {
     "jpeg": "PIL.JpegImagePlugin:JpegImageFile",  # the first image of an MPO, too
     "png": "PIL.PngImagePlugin:PngImageFile",
@@ -53,7 +53,7 @@ def sniff_format(head: bytes) -> str | None:
         return "webp"
     if head[4:8] == b"ftyp":
         return _by_brands(head)
-    # Text may well begin with "BM"; a bitmap goes on with the size of one of its known headers.
+    # Text may begin with "BM", too; in a bitmap the size of one of its known headers follows.
     if head.startswith(b"BM") and len(head) >= 18:
         (header_size,) = struct.unpack_from("<I", head, 14)
         return "bmp" if header_size in {12, 40, 52, 56, 64, 108, 124} else None
@@ -61,7 +61,7 @@ def sniff_format(head: bytes) -> str | None:
 
 
 def _by_brands(head: bytes) -> str | None:
-    """The format of an ISO media file, possibly a film; the first brand is the main one."""
+    """The format of an ISO media file, possibly a video; the first brand is the main one."""
     main, others = head[8:12], {head[at : at + 4] for at in range(16, len(head), 4)}
     brands = others if main in _EITHER_BRANDS else {main}
     if brands & _AVIF_BRANDS:
@@ -70,7 +70,7 @@ def _by_brands(head: bytes) -> str | None:
 
 
 def plugin_of(kind: str) -> type[ImageFile]:
-    """Pillow's reader of a format. Raises ImageError, naming the extra, if it is not installed."""
+    """The Pillow plugin of a format. Raises ImageError, naming the extra, if it is missing."""
     module, _, name = _PLUGINS[kind].partition(":")
     try:
         loaded = importlib.import_module(module)

@@ -1,4 +1,4 @@
-"""Boxes of views and regions, from the upright image to the pixels as they are stored."""
+"""Converts views and regions of an upright image to boxes in the stored pixels."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ def view_boxes(
     orientation: int,
     preprocessing: Preprocessing,
 ) -> dict[View, Box]:
-    """The box of each view of a region, in decoded pixels, whose right and lower edge is `end`.
+    """The box of each view of a region, in decoded pixels.
 
-    The region is one of the upright image; `full` is the size of the image as it is stored.
+    `region` is relative to the upright image, `full` is the size of the stored image, `end` its
+    right and lower edge in the decoded pixels.
     """
     x, y, w, h = region
     if orientation in SIDEWAYS:
@@ -35,7 +36,7 @@ def view_boxes(
         y = 1 - y - h
     scale = preprocessing.resize / min(w * full[0], h * full[1])
     crop = preprocessing.crop
-    # Rounding must not make a region end beyond the image.
+    # Rounding must not extend a region beyond the image.
     x_low, x_high = max(0.0, x * end[0]), min(end[0], (x + w) * end[0])
     y_low, y_high = max(0.0, y * end[1]), min(end[1], (y + h) * end[1])
     left, right = _centre(
@@ -50,8 +51,8 @@ def view_boxes(
 def _centre(scaled: int, crop: int, end: float, reverse: bool) -> tuple[float, float]:
     """Start and stop of the centre `crop` of `scaled` pixels, on an axis that ends at `end`.
 
-    An odd remainder cannot be halved: its larger part comes after the crop in the upright image,
-    hence before it on an axis that is stored in reverse.
+    An odd remainder cannot be halved: its larger part lies after the crop in the upright image,
+    so before it on an axis that is stored in reverse.
     """
     start = (scaled - crop + int(reverse)) // 2
     return max(0.0, start * end / scaled), min(end, (start + crop) * end / scaled)
@@ -65,6 +66,6 @@ def _middle(left: float, top: float, right: float, bottom: float) -> Box:
 
 
 def fit(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
-    """(width, height) with the longer side at most `max_side`; never larger than it is."""
+    """(width, height) scaled down so that the longer side is at most `max_side`."""
     scale = min(1.0, max_side / max(size)) if max_side else 1.0
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

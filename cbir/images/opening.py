@@ -1,4 +1,4 @@
-"""Opens encoded images with Pillow: the header first, with its limits, and then the pixels.
+"""Opens encoded images with Pillow: the header first, checked against limits, then the pixels.
 
 The bytes are not trusted. Every failure is an ImageError whose message is a short reason.
 """
@@ -22,19 +22,19 @@ from cbir.images.formats import KNOWN_FORMATS, SIGNATURE_BYTES, plugin_of, sniff
 
 __all__ = ["check_header", "load_pixels", "opened"]
 
-# Pillow logs what is wrong with a file before it raises; without any handler that is printed.
+# Pillow logs a fault of a file before it raises; without a log handler that would be printed.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 _FROM_PILLOW = re.compile(r"PIL\.")
 
 
 def check_header(data: bytes) -> None:
-    """Raise ImageError if these bytes are no image, too large, or damaged where they begin."""
+    """Raise ImageError if the bytes are not an image, too large, or have a damaged header."""
     with opened(data):
         pass
 
 
 def opened(source: bytes | Image.Image) -> AbstractContextManager[Image.Image]:
-    """The image, its size checked; any error in the block is an ImageError.
+    """Open an image and check its size; any error in the block becomes an ImageError.
 
     Of an encoded image only the header is read. A Pillow image is loaded.
     """
@@ -45,7 +45,7 @@ def opened(source: bytes | Image.Image) -> AbstractContextManager[Image.Image]:
 def _loaded(image: Image.Image) -> Iterator[Image.Image]:
     width, height = image.size
     if not (width and height):
-        raise ImageError(f"an image of {width} × {height} pixels shows nothing")
+        raise ImageError(f"an image of {width} × {height} pixels is empty")
     if width * height > (limit := max_pixels()):
         raise ImageTooLargeError(_too_large(width, height, limit))
     try:
@@ -92,28 +92,28 @@ def load_pixels(
 ) -> tuple[tuple[int, int], tuple[float, float]]:
     """Decode the image; a JPEG at a reduced size that is not below the least width and height.
 
-    Returns the full size and where its right and lower edges lie in the decoded pixels: a size
-    that is no multiple of the reduction leaves a part of the last column or row beyond the edge,
-    and taking that part for picture shifts all the others (four times the error, measured).
+    Returns the full size and where its right and lower edges lie in the decoded pixels. Where the
+    size is not a multiple of the reduction, a part of the last column or row lies beyond the edge;
+    counting that part as image would shift all other pixels (four times the error, measured).
     """
     full = image.size
-    # The thumbnail that a HEIC may offer instead is another picture.
+    # Not for HEIC: the thumbnail that draft mode may choose there can be a different picture.
     is_jpeg = image.format in ("JPEG", "MPO")
     drafted = image.draft(None, (least_width, least_height)) if is_jpeg else None
     image.load()
     if drafted is None:
-        # Only now: Pillow turns a TIFF upright when it loads it.
+        # Size after loading: Pillow turns a TIFF upright when it loads it.
         return image.size, image.size
     _, (_, _, x_end, y_end) = drafted
     return full, (x_end, y_end)
 
 
 def _prepare_pillow(limit: int) -> None:
-    """Let Pillow accept what our limit allows, and keep its remarks on odd files to itself."""
+    """Raise Pillow's size limit to ours, and silence its warnings about unusual files."""
     if Image.MAX_IMAGE_PIXELS is not None:
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, limit)
-    # Damage that matters raises. warnings.catch_warnings would not be thread-safe, so the filter
-    # stays, and is put back where somebody's catch_warnings has dropped it.
+    # Serious damage raises an error anyway. warnings.catch_warnings is not thread-safe, so the
+    # filter is permanent, and added again where another catch_warnings has dropped it.
     filters: Any = warnings.filters
     if ("ignore", None, Warning, _FROM_PILLOW, 0) not in filters:
         warnings.filterwarnings("ignore", module=_FROM_PILLOW.pattern)
@@ -132,11 +132,11 @@ def _mega(pixels: int) -> str:
 
 def _reason(error: Exception, kind: str) -> str:
     kind = kind.upper()
-    # Whatever stops a header's parser arrives as SyntaxError(error).
-    met = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
-    text = " ".join(str(met).split())[:200]
-    if "truncated" in text.lower() or isinstance(met, (EOFError, IndexError, struct.error)):
+    # An error in a header's parser arrives wrapped, as SyntaxError(error).
+    cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    text = " ".join(str(cause).split())[:200]
+    if "truncated" in text.lower() or isinstance(cause, (EOFError, IndexError, struct.error)):
         return f"truncated: the {kind} data ends early"
-    if not text or isinstance(met, KeyError):  # the text of a KeyError is a bare key
+    if not text or isinstance(cause, KeyError):  # the text of a KeyError is a bare key
         return f"unreadable {kind}: its parts do not fit together"
     return f"unreadable {kind}: {text}"

@@ -1,9 +1,8 @@
-"""Decodes images in processes of their own, for a GPU that threads of one interpreter cannot feed.
+"""Decodes images in separate processes: threads of one interpreter cannot keep a GPU busy.
 
 Each process runs this module, receives one image at a time over a pipe and sends its pixels back.
-It imports nothing of the caller's program, so that a script needs no main guard, and it ends by
-itself when its caller is gone, however that happened. A process that dies fails one image, not the
-run.
+It imports nothing of the caller's program, so that a script needs no main guard, and it exits when
+its caller has ended for any reason. A process that dies fails one image, not the run.
 """
 
 from __future__ import annotations
@@ -29,32 +28,32 @@ __all__ = ["Decode", "Decoders", "main"]
 log = logging.getLogger(__name__)
 
 PIPE_BYTES = 1 << 18
-"""Size of a pipe: room for an image, so that neither side waits half-way. Linux allows a user 64 MB
-of pipes in all; beyond that, and on other systems, a pipe has its default size."""
+"""Size of a pipe: holds a whole image, so that neither side waits halfway. Linux allows a user 64
+MB of pipes in total; beyond that, and on other systems, a pipe has its default size."""
 ATTEMPTS = 2
-"""Processes that an image is given to: the first may have ended for another reason."""
+"""Number of processes that try an image: the first may have died for another reason."""
 FAILURES = 3
-"""Failed starts in succession after which threads decode instead."""
-PATIENCE_S = 5.0
-"""Seconds in which a process must end by itself before it is killed."""
+"""Consecutive failed starts after which threads decode instead."""
+EXIT_TIMEOUT_S = 5.0
+"""Seconds that a process has to exit before it is killed."""
 READY = "ready"
 WORKER = """
 import signal, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who started it
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
 sys.path[:] = {path!r}
 from cbir.images.processes import main
 main()
 """
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-"""Importing numpy starts a thread per core, in every process; decoding needs none of them."""
+"""Environment of the processes. Importing numpy starts a thread per core; decoding needs none."""
 
 
 Decode = Callable[[bytes, DecodeOptions], DecodedImage]
-"""`cbir.images.decode_image`, or a function that does the same elsewhere."""
+"""`cbir.images.decode_image`, or a function that does the same in another process."""
 
 
 class Decoders:
-    """At most `count` processes that decode; as many calls run at once, from any threads."""
+    """A pool of at most `count` decoding processes, which any threads may call."""
 
     def __init__(self, count: int, *, worker: str = WORKER) -> None:
         """Processes are started when first needed; `worker` is the Python code that they run."""
@@ -65,28 +64,28 @@ class Decoders:
         self._failures = 0
 
     def decode(self, data: bytes, options: DecodeOptions) -> DecodedImage:
-        """As `cbir.images.decode_image`, which runs here if no process can be started."""
+        """As `cbir.images.decode_image`, in this process if no other can be started."""
         request = (data, options)
         with self._turns:
             for attempt in range(ATTEMPTS):
                 process = self._take()
                 if process is None and attempt == 0:
                     return decode_image(*request)
-                if process is None:  # not here: what killed a process would end the run
+                if process is None:  # not in this process: the image may kill it, too
                     break
                 try:
-                    answer = process.ask(request)
+                    response = process.decode(request)
                 except (OSError, EOFError, pickle.UnpicklingError):
                     process.end(at_once=True)
                     continue
-                except BaseException:  # interrupted: its answer would be taken for the next one's
+                except BaseException:  # interrupted: the next image would get this response
                     process.end(at_once=True)
                     raise
                 self._idle.put(process)
-                if isinstance(answer, Exception):
-                    raise answer
-                return answer
-        raise ImageError("the process that decoded it died, probably of it")
+                if isinstance(response, Exception):
+                    raise response
+                return response
+        raise ImageError("the decoding process died, probably on this image")
 
     def close(self) -> None:
         """End the processes; no call may be in progress."""
@@ -130,7 +129,7 @@ class _Process:
     def __init__(self, worker: str) -> None:
         """Start it and wait until it is ready. Raises OSError, or EOFError if it ends before."""
         if not sys.executable:
-            raise OSError("this program does not know its Python interpreter")
+            raise OSError("the path of the Python interpreter is unknown (sys.executable)")
         self._popen = subprocess.Popen(
             [sys.executable, "-c", worker.format(path=sys.path)],
             stdin=subprocess.PIPE,
@@ -139,54 +138,54 @@ class _Process:
         )
         assert self._popen.stdin is not None
         assert self._popen.stdout is not None
-        self._requests, self._answers = self._popen.stdin, self._popen.stdout
-        for pipe in (self._requests, self._answers):
+        self._requests, self._responses = self._popen.stdin, self._popen.stdout
+        for pipe in (self._requests, self._responses):
             _widen(pipe)
         try:
-            if _receive(self._answers) != READY:
-                raise EOFError("it does not answer")
+            if _receive(self._responses) != READY:
+                raise EOFError("the process does not respond")
         except BaseException:
             self.end(at_once=True)
             raise
 
-    def ask(self, request: tuple[Any, ...]) -> DecodedImage | Exception:
+    def decode(self, request: tuple[Any, ...]) -> DecodedImage | Exception:
         """Have one image decoded. Raises OSError or EOFError if the process ends meanwhile."""
         _send(self._requests, request)
-        answer = _receive(self._answers)
-        if isinstance(answer, Exception):
-            return answer
-        shape, width, height = answer
+        response = _receive(self._responses)
+        if isinstance(response, Exception):
+            return response
+        shape, width, height = response
         pixels = np.empty(shape, np.uint8)
         left = memoryview(pixels.data).cast("B")
         while left:
-            if not (count := self._answers.readinto(left)):  # type: ignore[attr-defined]
+            if not (count := self._responses.readinto(left)):  # type: ignore[attr-defined]
                 raise EOFError
             left = left[count:]
         return DecodedImage(pixels, width, height)
 
     def hang_up(self) -> None:
-        """Close the pipes, whereupon the process ends."""
-        for pipe in (self._requests, self._answers):
-            with suppress(OSError):  # of what was not yet sent to a dead process
+        """Close the pipes, which makes the process exit."""
+        for pipe in (self._requests, self._responses):
+            with suppress(OSError):  # from flushing data to a dead process
                 pipe.close()
 
     def end(self, *, at_once: bool = False) -> None:
-        """Wait for its end, or kill it."""
+        """Wait until the process exits, or kill it."""
         if at_once:
             self._popen.kill()
         self.hang_up()
         try:
-            self._popen.wait(PATIENCE_S)
+            self._popen.wait(EXIT_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._popen.kill()
             self._popen.wait()
 
 
 def main() -> None:
-    """Decode the images that come in on standard input until it ends."""
-    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library may print must not get between the answers
-    _send(answers, READY)
+    """Decode the images that arrive on standard input until it is closed."""
+    requests, responses = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # output that a library prints must not mix with the responses
+    _send(responses, READY)
     while True:
         try:
             request = _receive(requests)
@@ -195,14 +194,14 @@ def main() -> None:
         try:
             decoded = decode_image(*request)
         except Exception as error:
-            _send(answers, error)
+            _send(responses, error)
         else:
             head = decoded.pixels.shape, decoded.width, decoded.height
-            _send(answers, head, decoded.pixels)
+            _send(responses, head, decoded.pixels)
 
 
 def _widen(pipe: IO[bytes]) -> None:
-    with suppress(ImportError, AttributeError, OSError):  # then it keeps its default size
+    with suppress(ImportError, AttributeError, OSError):  # the pipe then keeps its default size
         import fcntl
 
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)

@@ -1,1 +1,1 @@
-"""What finds the nearest vectors: derived from the catalogue, and never the truth."""
+"""Vector indexes: nearest-neighbour search structures, derived from the catalogue."""

@@ -1,4 +1,4 @@
-"""An index without an index: every search reads all embeddings from the catalogue."""
+"""A `VectorIndex` without files: every search reads all embeddings from the catalogue."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["CatalogScan"]
 
 
 class CatalogScan:
-    """`VectorIndex` of whole images that keeps nothing: slow, exact, and there at once.
+    """`VectorIndex` of whole images that scans the catalogue: slow, exact, available at once.
 
-    It answers while an index is being built. What is committed is seen by the next search.
+    Used while an index is being built. Each search sees all earlier commits.
     """
 
     kind = "scan"
@@ -35,7 +35,7 @@ class CatalogScan:
             return snapshot.projection[1]
 
     def catch_up(self, catalog: Catalog, *, rebuild: bool = False) -> None:
-        """Nothing is kept that could be out of date."""
+        """Does nothing: every search reads the catalogue."""
 
     def is_current(self, catalog: Catalog) -> bool:
         return True
@@ -82,8 +82,10 @@ class CatalogScan:
             return snapshot.contents().ids
 
     def vectors(self, ids: Ids, regions: Ids | None = None) -> Vectors:
-        """The projected vectors of these images: (N,) → (N, d). Raises KeyError for others, and
-        for regions."""
+        """The projected vectors of these images: (N,) → (N, d).
+
+        Raises KeyError for an unknown image, and for regions.
+        """
         if regions is not None and regions.any():
             raise KeyError("a scan of the catalogue compares whole images only")
         stored = self._catalog.embeddings(ids.tolist())
@@ -95,4 +97,4 @@ class CatalogScan:
         return self._catalog.count()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: no resources are held."""

@@ -1,4 +1,4 @@
-"""What the kinds that live in a FAISS index have in common: files, lookups, filtered scans."""
+"""The common base of structures in a FAISS index: files, lookups, filtered scans."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ log = logging.getLogger(__name__)
 
 
 class FaissStructure:
-    """A FAISS index of unit vectors under ids, compared by inner product.
+    """A FAISS index of unit vectors with ids, compared by inner product.
 
-    The part of a `SearchStructure` that does not depend on the kind; `HnswIndex` and `IvfIndex`
-    add how it is built, searched and changed.
+    The part of a `SearchStructure` that does not depend on the kind. `HnswIndex` and `IvfIndex` add
+    building, searching and changing.
     """
 
     gathered_images = 2000
     gathered_part = 50
-    """If a filter allows at most 2000 images, or one in 50, these are gathered and compared: that
-    costs less than scanning past the others."""
+    """If a filter allows at most 2000 images, or one in 50, their vectors are gathered and
+    compared: this costs less than a scan that skips the others."""
 
     def __init__(self, index: Any) -> None:
         self._index = index
@@ -46,7 +46,7 @@ class FaissStructure:
             return None
         try:
             return cls(faiss.deserialize_index(data))
-        except RuntimeError as error:  # FAISS's own word for a file it cannot read
+        except RuntimeError as error:  # FAISS raises this for an unreadable file
             log.info("%s: unreadable vector index (%s)", folder, error)
             return None
 
@@ -83,11 +83,11 @@ class FaissStructure:
         self._index = None
 
     def _gathers(self, allowed: Ids) -> bool:
-        """Whether to gather and compare the allowed images rather than to scan past the others."""
+        """Whether to gather and compare the allowed images, rather than scan all of them."""
         return len(allowed) <= max(self.gathered_images, self.count() // self.gathered_part)
 
     def _compare_gathered(self, queries: Vectors, k: int, allowed: Ids) -> tuple[Vectors, Ids]:
-        """The best k of the allowed images, each of which is looked up."""
+        """The best k of the allowed images, whose vectors are looked up one by one."""
         present, vectors = self._gather(allowed)
         similarities = np.full((len(queries), k), -np.inf, dtype=np.float32)
         ids = np.full((len(queries), k), -1, dtype=np.int64)
@@ -102,6 +102,6 @@ class FaissStructure:
         """Those of the ids that the index holds, with their vectors."""
         try:
             return allowed, self._index.reconstruct_batch(allowed)
-        except RuntimeError:  # some are not in the index, which is rare and dear to find out
+        except RuntimeError:  # some are not in the index: rare, and checking first is expensive
             present = allowed[np.isin(allowed, self.ids())]
             return present, self._index.reconstruct_batch(present)

@@ -3,8 +3,8 @@
 Adding an image appends a row, removing one marks its row as removed. Opening maps the file and
 reads almost nothing of it; rows searched once stay in the system's cache.
 
-Rounding to float16 moves the length of a vector by up to 2^-11, and a similarity with it. The
-lengths are kept as float32: the best candidates are divided by them and sorted again.
+Rounding to float16 changes the length of a vector, and so a similarity, by up to 2^-11. The lengths
+are stored as float32: the similarities of the best candidates are divided by them and sorted again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from cbir.indexes.row_file import RowFile
 __all__ = ["FlatIndex", "read_rows", "write_rows"]
 
 REMOVED_PART = 5
-"""When one row in 5 is removed, building the index anew pays."""
+"""The index is rebuilt when one row in 5 is removed."""
 LOOKUP_PART = 20
 """If a filter allows at most one row in 20, these are looked up; else all are read in order."""
 EXTRA_CANDIDATES = 16
@@ -40,9 +40,9 @@ class FlatIndex:
     def __init__(self, rows: RowFile, ids: Ids, lengths: Vectors) -> None:
         self._rows = rows
         self._ids = ids
-        """(N,) the id of each row; -1 for one that is removed."""
+        """(N,) id of each row; -1 for a removed row."""
         self._lengths = lengths
-        """(N,) of the rows as they are stored."""
+        """(N,) lengths of the stored rows."""
 
     @classmethod
     def build(
@@ -110,7 +110,7 @@ class FlatIndex:
         name = self._rows.path.name
         mine = saved is not None and (saved.file, saved.size) == (name, self._rows.flushed_bytes)
         if not mine and not name.startswith(index_files.BUILDING):
-            # Another process has appended to the file, or put another in its place.
+            # Another process has appended to the file or replaced it.
             copied = self._rows.copy(folder / index_files.new_name("rows", ".f16"))
             with searching:
                 self._rows = copied
@@ -133,7 +133,7 @@ class FlatIndex:
         self._rows.close()
 
     def _scan(self, queries: Vectors, k: int, allowed: Ids | None = None) -> tuple[Vectors, Ids]:
-        """The best k of all rows, or of these (ascending)."""
+        """The best k of all rows, or of the `allowed` ids (ascending)."""
         similarities = np.empty((len(queries), 0), np.float32)
         ids = np.empty((len(queries), 0), np.int64)
         for start, page in self._rows.pages():
@@ -161,7 +161,7 @@ class FlatIndex:
         rows: Halves,
         mask: npt.NDArray[np.bool_] | None = None,
     ) -> tuple[Vectors, Ids]:
-        """The best k of rows (n, D) with these numbers (n,): similarities and ids, (Q, k) each."""
+        """The best k of rows (n, D) with row numbers (n,): similarities and ids, (Q, k) each."""
         products, places = nearest_rows(queries, k + EXTRA_CANDIDATES, rows, mask)
         candidates = numbers[places]
         similarities = products / self._lengths[candidates]
@@ -171,7 +171,7 @@ class FlatIndex:
 
     @cached_property
     def _order(self) -> tuple[Ids, Ids]:
-        """The ids, ascending, and their rows."""
+        """The ids, ascending, and the row number of each."""
         rows = np.flatnonzero(self._ids >= 0)
         order = np.argsort(self._ids[rows], kind="stable")
         return self._ids[rows][order], rows[order]
@@ -180,7 +180,7 @@ class FlatIndex:
         self.__dict__.pop("_order", None)
 
     def _rows_of(self, ids: Ids) -> Ids:
-        """The rows of those of the ids that it holds, in the order of the ids."""
+        """The rows of those ids that are in the index, in the order of the ids."""
         mine, rows = self._order
         places = np.minimum(np.searchsorted(mine, ids), max(0, len(mine) - 1))
         present = mine[places] == ids if len(mine) else np.zeros(len(ids), bool)
@@ -205,13 +205,13 @@ def write_rows(
         try:
             if writable:
                 rows.spill()
-        except OSError:  # a full disk, say: what is in memory can be searched all the same
+        except OSError:  # for example a full disk: rows in memory can be searched as well
             writable = False
     return rows, np.concatenate(ids), np.concatenate(lengths)
 
 
 def read_rows(folder: Path, manifest: IndexManifest) -> tuple[RowFile, Ids, Vectors] | None:
-    """The rows, ids and lengths that `FlatIndex.save` wrote; None where a file is damaged."""
+    """Read the rows, ids and lengths that `FlatIndex.save` wrote; None where a file is damaged."""
     if {"rows", "ids", "lengths", "sums"} - manifest.parts.keys():
         return None
     arrays = []
@@ -228,7 +228,7 @@ def read_rows(folder: Path, manifest: IndexManifest) -> tuple[RowFile, Ids, Vect
 
 
 def _lengths(halves: Halves) -> Vectors:
-    """Euclidean lengths of rows (N, D) → (N,); 1 for a row of zeros, so that one can divide."""
+    """Euclidean lengths of rows (N, D) → (N,); 1 for a row of zeros, to divide by."""
     lengths = np.linalg.norm(halves.astype(np.float32), axis=1)
     return np.asarray(np.where(lengths > 0, lengths, 1), dtype=np.float32)
 

@@ -1,4 +1,4 @@
-"""The indexes of one gallery: which there are, when they are opened, when brought up to date."""
+"""The indexes of one gallery: opens them and brings them up to date."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ __all__ = ["IMAGES", "REGIONS", "GalleryIndexes"]
 
 IMAGES = "vectors"
 REGIONS = "regions"
-"""Folders of the two indexes within the gallery's."""
+"""Names of the two indexes' folders in the gallery's folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """The indexes of a gallery as one configuration wants them."""
+    """The opened indexes of a gallery, for one configuration."""
 
     wanted: tuple[str, int]
-    """What opens them, and how many regions each image has."""
+    """(`module:Class` that opens them, number of regions per image)."""
     images: VectorIndex
     regions: VectorIndex | None
     searched: VectorIndex
@@ -44,8 +44,8 @@ class _Opened:
 class GalleryIndexes:
     """The indexes of one gallery: of whole images and, where it has them, of regions.
 
-    They are opened on first use, and again when any process gives the gallery another kind of
-    index, or regions. Every index handed out is up to date, unless searches are not to wait.
+    They are opened on first use, and again after any process has given the gallery another kind of
+    index, or regions. Every index returned is up to date, except after `stop_waiting`.
     """
 
     def __init__(self, folder: Path, catalog: Catalog) -> None:
@@ -58,8 +58,10 @@ class GalleryIndexes:
         self._background: Background | None = None
 
     def stop_waiting(self) -> None:
-        """Have searches take the indexes as they are from now on, and scan the catalogue until
-        `update` has been called once."""
+        """Let searches use the indexes as they are from now on, without bringing them up to date.
+
+        Until `update` has been called once, they scan the catalogue.
+        """
         self._waits = False
         self.close()
 
@@ -68,21 +70,21 @@ class GalleryIndexes:
         return self._current(self._open().images)
 
     def regions(self) -> VectorIndex | None:
-        """The index of the regions alone, under the ids of `region_rows`, if there are any."""
+        """The index of the regions alone, with the ids of `region_rows`, if there are any."""
         regions = self._open().regions
         return None if regions is None else self._current(regions)
 
     def searched(self) -> VectorIndex:
-        """The index that is searched: of whole images, with their regions if there are any."""
+        """The index for searches: of whole images, with their regions if there are any."""
         return self._current(self._open().searched)
 
     @property
     def config(self) -> GalleryConfig:
-        """As last committed by anybody; where searches do not wait, as of the last `update`."""
+        """The configuration as last committed; after `stop_waiting`, as of the last `update`."""
         return self._config or self._catalog.config
 
     def update(self) -> None:
-        """Bring all indexes and their files up to date; those that are need not be loaded."""
+        """Bring all indexes and their files up to date; current ones are not loaded."""
         config = self._catalog.config
         with self._opening:
             opened = self._opened_for(config)
@@ -96,28 +98,28 @@ class GalleryIndexes:
             self._config = None if self._waits else config
 
     def rebuild(self) -> None:
-        """Build all indexes anew from the catalogue."""
+        """Rebuild all indexes from the catalogue."""
         self._open().searched.catch_up(self._catalog, rebuild=True)
 
     def kind(self) -> str:
-        """Kind of the index that is searched; foretold where its files are not up to date.
+        """Kind of the index for searches; predicted where its files are not up to date.
 
-        No index is loaded for it.
+        Loads no index.
         """
         config = self._catalog.config
         folders = (IMAGES, REGIONS) if config.regions else (IMAGES,)
         kinds = [
-            self._saved_kind(folder, config) or self._foretold_kind(folder, config)
+            self._saved_kind(folder, config) or self._predicted_kind(folder, config)
             for folder in folders
         ]
         return next((kind for kind in kinds if not find_index(kind).exact), kinds[-1])
 
     def background(self) -> Background:
-        """Images drawn from the gallery as of its last search, against which hits are judged.
+        """A sample of the gallery as of its last search, for the confidence of hits.
 
-        Drawn once, and again when anything has changed; it is not stored.
+        Drawn once, and again after a change; it is not stored.
         """
-        # Up to date or not: so every hit of one search is judged by one background.
+        # Not brought up to date, so that all hits of one search use one background.
         index = self.images() if self._opened is None else self._opened.images
         if index.generation == 0:  # not caught up yet
             index = self.images()
@@ -127,7 +129,7 @@ class GalleryIndexes:
         return drawn
 
     def close(self) -> None:
-        """Let go of memory, files and threads; the indexes are opened again when needed."""
+        """Release memory, files and threads; the indexes are opened again when needed."""
         with self._opening:
             opened, self._opened, self._background = self._opened, None, None
         if opened is not None:
@@ -144,9 +146,9 @@ class GalleryIndexes:
             return opened
 
     def _opened_for(self, config: GalleryConfig) -> _Opened:
-        """The indexes that a configuration wants, opened where they are not yet.
+        """The indexes of a configuration, opened if necessary.
 
-        Old ones are not closed: somebody may be searching them, and they end with the last search.
+        Replaced indexes are not closed: other threads may still be searching them.
         """
         old, count, dim = self._opened, len(config.regions), config.spec.dim
         wanted = self._opened_by(config), count
@@ -156,21 +158,21 @@ class GalleryIndexes:
             images = old.images
         else:
             place = IndexPlace(self._folder / IMAGES, dim)
-            images = self._answering(open_index(config.index, place))
+            images = self._searchable(open_index(config.index, place))
         if not count:
             return _Opened(wanted, images, None, images)
         from cbir.indexes.regions import RegionIndex
 
         whole = images.index if isinstance(images, IndexOrScan) else images
         regions = open_index(config.index, IndexPlace(self._folder / REGIONS, dim, count))
-        searched = self._answering(RegionIndex(whole, regions, count))
+        searched = self._searchable(RegionIndex(whole, regions, count))
         return _Opened(wanted, images, regions, searched)
 
-    def _answering(self, index: VectorIndex) -> VectorIndex:
+    def _searchable(self, index: VectorIndex) -> VectorIndex:
         return index if self._waits else IndexOrScan(index, self._catalog)
 
     def _opened_by(self, config: GalleryConfig) -> str:
-        """What opens the gallery's kind of index. Raises OptionError for one that is not known."""
+        """`module:Class` that opens the gallery's kind of index. Raises OptionError if unknown."""
         try:
             return opened_by(config.index)
         except OptionError as error:
@@ -179,14 +181,14 @@ class GalleryIndexes:
             raise OptionError(message, public=str(error)) from None
 
     def _saved_kind(self, folder: str, config: GalleryConfig) -> str | None:
-        """Kind of an index whose files are up to date, or that keeps none."""
+        """Kind of an index whose files are up to date, or that has no files."""
         if self._opened_by(config) != LOCAL:
             return config.index
         state = self._catalog.gallery_id, self._catalog.generation()
         manifest = index_files.current_manifest(self._folder / folder, *state)
         return None if manifest is None or manifest.kind not in INDEXES else manifest.kind
 
-    def _foretold_kind(self, folder: str, config: GalleryConfig) -> str:
+    def _predicted_kind(self, folder: str, config: GalleryConfig) -> str:
         """Kind of an index that would be built now."""
         with self._catalog.snapshot() as snapshot:
             rows = snapshot.regions(len(config.regions)) if folder == REGIONS else snapshot

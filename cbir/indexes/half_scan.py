@@ -1,4 +1,4 @@
-"""Nearest neighbours among float16 rows, compared where they lie: in a mapped file or in memory."""
+"""Nearest neighbours among float16 rows in a mapped file or in memory, without copying them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["Halves", "nearest_rows"]
 Halves = npt.NDArray[np.float16]
 
 MANY_QUERIES = 32
-"""Queries from which on rows are converted to float32 once and multiplied with all of them: numpy
-converts a number in 1.9 ns; FAISS, which multiplies halves, takes 0.14 ns for each query."""
+"""Number of queries from which rows are converted to float32 once for all of them: numpy converts a
+number in 1.9 ns; FAISS, which multiplies float16, takes 0.14 ns per number and query."""
 
 
 def nearest_rows(
     queries: Vectors, k: int, rows: Halves, mask: npt.NDArray[np.bool_] | None = None
 ) -> tuple[Vectors, Ids]:
-    """The best k of these rows (N, D), or of those where `mask` (N,) is true, by inner product.
+    """The best k rows by inner product, of all (N, D) or of those where `mask` (N,) is true.
 
-    Similarities and numbers of rows, the best first: (Q, k) each, or fewer columns where there are
+    Returns similarities and row numbers, best first: (Q, k) each, with fewer columns if there are
     fewer rows.
     """
     k = min(k, len(rows) if mask is None else int(np.count_nonzero(mask)))
@@ -51,11 +51,11 @@ def _index_over(rows: Halves) -> Any:
     codes = np.ascontiguousarray(rows).view(np.uint8).reshape(-1)
     try:
         view = faiss.MaybeOwnedVectorUInt8()
-    except AttributeError:  # FAISS before 1.11 keeps what it searches: twice the time
+    except AttributeError:  # FAISS before 1.11 copies the rows: twice the time
         index.add_sa_codes(codes.reshape(len(rows), -1))
         return index
     view.is_owned = False
     view.view_data, view.view_size = faiss.swig_ptr(codes), codes.size
     index.codes, index.ntotal = view, len(rows)
-    index.referenced_objects = [codes]  # they must live as long as the index does
+    index.referenced_objects = [codes]  # they must live as long as the index
     return index

@@ -1,6 +1,6 @@
 """A graph index: hierarchical navigable small worlds (Malkov & Yashunin 2018), in FAISS.
 
-Fast and approximate on large galleries. A graph cannot remove images and is built anew instead.
+Fast and approximate on large galleries. A graph cannot remove images and is rebuilt instead.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ __all__ = ["HnswIndex", "HnswOptions"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HnswOptions:
-    """The parameters of a graph; named as in the paper where FAISS does."""
+    """Parameters of a graph, with FAISS's names for those of the paper."""
 
     neighbours: int = 32
-    """Links of each vector, per level."""
+    """Number of links of each vector, per level."""
     ef_construction: int = 80
-    """Candidates kept while the graph is built."""
+    """Number of candidates held while the graph is built."""
     ef_search: int = 128
-    """Candidates kept while the graph is searched."""
+    """Number of candidates held while the graph is searched."""
 
 
 class HnswIndex(FaissStructure):
-    """`SearchStructure` of a graph over vectors in memory.
+    """`SearchStructure` with a graph over vectors in memory.
 
-    A subclass with other `options` can be registered as a kind of its own.
+    A subclass with other `options` can be registered as another kind.
     """
 
     options = HnswOptions()
@@ -73,8 +73,7 @@ class HnswIndex(FaissStructure):
         return np.asarray(faiss.vector_to_array(self._index.id_map), dtype=np.int64)
 
     def _scan_allowed(self, queries: Vectors, k: int, allowed: Ids) -> tuple[Vectors, Ids]:
-        """The best k of the allowed images by a scan of the vectors: among so many that are not
-        allowed a walk of the graph loses its way."""
+        """The best k of the allowed images by a scan: a graph search fails if few are allowed."""
         stored = self.ids()
         bits = np.packbits(np.isin(stored, allowed), bitorder="little")
         selector = faiss.IDSelectorBitmap(len(stored), faiss.swig_ptr(bits))

@@ -1,7 +1,7 @@
-"""A vector index on disk: data files and a manifest, which names them with their checksums.
+"""A vector index on disk: data files, and a manifest with their names and checksums.
 
-Data is written under new names first; replacing the manifest makes it current. A process killed
-anywhere in between leaves the old index in place.
+Data is written under new names first; replacing the manifest makes it current. A process killed at
+any point leaves the old index in place.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LOCK = "lock"
 BUILDING = "building"
 """Prefix of files that are written before the index is saved."""
 ABANDONED_S = 24 * 3600.0
-"""Age from which a file being built is taken for one of a process that was killed."""
+"""Age in seconds above which a file being built counts as left by a killed process."""
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -41,9 +41,9 @@ class Part:
 
     file: str
     size: int
-    """Bytes that belong to it; a file that is appended to may have more."""
+    """Number of its valid bytes; a file that is appended to may be longer."""
     crc32: int | None
-    """Checksum of those bytes; None where another part holds checksums."""
+    """Checksum of these bytes; None where another part holds checksums."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class IndexManifest:
     dim: int
     count: int
     built_count: int
-    """How many images there were when the index was last built anew."""
+    """Number of images when the index was last rebuilt."""
     projection: str = ""
     """Digest of the projection of its vectors; empty for plain embeddings."""
     parts: Mapping[str, Part] = field(default_factory=dict)
@@ -93,7 +93,7 @@ def read_part(folder: Path, part: Part) -> Bytes | None:
 
 
 def save_manifest(folder: Path, manifest: IndexManifest) -> None:
-    """Make a manifest the current one, inside `saving`; data files it does not name are deleted."""
+    """Make a manifest the current one, within `saving`; data files it does not name are deleted."""
     temporary = folder / new_name("manifest", ".json")
     try:
         _write_synced(temporary, json.dumps(asdict(manifest)).encode())
@@ -105,12 +105,12 @@ def save_manifest(folder: Path, manifest: IndexManifest) -> None:
     named = {part.file for part in manifest.parts.values()} | {NAME, LOCK}
     for path in folder.iterdir():
         if path.name not in named and not _being_built(path):
-            with suppress(PermissionError):  # Windows keeps a file that another process has mapped
+            with suppress(PermissionError):  # Windows cannot delete a file that is mapped elsewhere
                 path.unlink(missing_ok=True)
 
 
 def load_manifest(folder: Path) -> IndexManifest | None:
-    """The current manifest; None when it is missing, damaged or of another version."""
+    """Read the current manifest; None when it is missing, damaged or of another version."""
     try:
         data: dict[str, Any] = json.loads((folder / NAME).read_text())
         parts = {name: Part(**part) for name, part in data.pop("parts").items()}
@@ -124,7 +124,7 @@ def load_manifest(folder: Path) -> IndexManifest | None:
 
 
 def complete(folder: Path, manifest: IndexManifest) -> bool:
-    """Whether every data file of a manifest has its size at least; their content is not read."""
+    """Whether every data file of a manifest is long enough; their content is not read."""
     try:
         return all((folder / p.file).stat().st_size >= p.size for p in manifest.parts.values())
     except OSError:
@@ -132,7 +132,7 @@ def complete(folder: Path, manifest: IndexManifest) -> bool:
 
 
 def current_manifest(folder: Path, gallery_id: str, generation: int) -> IndexManifest | None:
-    """The manifest of a complete index of this gallery and generation; None where there is none."""
+    """The manifest of a complete index of this gallery and generation, or None."""
     manifest = load_manifest(folder)
     if manifest is None or (manifest.gallery_id, manifest.generation) != (gallery_id, generation):
         return None
@@ -141,14 +141,14 @@ def current_manifest(folder: Path, gallery_id: str, generation: int) -> IndexMan
 
 @contextmanager
 def saving(folder: Path) -> Iterator[bool]:
-    """Whether this process may save now: False while another one does, which makes it needless."""
+    """Lock for saving: False while another process saves, which makes a save unnecessary."""
     folder.mkdir(exist_ok=True)
     with (folder / LOCK).open("ab") as file:
         try:
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # Windows: two that save at once leave one of two whole states
+        except ImportError:  # Windows has no such lock; of two concurrent saves one wins, complete
             pass
         except BlockingIOError:
             yield False
@@ -157,7 +157,7 @@ def saving(folder: Path) -> Iterator[bool]:
 
 
 def _being_built(path: Path) -> bool:
-    """Whether another process may be writing this file before it saves anything."""
+    """Whether another process may still be writing this unsaved file."""
     try:
         age = time.time() - path.stat().st_mtime
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""An index that never keeps a search waiting, for servers that bring it up to date beside it."""
+"""An index that never makes a search wait, for servers that update it in a background thread."""
 
 from __future__ import annotations
 
@@ -13,41 +13,40 @@ __all__ = ["IndexOrScan"]
 
 
 class IndexOrScan:
-    """`VectorIndex` that answers at once: by an index as it last was brought up to date, and until
-    it has been once, by a scan of the catalogue.
+    """`VectorIndex` that is searched as of its last update, and before the first by a scan.
 
-    Somebody has to call `catch_up` now and then, in a thread of its own.
+    The owner must call `catch_up` from time to time, in another thread.
     """
 
     def __init__(self, index: VectorIndex, catalog: Catalog) -> None:
         self.index = index
-        self._answering: VectorIndex = CatalogScan(catalog)
+        self._searched: VectorIndex = CatalogScan(catalog)
 
     @property
     def kind(self) -> str:
-        return self._answering.kind
+        return self._searched.kind
 
     @property
     def exact(self) -> bool:
-        return self._answering.exact
+        return self._searched.exact
 
     @property
     def generation(self) -> int:
-        return self._answering.generation
+        return self._searched.generation
 
     @property
     def projection(self) -> Projection | None:
-        return self._answering.projection
+        return self._searched.projection
 
     def catch_up(self, catalog: Catalog, *, rebuild: bool = False) -> None:
         self.index.catch_up(catalog, rebuild=rebuild)
-        self._answering = self.index
+        self._searched = self.index
 
     def is_current(self, catalog: Catalog) -> bool:
-        return self._answering is self.index and self.index.is_current(catalog)
+        return self._searched is self.index and self.index.is_current(catalog)
 
     def project(self, embeddings: Vectors) -> Vectors:
-        return self._answering.project(embeddings)
+        return self._searched.project(embeddings)
 
     def search(
         self,
@@ -58,16 +57,16 @@ class IndexOrScan:
         exact: bool = False,
         projected: bool = True,
     ) -> Candidates:
-        return self._answering.search(queries, k, allowed=allowed, exact=exact, projected=projected)
+        return self._searched.search(queries, k, allowed=allowed, exact=exact, projected=projected)
 
     def ids(self) -> Ids:
-        return self._answering.ids()
+        return self._searched.ids()
 
     def vectors(self, ids: Ids, regions: Ids | None = None) -> Vectors:
-        return self._answering.vectors(ids, regions)
+        return self._searched.vectors(ids, regions)
 
     def count(self) -> int:
-        return self._answering.count()
+        return self._searched.count()
 
     def close(self) -> None:
         self.index.close()

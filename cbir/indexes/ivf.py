@@ -19,18 +19,18 @@ from cbir.indexes.faiss_structure import FaissStructure
 __all__ = ["IvfIndex"]
 
 REBUILD_GROWTH = 4
-"""New lists are needed once a gallery has 4 times the images they were made for."""
+"""The lists are rebuilt when a gallery has 4 times the images they were made for."""
 
 LISTS_PER_ROOT = 4
-"""Lists by the square root of the number of images."""
+"""Number of lists, as a multiple of the square root of the number of images."""
 TRAINING_VECTORS_PER_LIST = 64
 MIN_PROBES = 8
 PROBED_PART = 4
-"""A search looks into one list in 4, and no fewer than 8: recall first, speed second."""
+"""A search probes one list in 4, at least 8: recall before speed."""
 
 
 class IvfIndex(FaissStructure):
-    """`SearchStructure` of lists of vectors in memory."""
+    """`SearchStructure` with inverted lists of vectors in memory."""
 
     @classmethod
     def build(
@@ -46,7 +46,7 @@ class IvfIndex(FaissStructure):
         size = lists * TRAINING_VECTORS_PER_LIST
         sample = np.random.default_rng(0).permutation(len(vectors))[:size]
         index.train(vectors[np.sort(sample)])
-        # By hash: vectors can be looked up and removed by the image's id.
+        # A hash map lets vectors be looked up and removed by the image's id.
         index.set_direct_map_type(faiss.DirectMap.Hashtable)
         for ids, page in all_pages:
             index.add_with_ids(page, ids)

@@ -1,4 +1,4 @@
-"""A vector index kept in files beside the catalogue it is derived from."""
+"""A vector index in local files, kept up to date with the catalogue."""
 
 from __future__ import annotations
 
@@ -36,12 +36,13 @@ __all__ = ["LocalIndex"]
 log = logging.getLogger(__name__)
 
 LOAD_ATTEMPTS = 3
-"""Another process may replace the files between the manifest and them: then both are read again."""
+"""Number of attempts to load the files: another process may replace them after the manifest was
+read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Wanted:
-    """The index that the catalogue asks for, as of one snapshot."""
+    """The index that the catalogue's configuration requires, as of one snapshot."""
 
     configured: str
     """Kind in the configuration, perhaps `auto`."""
@@ -51,7 +52,7 @@ class _Wanted:
     generation: int
 
     def fits(self, manifest: IndexManifest) -> bool:
-        """Whether files hold such an index, of this generation or an earlier one."""
+        """Whether the files contain such an index, of this generation or an earlier one."""
         same = (manifest.kind, manifest.projection) == (self.kind, self.digest)
         return same and manifest.generation <= self.generation
 
@@ -66,9 +67,9 @@ class LocalIndex:
         self._regions = place.regions
         self._catalog: Catalog | None = None
         self._lock = threading.Lock()
-        """Held while the structure is searched or changed."""
+        """Locked while the structure is searched or changed."""
         self._catching_up = threading.Lock()
-        """Held while it is brought up to date: the catalogue read, a structure built, saved."""
+        """Locked while the index is brought up to date: reading the catalogue, building, saving."""
         self._structure: SearchStructure | None = None
         self._clear()
 
@@ -85,10 +86,10 @@ class LocalIndex:
         """The kind in the configuration that it was last compared with; empty since loading."""
 
     def catch_up(self, catalog: Catalog, *, rebuild: bool = False) -> None:
-        """Load the files once, apply what changed since, and save them again.
+        """Load the files once, apply the changes since, and save them again.
 
-        Searches go on meanwhile, in the structure as it was. The kind is the one that the
-        catalogue's configuration names, as of the same snapshot as the vectors.
+        Searches meanwhile use the old structure. The kind is that of the catalogue's configuration,
+        read in the same snapshot as the vectors.
         """
         with self._catching_up:
             faiss.omp_set_num_threads(available_cores())
@@ -122,7 +123,7 @@ class LocalIndex:
             self._save(catalog.gallery_id)
 
     def is_current(self, catalog: Catalog) -> bool:
-        """Whether the index, or its files where it is not loaded, have seen all changes."""
+        """Whether the index, or its files if it is not loaded, contain all changes."""
         if self._structure is not None:
             return self._checked == catalog.config.index and self._seen(catalog.generation())
         state = catalog.gallery_id, catalog.generation()
@@ -146,11 +147,11 @@ class LocalIndex:
         ids = np.full((len(queries), k), -1, dtype=np.int64)
         similarities = np.full((len(queries), k), -np.inf, dtype=np.float32)
         if width > 0:
-            # Of the calling thread; more than there are queries would only wait for each other.
+            # FAISS's threads: more of them than queries would only wait for each other.
             many = len(queries) > 1
             faiss.omp_set_num_threads(min(len(queries), available_cores()) if many else 1)
             with self._lock:
-                assert self._structure is not None  # it has images
+                assert self._structure is not None  # the index is not empty
                 compared = queries if projected else self.project(queries)
                 compared = np.ascontiguousarray(compared, dtype=np.float32)
                 scores, rows = self._structure.search(compared, width, allowed=allowed, exact=exact)
@@ -164,7 +165,7 @@ class LocalIndex:
         return np.empty(0, np.int64) if self._structure is None else np.sort(self._structure.ids())
 
     def vectors(self, ids: Ids, regions: Ids | None = None) -> Vectors:
-        """The projected vectors under these ids: (N,) → (N, d). Raises KeyError for others."""
+        """The projected vectors of these ids: (N,) → (N, d). Raises KeyError for unknown ids."""
         if regions is not None and regions.any():
             raise KeyError("this index has no regions of images")
         with self._lock:
@@ -208,7 +209,7 @@ class LocalIndex:
     def _build(self, wanted: _Wanted, rows: IndexedVectors) -> None:
         count, projection = rows.count, wanted.projection
         dim = self._dim if projection is None else projection.dim
-        with suppress(OSError):  # it stays in memory then, and saving says why
+        with suppress(OSError):  # the index then stays in memory, and saving logs why
             self._folder.mkdir(exist_ok=True)
         pages = _pages(rows, 0, projection)
         structure = structure_class(wanted.kind).build(self._folder, pages, dim, count)
@@ -225,7 +226,7 @@ class LocalIndex:
             old.close()
 
     def _apply(self, rows: IndexedVectors, generation: int) -> bool:
-        """Apply the changes up to a generation; False when building anew is the better way."""
+        """Apply the changes up to a generation; False when a rebuild is needed or better."""
         structure, count = self._structure, rows.count
         if structure is None or self._generation > generation:
             return False
@@ -248,7 +249,7 @@ class LocalIndex:
         return True
 
     def _load(self, gallery_id: str, wanted: _Wanted | None = None) -> None:
-        """Load the files if they are this gallery's and, once there is a structure, as wanted."""
+        """Load the files if they are of this gallery and, if `wanted` is given, fit it."""
         for _ in range(LOAD_ATTEMPTS):
             manifest = index_files.load_manifest(self._folder)
             if manifest is None or (manifest.gallery_id, manifest.dim) != (gallery_id, self._dim):
@@ -284,13 +285,13 @@ class LocalIndex:
                 )
                 index_files.save_manifest(self._folder, manifest)
         except OSError as error:
-            # The next process builds it again: slower, never wrong.
+            # The next process then rebuilds it: slower, but correct.
             log.warning("%s: vector index not saved (%s)", self._folder, error.strerror)
 
 
 def _pages(
     rows: IndexedVectors, generation: int, projection: Projection | None
 ) -> Iterator[tuple[Ids, Vectors]]:
-    """Pages of what changed after a generation, as an index compares it."""
+    """Pages of the vectors changed after a generation, projected."""
     for ids, vectors in rows.changed_since(generation):
         yield ids, vectors if projection is None else projection.apply(vectors)

@@ -1,4 +1,4 @@
-"""Nearest neighbours of many vectors among many, by blocks of matrix products."""
+"""Nearest neighbours of all vectors among all, by matrix products in blocks."""
 
 from __future__ import annotations
 
@@ -15,9 +15,18 @@ from threadpoolctl import threadpool_limits
 from cbir.arrays import Vectors
 from cbir.config import available_cores
 
-__all__ = ["MANY", "Leading", "all_nearest", "in_order", "leading_directions", "nearest", "top"]
+__all__ = [
+    "MANY",
+    "Leading",
+    "RowNumbers",
+    "all_nearest",
+    "in_order",
+    "leading_directions",
+    "nearest",
+    "top",
+]
 
-Rows = npt.NDArray[np.int64]
+RowNumbers = npt.NDArray[np.int64]
 T = TypeVar("T")
 Done = TypeVar("Done")
 
@@ -26,21 +35,21 @@ SAMPLE = 4096
 PROBES = 256
 DIMENSIONS = (64, 96, 128, 192, 256, 384, 512)
 MIN_REDUCTION = 2
-"""Factor by which a first pass must reduce the dimensions to save time."""
+"""Least factor by which a first pass must reduce the dimensions to save time."""
 RECALL = 0.99
 """Share of the true neighbours that a first pass must find."""
 BLOCK_BYTES = 48_000_000
 """Bytes of similarities that each thread holds at once."""
 
 CANDIDATES = 128
-"""Candidates of a first pass that are compared in all dimensions, at least: with fewer, no first
-pass may reach the recall, and all vectors would be compared with all."""
+"""Least number of candidates of a first pass that are compared in all dimensions. With fewer, no
+first pass may reach the recall, and all vectors would be compared with all."""
 
 MANY = 10_000
-"""Vectors from which on a first pass in few dimensions is tried."""
+"""Number of vectors from which a first pass in few dimensions is tried."""
 THREADS = 4
 RESCORED = 32
-"""Vectors whose candidates are gathered at once, so that they fit the processor's cache."""
+"""Number of vectors whose candidates are gathered at once, to fit the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,8 +57,8 @@ class Leading:
     """Vectors projected on their leading principal directions: a cheap first pass over many.
 
     With x = Wᵀ(W x) + x', W (d, D) orthonormal, x·y = Wx·Wy + x'·y' ≤ Wx·Wy + |x'| |y'| (Cauchy
-    and Schwarz): a product of d + 1 dimensions that is never less than that of D. Measured, it
-    orders candidates far better than Wx·Wy does.
+    and Schwarz): a product of d + 1 dimensions that is never less than that of D. In measurements
+    it orders candidates far better than Wx·Wy does.
     """
 
     vectors: Vectors
@@ -65,7 +74,7 @@ class Leading:
 def leading_directions(vectors: Vectors, k: int, candidates: int) -> Leading | None:
     """The fewest directions in which the best `candidates` include the k nearest with recall 0.99.
 
-    The recall is measured on vectors drawn from these; None where no first pass saves time.
+    The recall is measured on a sample of the vectors. None where no first pass saves time.
     """
     count, dim = vectors.shape
     rng = np.random.default_rng(0)
@@ -77,8 +86,8 @@ def leading_directions(vectors: Vectors, k: int, candidates: int) -> Leading | N
     for d in (d for d in DIMENSIONS if MIN_REDUCTION * d <= dim):
         leading = np.empty((count, d + 1), dtype=np.float32)
         np.matmul(vectors, np.ascontiguousarray(directions[:, :d]), out=leading[:, :d])
-        held = np.einsum("nd,nd->n", leading[:, :d], leading[:, :d])
-        leading[:, d] = np.sqrt(np.maximum(0, 1 - held))
+        squared = np.einsum("nd,nd->n", leading[:, :d], leading[:, :d])
+        leading[:, d] = np.sqrt(np.maximum(0, 1 - squared))
         near, _ = nearest(leading[probes], leading, candidates)
         recall = np.mean([np.isin(e, f).mean() for e, f in zip(exact, near, strict=True)])
         if recall >= RECALL:
@@ -86,12 +95,12 @@ def leading_directions(vectors: Vectors, k: int, candidates: int) -> Leading | N
     return None
 
 
-def all_nearest(vectors: Vectors, k: int) -> Iterator[tuple[int, Rows, Vectors]]:
-    """The k nearest others of every vector (N, D), block by block of B vectors.
+def all_nearest(vectors: Vectors, k: int) -> Iterator[tuple[int, RowNumbers, Vectors]]:
+    """The k nearest other vectors of every vector (N, D), in blocks of B vectors.
 
-    Yields the first row of a block, the rows of the nearest (B, k), the best first, and their
-    inner products; fewer than k where there are no more. Among many, a first pass in few
-    dimensions finds the candidates, and with them 0.99 of the nearest and more.
+    Yields the first row of a block, the rows of the nearest (B, k), best first, and their inner
+    products; fewer than k where there are no more. Among many vectors, a first pass in few
+    dimensions selects candidates, which include at least 0.99 of the nearest.
     """
     count = len(vectors)
     k = min(k, count - 1)
@@ -101,7 +110,7 @@ def all_nearest(vectors: Vectors, k: int) -> Iterator[tuple[int, Rows, Vectors]]
     leading = leading_directions(vectors, k + 1, candidates) if count > MANY else None
     size = block_rows(count)
 
-    def block(start: int) -> tuple[int, Rows, Vectors]:
+    def block(start: int) -> tuple[int, RowNumbers, Vectors]:
         mine = np.arange(start, min(start + size, count))
         if leading is None:
             rows, products = top(vectors[mine] @ vectors.T, k + 1)
@@ -123,8 +132,8 @@ def all_nearest(vectors: Vectors, k: int) -> Iterator[tuple[int, Rows, Vectors]]
 
 
 def in_order(work: Callable[[T], Done], items: Iterable[T]) -> Iterator[Done]:
-    """Results of `work` for each item, in their order, by a few threads; few are under way."""
-    # Each thread multiplies by itself: matrix products of several threads wait for one another.
+    """Results of `work` for each item, in order, computed by a few threads with few pending."""
+    # One BLAS thread each: multithreaded matrix products in several threads block one another.
     limits = threadpool_limits(1, "blas")
     with limits, ThreadPoolExecutor(min(THREADS, available_cores())) as pool:
         running: deque[Future[Done]] = deque()
@@ -136,8 +145,8 @@ def in_order(work: Callable[[T], Done], items: Iterable[T]) -> Iterator[Done]:
             yield running.popleft().result()
 
 
-def nearest(queries: Vectors, vectors: Vectors, m: int) -> tuple[Rows, Vectors]:
-    """The m vectors of the largest inner products, in no order: (Q, m) rows and products."""
+def nearest(queries: Vectors, vectors: Vectors, m: int) -> tuple[RowNumbers, Vectors]:
+    """The m vectors with the largest inner products, unsorted: (Q, m) rows and products."""
     parts = [
         top(queries[start : start + size] @ vectors.T, m)
         for size in [block_rows(len(vectors))]
@@ -147,14 +156,14 @@ def nearest(queries: Vectors, vectors: Vectors, m: int) -> tuple[Rows, Vectors]:
 
 
 def block_rows(count: int) -> int:
-    """How many queries are compared with `count` vectors at once."""
+    """Number of queries that are compared with `count` vectors at once."""
     return max(1, min(1024, BLOCK_BYTES // (4 * max(1, count))))
 
 
-def top(scores: Vectors, m: int) -> tuple[Rows, Vectors]:
-    """The m largest of each row of scores (B, N), in no order: columns (B, m) and scores.
+def top(scores: Vectors, m: int) -> tuple[RowNumbers, Vectors]:
+    """The m largest of each row of scores (B, N), unsorted: columns (B, m) and scores.
 
-    Columns are cut into sets of 32. The m largest lie in the m sets of the largest maxima, so
+    Columns are divided into sets of 32. The m largest lie in the m sets with the largest maxima, so
     that far fewer than N have to be partitioned.
     """
     count = scores.shape[1]
@@ -175,7 +184,7 @@ def top(scores: Vectors, m: int) -> tuple[Rows, Vectors]:
     return np.take_along_axis(members, best, axis=1), np.take_along_axis(values, best, axis=1)
 
 
-def _partition(values: Vectors, m: int) -> Rows:
+def _partition(values: Vectors, m: int) -> RowNumbers:
     count = values.shape[1]
     if m >= count:
         return np.tile(np.arange(count, dtype=np.int64), (len(values), 1))

@@ -2,8 +2,8 @@
 
 The codes are product-quantised (Jégou, Douze & Schmid 2011), 4 bits per sub-vector, and compared
 in processor registers (André, Kermarrec & Le Scouarnec 2015: FAISS's fast scan): a hundred thousand
-in a fraction of a millisecond. The best few hundred are compared by their float16 vectors, which
-lie in a file. There is no graph to build, and no list to miss.
+in a fraction of a millisecond. The best few hundred are compared by their float16 vectors in a
+file. No graph is built, and no vector is skipped.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from cbir.indexes.row_file import RowFile
 
 MIN_CODES = 64
 MAX_SUBVECTOR = 16
-"""Dimensions that share a 4-bit code: as many as leave 64 codes a vector, and at most 16."""
+"""Most dimensions that share a 4-bit code; fewer where a vector would have under 64 codes."""
 REBUILD_GROWTH = 4
-"""Codes are learnt anew once a gallery has 4 times the images they were learnt from."""
+"""The codes are trained again when a gallery has 4 times the images they were trained on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PqOptions:
-    """How many candidates are compared exactly, and how codes are learnt and scanned.
+    """Parameters of the exact comparison of candidates, and of training and scanning codes.
 
     For 10 hits the defaults compare 440 of 100,000 images and 800 of a million, which finds 99 %
     and more of the true neighbours (`scripts/benchmark search`).
@@ -45,15 +45,15 @@ class PqOptions:
     candidates_per_image: float = 1 / 2500
     candidates_per_hit: int = 20
     training_numbers: int = 20_000_000
-    """Numbers in the training sample, 80 MB: 16,000 vectors of 1280 dimensions."""
+    """Size of the training sample in numbers, 80 MB: 16,000 vectors of 1280 dimensions."""
     shard_rows: int = 200_000
-    """Rows a thread scans at least: fewer take less time than starting another thread."""
+    """Least number of rows per thread: fewer take less time than starting another thread."""
 
 
 class PqIndex(FlatIndex):
-    """`SearchStructure` of product-quantised codes over vectors in a file.
+    """`SearchStructure` with product-quantised codes of vectors in a file.
 
-    A subclass with other `options` can be registered as a kind of its own.
+    A subclass with other `options` can be registered as another kind.
     """
 
     options = PqOptions()
@@ -67,9 +67,9 @@ class PqIndex(FlatIndex):
     def build(
         cls, folder: Path, pages: Iterable[tuple[Ids, Vectors]], dim: int, count: int
     ) -> PqIndex:
-        built = cls(*write_rows(folder, pages, dim), [])
-        built._code()
-        return built
+        index = cls(*write_rows(folder, pages, dim), [])
+        index._code()
+        return index
 
     @classmethod
     def load(cls, folder: Path, manifest: IndexManifest) -> PqIndex | None:
@@ -83,7 +83,7 @@ class PqIndex(FlatIndex):
                 return None
             try:
                 shards.append(faiss.deserialize_index(data))
-            except RuntimeError:  # FAISS's own word for a file it cannot read
+            except RuntimeError:  # FAISS raises this for an unreadable file
                 return None
         coded = sum(shard.ntotal for shard in shards)
         return cls(*rows, shards) if shards and coded == len(rows[1]) else None
@@ -102,7 +102,7 @@ class PqIndex(FlatIndex):
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
         super().add(ids, vectors)
-        # As they will be read back: codes and rows must agree after a restart.
+        # Rounded to float16 as when read back: codes and rows must agree after a restart.
         self._shards[-1].add(vectors.astype(np.float16).astype(np.float32))
 
     def needs_rebuild(self, count: int, built_count: int) -> bool:
@@ -134,12 +134,12 @@ class PqIndex(FlatIndex):
         sample = np.random.default_rng(0).permutation(count)[: self.options.training_numbers // dim]
         trained = faiss.IndexPQFastScan(dim, _codes(dim), 4, faiss.METRIC_INNER_PRODUCT)
         trained.pq.cp.min_points_per_centroid = 1
-        # Sixteen centroids of a few dimensions: threads would wait longer than they work.
+        # With sixteen centroids of a few dimensions, threads cost more time than they save.
         faiss.omp_set_num_threads(1)
         trained.train(self._rows.take_once(np.sort(sample)))
         faiss.omp_set_num_threads(available_cores())
         shards = max(1, min(available_cores(), count // self.options.shard_rows))
-        # The others are copies of the first while it is empty.
+        # Copies of the trained, still empty index.
         self._shards = [faiss.clone_index(trained) for _ in range(shards)]
         bounds = np.linspace(0, count, shards + 1).astype(int)
         for start, vectors in self._rows.scan():
@@ -157,7 +157,7 @@ class PqIndex(FlatIndex):
         )
 
     def _near(self, queries: Vectors, count: int) -> Ids:
-        """The rows with the best codes, in each shard as many as it may hold: (Q, n)."""
+        """The rows with the best codes, up to `count` of each shard: (Q, n)."""
         if len(self._shards) == 1:
             return np.asarray(self._shards[0].search(queries, count)[1])
         starts = np.cumsum([0] + [shard.ntotal for shard in self._shards[:-1]])
@@ -171,7 +171,7 @@ class PqIndex(FlatIndex):
         return np.take_along_axis(numbers, best, axis=1)
 
     def _compare(self, queries: Vectors, k: int, rows: list[Ids]) -> tuple[Vectors, Ids]:
-        """The best k of each query's candidates, of which there are at least k."""
+        """The best k of each query's candidates, which are at least k."""
         similarities = np.empty((len(queries), k), np.float32)
         ids = np.empty((len(queries), k), np.int64)
         for query, mine in enumerate(rows):
@@ -185,6 +185,6 @@ class PqIndex(FlatIndex):
 
 
 def _codes(dim: int) -> int:
-    """How many 4-bit codes a vector of `dim` dimensions is cut into."""
+    """Number of 4-bit codes for a vector of `dim` dimensions."""
     sizes = [size for size in range(1, MAX_SUBVECTOR + 1) if dim % size == 0]
     return dim // max((size for size in sizes if dim // size >= MIN_CODES), default=1)

@@ -1,4 +1,4 @@
-"""The seam between a gallery and whatever finds its nearest vectors."""
+"""The protocol of vector indexes, between a gallery and its nearest-neighbour search."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ if TYPE_CHECKING:
 __all__ = ["Allowed", "VectorIndex", "allowed_ids"]
 
 Allowed: TypeAlias = "Ids | Filter"
-"""Which images may be found: their ids (N,), ascending, or a filter on their metadata."""
+"""The images that a search may find: their ids (N,), ascending, or a filter on metadata."""
 
 
 class VectorIndex(Protocol):
     """Finds the nearest vectors of a gallery by cosine.
 
-    It is derived from the catalogue and never the truth: `catch_up` brings it up to date. It may be
-    searched by several threads, also while another one catches up. Kinds are listed in
-    `cbir.indexes.registry`.
+    It is derived from the catalogue, and `catch_up` brings it up to date. Several threads may
+    search it, also while another one catches up. Kinds are listed in `cbir.indexes.registry`.
     """
 
     @property
     def kind(self) -> str:
-        """Name of its kind, as it was built: `auto`, for example, chooses by size."""
+        """Name of the kind that was built; never `auto`, which chooses a kind by size."""
         ...
 
     @property
@@ -40,28 +39,28 @@ class VectorIndex(Protocol):
 
     @property
     def generation(self) -> int:
-        """Generation of the catalogue up to which changes are applied."""
+        """Generation of the catalogue up to which the index contains all changes."""
         ...
 
     @property
     def projection(self) -> Projection | None:
-        """Centring or whitening of the vectors it holds; None where they are plain embeddings."""
+        """Projection of its vectors (centring or whitening); None for plain embeddings."""
         ...
 
     def catch_up(self, catalog: Catalog, *, rebuild: bool = False) -> None:
-        """Apply what the catalogue has committed since; safe to kill at any point.
+        """Apply the catalogue's changes since the index's generation; safe to kill at any point.
 
-        The kind is the one that the catalogue's configuration names. With `rebuild` everything is
-        read again. A missing, damaged or foreign index is built anew and is no error.
+        The kind is that of the catalogue's configuration. With `rebuild` everything is read again.
+        A missing, damaged or foreign index is rebuilt, and not an error.
         """
         ...
 
     def is_current(self, catalog: Catalog) -> bool:
-        """Whether `catch_up` has nothing to do; nothing large is read to tell."""
+        """Whether `catch_up` has nothing to do; cheap, as no vectors are read."""
         ...
 
     def project(self, embeddings: Vectors) -> Vectors:
-        """Embeddings as the network gives them (N, D) → as this index compares them (N, d)."""
+        """Project embeddings (N, D), as the network gives them, as this index does: (N, d)."""
         ...
 
     def search(
@@ -75,10 +74,10 @@ class VectorIndex(Protocol):
     ) -> Candidates:
         """(Q, d) projected vectors → the k nearest of each, equal ones by ascending id.
 
-        Only images that are `allowed` are found, and all k of them where there are so many; ids
-        that the index does not hold are ignored. `exact` compares with every vector. Queries that
-        are not `projected` (Q, D) are projected as the vectors they are compared with, also while
-        another thread has the index built anew. Raises FilterError.
+        Only `allowed` images are found: k of them, or all if there are fewer. Allowed ids that the
+        index lacks are ignored. `exact` compares with every vector. If queries are not `projected`
+        (Q, D), they are projected like the vectors they are compared with, also while another
+        thread rebuilds the index. Raises FilterError.
         """
         ...
 
@@ -89,21 +88,21 @@ class VectorIndex(Protocol):
     def vectors(self, ids: Ids, regions: Ids | None = None) -> Vectors:
         """The projected vectors of images or, where `regions` (N,) is not 0, of that region.
 
-        (N,) → (N, d). Raises KeyError when the index lacks one.
+        (N,) → (N, d). Raises KeyError for an image or region that the index lacks.
         """
         ...
 
     def count(self) -> int:
-        """How many images are in the index."""
+        """Number of images in the index."""
         ...
 
     def close(self) -> None:
-        """Let go of memory, files and threads."""
+        """Release memory, files and threads."""
         ...
 
 
 def allowed_ids(allowed: Allowed | None, catalog: Catalog | None) -> Ids | None:
-    """Ids that may be found, for an index that cannot filter by itself. Raises FilterError."""
+    """The allowed ids, for an index that cannot evaluate filters. Raises FilterError."""
     if allowed is None or isinstance(allowed, np.ndarray):
         return allowed
     return np.empty(0, np.int64) if catalog is None else catalog.matching(allowed)

@@ -1,8 +1,8 @@
-"""Images found by the whole of them or by one of their regions, whichever is nearer.
+"""Search of images by the whole image or one of its regions, whichever is nearer.
 
-Two indexes side by side: of whole images, the same as in any gallery, and of regions. An image is
-as similar as the most similar of both. Given the k nearest whole images and the k images of the
-nearest regions, the k nearest of all are among them.
+Combines two indexes: of whole images, as in any gallery, and of regions. The similarity of an image
+is the greatest of the whole and its regions. The k nearest images of all are among the k nearest
+whole images and the k images of the nearest regions.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from cbir.types import Candidates
 __all__ = ["RegionIndex"]
 
 GROWTH = 4
-"""Factor by which more regions are searched for when too many belong to the same images."""
+"""Factor by which the number of regions is increased when too many belong to the same images."""
 
 
 class RegionIndex:
-    """`VectorIndex` of images with regions, composed of one of whole images and one of regions."""
+    """`VectorIndex` of images with regions, composed of an index of each."""
 
     def __init__(
         self,
@@ -34,11 +34,11 @@ class RegionIndex:
         regions_per_hit: int = 3,
         pairs_at_once: int = 4_000_000,
     ) -> None:
-        """`regions` holds `per_image` regions of each image, under the ids of `region_rows`.
+        """`regions` contains `per_image` regions of each image, with the ids of `region_rows`.
 
-        At first `regions_per_hit` regions are searched for per image wanted, since several may be
-        of one image. `pairs_at_once` of queries and regions bound the memory of long rankings, by
-        default to some 200 MB.
+        The first search is for `regions_per_hit` regions per image wanted, as several may be of one
+        image. `pairs_at_once` (queries × regions) bounds the memory of long rankings, by default to
+        some 200 MB.
         """
         self._images = images
         self._regions = regions
@@ -67,7 +67,7 @@ class RegionIndex:
         exact: bool = False,
         projected: bool = True,
     ) -> Candidates:
-        """(Q, d) projected vectors → the k nearest images of each, and the region that is near."""
+        """(Q, d) projected vectors → the k nearest images of each, with the nearest region."""
         allowed = allowed_ids(allowed, self._catalog)
         rows = None if allowed is None else region_rows(allowed, self._per_image)
         total = self._regions.count() if rows is None else min(len(rows), self._regions.count())
@@ -82,7 +82,7 @@ class RegionIndex:
                     queries[part], wanted, allowed=rows, exact=exact, projected=projected
                 )
                 merged = _merged(whole.ids[part], whole.similarities[part], nearest)
-                # A region farther than the last of k images changes nothing any more.
+                # Regions farther than the last of the k images cannot change the result.
                 if wanted >= total or (nearest.similarities[:, -1] <= merged[1][:, -1]).all():
                     break
                 wanted = min(total, GROWTH * wanted)
@@ -106,8 +106,7 @@ class RegionIndex:
 
     @property
     def kind(self) -> str:
-        """Kind of the index of whole images, or of that of the regions where only this one is
-        approximate."""
+        """Kind of the index of whole images; that of the regions if only it is approximate."""
         return self._regions.kind if self._images.exact else self._images.kind
 
     @property
@@ -124,7 +123,7 @@ class RegionIndex:
 
     @property
     def regions(self) -> VectorIndex:
-        """The index of the regions alone, under the ids of `region_rows`."""
+        """The index of the regions alone, with the ids of `region_rows`."""
         return self._regions
 
     def close(self) -> None:
@@ -145,7 +144,7 @@ def _merged(ids: Ids, similarities: Vectors, regions: Candidates) -> tuple[Ids, 
     numbers = np.concatenate([np.zeros_like(ids), numbers], axis=1)
     best, of = np.full_like(ids, -1), np.zeros_like(ids)
     nearest = np.full_like(similarities, -np.inf)
-    # Of equal ones the lower id comes first, and the whole image before its regions.
+    # Ties: the lower id comes first, and the whole image before its regions.
     orders = np.lexsort((numbers, every, -scores), axis=1)
     for query, order in enumerate(orders):
         _, first = np.unique(every[query, order], return_index=True)

@@ -1,6 +1,6 @@
-"""Every kind of vector index by name. A new one is one file, and one entry here.
+"""The registry of vector index kinds. A new kind is one file and one entry here.
 
-Kinds are named by module and class, so that nothing of them is imported before one is opened.
+Entries name a module and class, so that nothing is imported before an index is opened.
 """
 
 from __future__ import annotations
@@ -32,49 +32,49 @@ __all__ = [
 ]
 
 AUTO = "auto"
-"""Stands for the kind that suits the size of the gallery."""
+"""Chooses the kind that suits the size of the gallery."""
 
 LOCAL = "cbir.indexes.local:LocalIndex"
-"""The index of every kind that is kept in files."""
+"""The `VectorIndex` of all kinds with local files."""
 
 SMALLEST = "flat"
-"""The kind of galleries that are too small for any other."""
+"""The kind for galleries that are too small for any other."""
 
 TRAINED_MIN_COUNT = 1000
-"""Vectors that a trained kind needs: fewer are too few to learn from, and scanned as fast."""
+"""Least number of vectors for a trained kind: fewer do not suffice, and are scanned as fast."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexInfo:
-    """Description of a kind of vector index, which costs no import."""
+    """Description of a kind of vector index, available without importing the kind."""
 
     name: str
     """Stored in the configuration of galleries: never renamed or given to another kind."""
     help: str
-    """A few words for people who choose."""
+    """A short description for users who choose a kind."""
     structure: str = ""
-    """`module:Class` of a `SearchStructure`, which `LocalIndex` keeps in files and up to date."""
+    """`module:Class` of a `SearchStructure`, for which `LocalIndex` manages files and updates."""
     index: str = LOCAL
-    """`module:Class` of the `VectorIndex`, called with an `IndexPlace`: one of its own for a kind
-    that keeps its vectors elsewhere."""
+    """`module:Class` of the `VectorIndex`, called with an `IndexPlace`; other than LOCAL for a kind
+    that stores its vectors elsewhere."""
     exact: bool = False
     """Whether every search compares the query with every vector."""
     min_count: int = 0
-    """Galleries of fewer vectors have a flat index instead."""
+    """Galleries with fewer vectors have a flat index instead."""
     auto_above: int | None = None
-    """`auto` chooses this kind for more numbers (vectors x dimensions) than these; None: never."""
+    """`auto` chooses this kind above this many numbers (vectors x dimensions); None for never."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexPlace:
-    """Where an index keeps its vectors, and which vectors those are."""
+    """Location and content of an index, with which it is opened."""
 
     location: Path | str
     """A folder, or the address of a server."""
     dim: int
     """Dimensions of the gallery's embeddings, before any projection."""
     regions: int = 0
-    """How many regions of each image it holds, under ids of their own; 0: whole images."""
+    """Number of regions of each image, for an index of regions; 0 for one of whole images."""
 
 
 INDEXES: dict[str, IndexInfo] = {
@@ -89,7 +89,7 @@ INDEXES: dict[str, IndexInfo] = {
         ),
         IndexInfo(
             name="hnsw",
-            help="a graph in memory, fast and large; removing builds it anew",
+            help="a graph in memory, fast and large; a removal rebuilds it",
             structure="cbir.indexes.hnsw:HnswIndex",
         ),
         IndexInfo(
@@ -100,19 +100,19 @@ INDEXES: dict[str, IndexInfo] = {
         ),
         IndexInfo(
             name="pq",
-            help="short codes in memory, vectors in a file; for many images",
+            help="quantised codes in memory, vectors in a file; for many images",
             structure="cbir.indexes.pq:PqIndex",
             min_count=TRAINED_MIN_COUNT,
-            # An exact scan of so many (47,000 vectors of 1280 dimensions) takes 10 ms of one core.
+            # An exact scan of this size (47,000 vectors of 1280 dimensions) takes 10 ms on a core.
             auto_above=60_000_000,
         ),
     )
 }
-"""By name, in the order in which they are listed."""
+"""Kinds by name, in the order in which they are listed."""
 
 
 def register_index(info: IndexInfo) -> None:
-    """Add a kind of index. Raises ValueError when another one has its name."""
+    """Register a kind of index. Raises ValueError when another one has its name."""
     if info.name == AUTO or INDEXES.setdefault(info.name, info) != info:
         raise ValueError(f"there is an index kind {info.name!r} already; choose another name")
 
@@ -131,14 +131,14 @@ def find_index(name: str) -> IndexInfo:
 
 
 def check_choice(name: str) -> str:
-    """The name itself, where it may be chosen. Raises OptionError."""
+    """Return `name` if it may be chosen. Raises OptionError otherwise."""
     return name if name == AUTO else find_index(name).name
 
 
 def resolve_kind(wanted: str, count: int, dim: int, current: str | None = None) -> str:
-    """The kind for `count` vectors of `dim` dimensions where `wanted` was chosen.
+    """The kind for `count` vectors of `dim` dimensions when `wanted` was chosen.
 
-    A gallery about as large as a limit keeps its `current` kind. Raises OptionError.
+    A gallery close to a size limit keeps its `current` kind. Raises OptionError.
     """
     if wanted == AUTO:
         large = {
@@ -152,7 +152,7 @@ def resolve_kind(wanted: str, count: int, dim: int, current: str | None = None) 
 
 
 def opened_by(kind: str) -> str:
-    """`module:Class` of the `VectorIndex` of a kind, or of the kinds that `auto` stands for.
+    """`module:Class` of the `VectorIndex` of a kind, or of the kinds that `auto` chooses from.
 
     Raises OptionError.
     """
@@ -160,12 +160,12 @@ def opened_by(kind: str) -> str:
 
 
 def open_index(kind: str, place: IndexPlace) -> VectorIndex:
-    """An index of a kind, which reads nothing before its first `catch_up`. Raises OptionError."""
+    """Open an index; it reads nothing before its first `catch_up`. Raises OptionError."""
     index: VectorIndex = load_part(opened_by(kind))(place)
     return index
 
 
 def structure_class(kind: str) -> type[SearchStructure]:
-    """The class that a local kind is built and loaded by. Raises OptionError."""
+    """The `SearchStructure` class of a local kind. Raises OptionError."""
     structure: type[SearchStructure] = load_part(find_index(kind).structure)
     return structure

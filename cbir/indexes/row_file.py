@@ -1,4 +1,4 @@
-"""A matrix of vectors in a file: rows are appended and looked up, and never loaded all at once."""
+"""A matrix of vectors in a file, whose rows are appended and looked up without loading it all."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from cbir.indexes.half_scan import Halves
 BLOCK_BYTES = 1 << 20
 """Bytes covered by each checksum."""
 CHECKED_BLOCKS = 64
-"""Blocks whose checksums are verified when a file is opened, spread evenly; all of a small file."""
+"""Number of blocks whose checksums are verified at opening, evenly spread; all of a small file."""
 RESIDENT_BYTES = 1 << 30
-"""Bytes of rows that stay mapped after lookups; then the mapping is emptied, not the page cache."""
+"""Most bytes of rows that stay mapped after lookups; beyond, they are unmapped but stay cached."""
 FAULT_BYTES = 64 << 10
-"""Bytes that Linux maps around a page that is touched, where the file is cached."""
+"""Bytes that Linux maps around an accessed page, if the file is cached."""
 SPILL_BYTES = 4 << 20
-"""Bytes of rows kept in memory while a file is built."""
+"""Most bytes of rows held in memory while a file is built."""
 SCAN_ROWS = 8192
-"""Rows read at once by a scan."""
+"""Number of rows that a scan reads at once."""
 BUILD_ROWS = 512
-"""Rows read at once where none will be needed again."""
+"""Number of rows read at once where none is needed again."""
 
 Sums = npt.NDArray[np.uint32]
 
 
 class RowFile:
-    """A growing matrix (N, D) of float16 in a file; rows not yet written are kept in memory.
+    """A growing matrix (N, D) of float16 in a file; rows not yet written are held in memory.
 
     Rows are never changed in place. Only rows appended since the last `flush` are lost when the
     process is killed: the index's manifest says how many rows of the file belong to it.
@@ -54,7 +54,7 @@ class RowFile:
 
     @classmethod
     def open(cls, path: Path, dim: int, rows: int, sums: Sums) -> RowFile | None:
-        """The first `rows` rows of a file; None when some are missing or damaged."""
+        """Open the first `rows` rows of a file; None when some are missing or damaged."""
         opened = cls(path, dim)
         size = rows * opened._row_bytes
         try:
@@ -79,11 +79,11 @@ class RowFile:
 
     @property
     def flushed_bytes(self) -> int:
-        """Bytes of the file that are flushed rows."""
+        """Size of the flushed rows in bytes."""
         return len(self._mapped) * self._row_bytes
 
     def append(self, rows: Halves) -> None:
-        """Add rows (N, D); they are in memory until the next `flush`."""
+        """Add rows (N, D); they stay in memory until the next `flush`."""
         self._tail.append(rows)
         self._tail_rows += len(rows)
 
@@ -100,8 +100,8 @@ class RowFile:
     def flush(self, *, readers: AbstractContextManager[object] | None = None) -> None:
         """Append the rows in memory to the file and sync it. Raises OSError.
 
-        Other threads may look rows up meanwhile, if they hold the lock `readers`: it is taken for
-        the moment in which rows in memory become rows of the file.
+        Other threads may look up rows meanwhile, if they hold the lock `readers`: it is taken
+        briefly, when the rows in memory become rows of the file.
         """
         if self._tail_rows or not self.path.exists():
             self._write(readers)
@@ -114,7 +114,7 @@ class RowFile:
         """Rename the flushed file; `readers` as in `flush`. Raises OSError."""
         rows = len(self._mapped)
         with readers:
-            # Windows renames no file that is mapped.
+            # Windows cannot rename a mapped file.
             self._mapped, self._map = np.empty((0, self.dim), np.float16), None
             try:
                 self.path.replace(path)
@@ -123,7 +123,7 @@ class RowFile:
                 self._remap(rows)
 
     def spill(self) -> None:
-        """Write rows to the file, not synced, once many are in memory: it is bounded in a build."""
+        """Write rows to the file, unsynced, once many are in memory: bounds memory in a build."""
         if self._tail_rows * self._row_bytes >= SPILL_BYTES:
             self._write(None)
 
@@ -132,7 +132,7 @@ class RowFile:
         return self.halves(rows).astype(np.float32)
 
     def halves(self, rows: Ids) -> Halves:
-        """The rows with these numbers as they are stored: (N,) → (N, D) float16."""
+        """The stored rows with these numbers: (N,) → (N, D) float16."""
         in_file = rows < len(self._mapped)
         if in_file.all():
             halves = self._mapped[rows]
@@ -160,7 +160,7 @@ class RowFile:
             yield start, self.take_once(np.arange(start, min(start + BUILD_ROWS, len(self))))
 
     def pages(self) -> Iterator[tuple[int, Halves]]:
-        """All rows in order, as they are stored; a page is valid until the next is read."""
+        """All rows in order, as float16; a page is valid until the next one is read."""
         for start in range(0, len(self._mapped), SCAN_ROWS):
             yield start, self._mapped[start : start + SCAN_ROWS]
             self._touch(SCAN_ROWS * self._row_bytes)
@@ -194,7 +194,7 @@ class RowFile:
         before = len(self._mapped)
         with self.path.open("r+b" if self.path.exists() else "w+b") as file:
             self._synced = False
-            # The file may end in rows of a process that was killed before it saved a manifest.
+            # The file may end in rows of a process killed before it saved a manifest.
             file.truncate(before * self._row_bytes)
             file.seek(0, os.SEEK_END)
             for rows in self._tail:
@@ -214,13 +214,13 @@ class RowFile:
         return zlib.crc32(self._map[block * BLOCK_BYTES : (block + 1) * BLOCK_BYTES])
 
     def _touch(self, size: int) -> None:
-        """Count `size` bytes more as mapped, and unmap all beyond the limit."""
+        """Count `size` more bytes as mapped, and unmap everything beyond the limit."""
         self._touched += size
         if self._touched > RESIDENT_BYTES and self.flushed_bytes > RESIDENT_BYTES:
             self._release()
 
     def _release(self) -> None:
-        """Unmap the pages that lookups touched; the system still caches them."""
+        """Unmap the pages that lookups accessed; the system still caches them."""
         self._touched = 0
         if self._map is not None and hasattr(self._map, "madvise"):
             self._map.madvise(mmap.MADV_DONTNEED)

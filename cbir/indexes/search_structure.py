@@ -1,4 +1,4 @@
-"""The inner part of a local index: vectors in memory or in a file, ready to be searched."""
+"""The protocol of search structures: the vectors of a local index, in memory or in a file."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["SearchStructure"]
 
 
 class SearchStructure(Protocol):
-    """Vectors under ids, searchable by inner product. Not safe for two threads at once.
+    """Vectors with ids, searchable by inner product. Not thread-safe.
 
-    `LocalIndex` does the rest: it applies the catalogue's changes, locks, and keeps the files.
+    `LocalIndex` does the rest: it applies the catalogue's changes, locks, and manages the files.
     """
 
     @classmethod
     def build(
         cls, folder: Path, pages: Iterable[tuple[Ids, Vectors]], dim: int, count: int
     ) -> Self:
-        """A structure of `count` vectors that come as pages of ids (N,) and vectors (N, D).
+        """Build a structure of `count` vectors, given as pages of ids (N,) and vectors (N, D).
 
         `folder` may be used for files that `save` later makes part of the index.
         """
@@ -35,12 +35,12 @@ class SearchStructure(Protocol):
 
     @classmethod
     def load(cls, folder: Path, manifest: IndexManifest) -> Self | None:
-        """The structure that `save` wrote; None when any of its files is missing or damaged."""
+        """Load what `save` wrote; None when any of its files is missing or damaged."""
         ...
 
     @property
     def dim(self) -> int:
-        """Dimensions of the vectors it holds."""
+        """Dimension of its vectors."""
         ...
 
     def search(
@@ -48,20 +48,20 @@ class SearchStructure(Protocol):
     ) -> tuple[Vectors, Ids]:
         """(Q, D) → similarities (Q, k) and ids (Q, k), -1 where there are fewer.
 
-        `allowed`, ascending, are the only ids that may be found; the search is exact then.
+        With `allowed`, ascending, only these ids may be found, and the search is exact.
         """
         ...
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
-        """Add vectors (N, D) under ids (N,) that it does not hold yet."""
+        """Add vectors (N, D) with new ids (N,)."""
         ...
 
     def remove(self, ids: Ids) -> bool:
-        """Remove ids that it holds; False when it must be built anew instead."""
+        """Remove existing ids; False when the structure must be rebuilt instead."""
         ...
 
     def needs_rebuild(self, count: int, built_count: int) -> bool:
-        """Whether a gallery that has grown from `built_count` vectors needs it built anew."""
+        """Whether growth from `built_count` to `count` vectors requires a rebuild."""
         ...
 
     def ids(self) -> Ids:
@@ -69,11 +69,11 @@ class SearchStructure(Protocol):
         ...
 
     def count(self) -> int:
-        """How many vectors it holds."""
+        """Number of vectors."""
         ...
 
     def vectors(self, ids: Ids) -> Vectors:
-        """The vectors under these ids: (N,) → (N, D). Raises KeyError for others."""
+        """The vectors of these ids: (N,) → (N, D). Raises KeyError for unknown ids."""
         ...
 
     def save(
@@ -83,12 +83,13 @@ class SearchStructure(Protocol):
         *,
         searching: AbstractContextManager[object],
     ) -> Mapping[str, Part]:
-        """Write what is not yet in the folder, whose manifest is `current`. Raises OSError.
+        """Write everything that is not yet in the folder, whose manifest is `current`.
 
-        Searches go on meanwhile; their lock `searching` is taken where one must not see half.
+        Searches go on meanwhile; their lock `searching` is taken for changes that they must not see
+        half-done. Raises OSError.
         """
         ...
 
     def close(self) -> None:
-        """Let go of memory, files and threads."""
+        """Release memory, files and threads."""
         ...

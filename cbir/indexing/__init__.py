@@ -1,4 +1,4 @@
-"""Indexing: brings a gallery up to a source of images, in four stages.
+"""Indexing: brings a gallery up to date with a source of images, in four stages.
 
     list ──► compare with the catalogue ──► read, decode, embed ──► write, one transaction a batch
                      │                      (chunks, by an executor)          ▲
@@ -8,11 +8,11 @@
 2. `compare` finds the images of a page that are new or may have changed.
 3. `process_chunk` reads, decodes and embeds a chunk of them: in threads of this process
    (`local_executor`) or wherever another `executor` sends it.
-4. `catalog_sink` commits rows; `plan_sink` notes what would be written.
+4. `catalog_sink` commits rows; `plan_sink` records what would be written.
 
 `source_sync` runs the stages. Results are written in the order of the source, which makes a run
-repeatable. With `prune`, `moves` finds images that have moved within the source, and the others
-that are gone are removed when everything else is committed.
+reproducible. With `prune`, `moves` finds images that have moved within the source; images that are
+no longer listed are removed after everything else is committed.
 """
 
 from __future__ import annotations
@@ -76,20 +76,20 @@ def index_images(
     limits: Limits = DEFAULT_LIMITS,
     progress: ProgressCallback | None = None,
 ) -> IndexReport:
-    """Bring `gallery` up to `source`: embed what is new or changed, leave the rest.
+    """Bring `gallery` up to date with `source`: embed new and changed images, keep the rest.
 
-    A file is unchanged when its size and time of modification are, or else when its content hash
-    is. One that cannot be read becomes a failure with its reason and is tried again when it
-    changes, or at once with `retry_failed`. Interrupted at any point, the next call goes on from
-    there. `progress` is called with the number of entries done so far.
+    A file counts as unchanged if its size and modification time, or else its content hash, are
+    unchanged. One that cannot be read becomes a failure with its reason and is tried again when it
+    changes, or at once with `retry_failed`. After an interruption at any point, the next call
+    continues there. `progress` is called with the number of entries done so far.
 
     `executor` embeds: `local`, another registered name, or an executor. `embedder` and `decoders`
-    are options of the local one: `decoders` is the number of processes that decode, 0 leaves it to
-    the threads that embed; None is 0 on a CPU and one per core before a GPU.
+    are options of the local one: `decoders` is the number of decoding processes. With 0 the
+    embedding threads decode; None is 0 on a CPU and one per core with a GPU.
 
-    With `prune`, the gallery follows the source: an image of this source whose content now stands
-    under another key is moved there, with its id and embedding, and one that is no longer listed
-    is removed at the end. What is listed but cannot be read now stays.
+    With `prune`, an image of this source whose content is now listed under another key is moved
+    there, with its id and embedding, and one that is no longer listed is removed at the end. Images
+    that are listed but cannot be read now stay.
 
     Raises SourceError when the source cannot be read at all, or names another `key` than before
     without `prune`; SpecMismatchError when `embedder` is not of the gallery's spec; and
@@ -127,9 +127,9 @@ def plan_images(
 ) -> IndexPlan:
     """Find what `index_images` would do with the same arguments, without writing or embedding.
 
-    `gallery` is None where there is none yet. Of new and changed files only the header is checked:
-    an image that is damaged behind it counts as one to add. Raises SourceError when the source
-    cannot be read at all.
+    `gallery` is None if it does not exist yet. Of new and changed files only the header is checked:
+    an image with damage behind it counts as one to add. Raises SourceError when the source cannot
+    be read at all.
     """
     started = time.perf_counter()
     opened = open_source(source) if isinstance(source, (str, PathLike)) else source
@@ -150,7 +150,7 @@ def _executor(
     embedder: Embedder | None,
     decoders: int | Decoders | None,
 ) -> Executor:
-    """The executor of a run. Raises SpecMismatchError, and ValueError for options not its own."""
+    """The executor of a run. Raises SpecMismatchError, ValueError for options it does not have."""
     if executor == "local":
         embedder = embedder or gallery.embedder(streams=available_cores())
         gallery.check_spec(embedder.spec, "the embedder")

@@ -18,19 +18,19 @@ from cbir.types import FailedImage
 __all__ = ["calibrate"]
 
 LISTED = 20 * CALIBRATION_IMAGES
-"""First entries of the listing over which images are spread: neighbours are alike."""
+"""Number of first entries from which images are drawn, evenly spread: neighbours are alike."""
 
 
 def calibrate(source: str | PathLike[str] | Source, gallery: Gallery) -> None:
-    """Have `gallery` embed in int8, calibrated on the first images of `source`.
+    """Make `gallery` embed in int8, calibrated on the first images of `source`.
 
-    Does nothing where its int8 network is made already, or its backbone has no weights. Raises
+    Does nothing if its int8 network exists already, or its backbone has no weights. Raises
     SourceError when the source cannot be read, MissingExtraError without NNCF, and BackboneError
-    when there are too few images or the network does not bear it.
+    when there are too few images or int8 is too inaccurate for the network.
     """
-    known = gallery.config.calibration
+    calibration = gallery.config.calibration
     if not find_backbone(gallery.spec.backbone).weights or (
-        known is not None and quantised_network(gallery.spec, known) is not None
+        calibration is not None and quantised_network(gallery.spec, calibration) is not None
     ):
         return
     opened = open_source(source) if isinstance(source, (str, PathLike)) else source
@@ -38,7 +38,7 @@ def calibrate(source: str | PathLike[str] | Source, gallery: Gallery) -> None:
 
 
 def _decoded(source: Source, gallery: Gallery) -> Iterator[Pixels]:
-    """Images as the network takes them, evenly spread; those that cannot be read are skipped."""
+    """Decoded images for calibration, evenly spread; unreadable ones are skipped."""
     count = min(source.count() or 0, LISTED)
     for entry in islice(source, 0, None, max(1, count // CALIBRATION_IMAGES)):
         if not isinstance(entry, FailedImage):

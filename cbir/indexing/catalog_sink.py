@@ -18,7 +18,7 @@ __all__ = ["CatalogSink"]
 
 
 class CatalogSink:
-    """Counts changes and commits their rows, a transaction for every few hundred."""
+    """Counts changes and commits their rows, a few hundred per transaction."""
 
     def __init__(
         self, gallery: Gallery, source: str, limits: Limits, progress: ProgressCallback | None
@@ -35,7 +35,7 @@ class CatalogSink:
         self._removed = 0
         self._failed: list[FailedImage] = []
         self.refusal = ""
-        """Why nothing was removed; empty when it was not refused."""
+        """Why removal was refused; empty otherwise."""
 
     def add_unchanged(self, count: int) -> None:
         self._counts["unchanged"] += count
@@ -77,12 +77,12 @@ class CatalogSink:
         failing = {failure.key for failure in self._failed}
         folders = {uri_to_path(failure.uri) for failure in self._failed}
         stored = self._gallery.catalog.failures(source=self._source)
-        gone = [f.key for f in stored if f.key not in failing and not below(f.uri, folders)]
-        if gone:
-            self._gallery.catalog.remove_failures(gone)
+        outdated = [f.key for f in stored if f.key not in failing and not below(f.uri, folders)]
+        if outdated:
+            self._gallery.catalog.remove_failures(outdated)
 
     def report(self, seconds: float) -> IndexReport:
-        """All that was written."""
+        """The report of the changes written."""
         return IndexReport(
             added=self._counts["added"],
             updated=self._counts["updated"] + self._counts["touched"],
@@ -95,7 +95,7 @@ class CatalogSink:
         )
 
     def _commit(self) -> None:
-        # A source may fail at one key twice; the last reason stands.
+        # A source may fail twice at one key; the last reason is stored.
         failures = {row.key: row for row in self._batch.failures}
         self._batch.failures = list(failures.values())
         self._gallery.write(self._source, self._batch)

@@ -27,7 +27,7 @@ __all__ = ["change_of", "compare_page"]
 def compare_page(
     page: Sequence[SourceImage | FailedImage], catalog: Catalog | None, *, retry_failed: bool
 ) -> tuple[list[ImageChange], list[PendingImage]]:
-    """Split a page into changes that are decided by the listing, and images that must be read.
+    """Split a page into changes known from the listing alone, and images that must be read.
 
     Without a catalogue every image is new.
     """
@@ -41,26 +41,26 @@ def compare_page(
         if isinstance(entry, FailedImage):
             changes.append(_failed(entry, entry.reason, None))
             continue
-        known, failure = rows.get(key), failures.get(key)
+        indexed, failure = rows.get(key), failures.get(key)
         if failure is not None and not _concerns(failure, entry):
             failure = None
         if failure is not None and failure.version == entry.version:
             changes.append(_failed_again(entry, failure))
         elif (
-            known is not None
-            and (known.version, known.uri) == (entry.version, entry.uri)
+            indexed is not None
+            and (indexed.version, indexed.uri) == (entry.version, entry.uri)
             and entry.version.stamp is not None
         ):
-            changes.append(_same_content(entry, known, entry.version))
+            changes.append(_same_content(entry, indexed, entry.version))
         else:
-            pending.append(PendingImage(entry, known, failure))
+            pending.append(PendingImage(entry, indexed, failure))
     return changes, pending
 
 
 def change_of(pending: PendingImage, result: ChunkResult) -> ImageChange | ContentMatch:
-    """The change that follows from the result of reading and embedding an image."""
+    """The change that results from reading and embedding an image."""
     image = pending.image
-    kind: ChangeKind = "added" if pending.known is None else "updated"
+    kind: ChangeKind = "added" if pending.indexed is None else "updated"
     if isinstance(result, EmbeddedImage):
         row = ImageRow(
             key=image.identity,
@@ -80,7 +80,7 @@ def change_of(pending: PendingImage, result: ChunkResult) -> ImageChange | Conte
     if isinstance(result, MatchedImage):
         return ContentMatch(pending, result.content_hash, result.version)
     if isinstance(result, UnchangedImage):
-        before = pending.known if result.modified else pending.before
+        before = pending.indexed if result.modified else pending.before
         assert before is not None
         if isinstance(before, FailureRow):
             return _failed_again(image, before)
@@ -88,15 +88,15 @@ def change_of(pending: PendingImage, result: ChunkResult) -> ImageChange | Conte
     return _failed(image, result.reason, result.version)
 
 
-def _same_content(image: SourceImage, known: IndexedImage, version: ImageVersion) -> ImageChange:
-    """An image that need not be embedded; its row may need another version, name or metadata."""
+def _same_content(image: SourceImage, indexed: IndexedImage, version: ImageVersion) -> ImageChange:
+    """The change of an image with equal content: none, or its version, name or metadata."""
     described = plain(image.metadata), image.name, image.uri
-    same_description = described == (known.metadata, known.name, known.uri)
+    same_description = described == (indexed.metadata, indexed.name, indexed.uri)
     # Galleries of older versions lack the entity tags.
-    learned = known.version.etag is None and version.etag is not None
-    if same_description and version == known.version and not learned:
+    new_etag = indexed.version.etag is None and version.etag is not None
+    if same_description and version == indexed.version and not new_etag:
         return ImageChange("unchanged", image.name)
-    row = TouchedRow(known.id, image.identity, image.uri, image.name, version, image.metadata)
+    row = TouchedRow(indexed.id, image.identity, image.uri, image.name, version, image.metadata)
     return ImageChange("unchanged" if same_description else "touched", image.name, row)
 
 
@@ -116,6 +116,6 @@ def _failed_again(image: SourceImage, failure: FailureRow) -> ImageChange:
 
 
 def _concerns(failure: FailureRow, image: SourceImage) -> bool:
-    """Whether a failure is that of the image at its present place."""
+    """Whether a failure is of the image at its present URI."""
     same_row = image.place is None or failure.reason.endswith(f"({image.place})")
     return failure.uri == image.uri and same_row

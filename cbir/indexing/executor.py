@@ -1,7 +1,7 @@
-"""Between the stages: executors take chunks of images, embed them somewhere, and return results.
+"""The protocol and registry of executors, which embed chunks of images, and their queue.
 
-`EXECUTORS` names those that there are; `register_executor` adds one. The local one works with
-threads and processes of this machine. Another one sends `cbir.indexing.embed_chunk` elsewhere.
+`EXECUTORS` is the registry; `register_executor` adds one. The local executor uses threads and
+processes of this machine. Another one runs `cbir.indexing.embed_chunk` on other machines.
 """
 
 from __future__ import annotations
@@ -35,30 +35,30 @@ T_contra = TypeVar("T_contra", contravariant=True)
 
 @dataclass(frozen=True, slots=True)
 class EmbedJob:
-    """The configuration and known contents of a run, for an executor; can be pickled."""
+    """The input of an executor for a run: configuration and known contents; can be pickled."""
 
     config: EmbedderConfig
     contents: ContentSet
-    """Contents of images that may have moved. An executor may ignore it: it only saves time."""
+    """Contents of images that may have moved. Using it is optional and saves time."""
 
 
 class ChunkExecutor(Protocol[T_contra, R]):
-    """Works on chunks, several at once."""
+    """Processes chunks, several at once."""
 
     def chunk_size(self) -> int:
-        """Items in a chunk. Called when there is work, so that a network may be opened for it."""
+        """Number of items in a chunk. Called when there is work; may open the network."""
         ...
 
     def max_pending(self) -> int:
-        """Chunks that may be submitted before the oldest result is waited for: bounds memory."""
+        """Number of chunks that may be pending at once; bounds memory."""
         ...
 
     def submit(self, chunk: Sequence[T_contra]) -> Future[Sequence[R]]:
-        """Start work on a chunk. Results are in the order of its items."""
+        """Submit a chunk. Results are in the order of its items."""
         ...
 
     def stop(self, *, interrupted: bool) -> None:
-        """End the work; at once, with what is pending lost, if the run was interrupted."""
+        """End the work. After an interruption at once: pending chunks are lost."""
         ...
 
 
@@ -66,21 +66,21 @@ class Executor(ChunkExecutor[ImageTask, ChunkResult], Protocol):
     """Reads, decodes and embeds chunks of images."""
 
     def start(self, job: EmbedJob) -> None:
-        """Prepare for a run, before any chunk; nothing is opened until there is work."""
+        """Prepare for a run, before any chunk; opens nothing until there is work."""
         ...
 
 
 EXECUTORS: dict[str, str] = {"local": "cbir.indexing.local_executor:LocalExecutor"}
-"""Name → module and class, which is called without arguments."""
+"""Name → `module:Class`; the class is called without arguments."""
 
 
 def register_executor(name: str, location: str) -> None:
-    """Add an executor under a name; `location` is `module:Class`, a class without arguments."""
+    """Register an executor; `location` is `module:Class`, called without arguments."""
     EXECUTORS[name] = location
 
 
 def open_executor(name: str) -> Executor:
-    """A new executor. Raises ValueError for a name that is not registered."""
+    """Create an executor. Raises ValueError for a name that is not registered."""
     if name not in EXECUTORS:
         hint = did_you_mean(name, EXECUTORS)
         raise ValueError(f"no executor {name!r}; {hint}there are {', '.join(sorted(EXECUTORS))}")
@@ -99,18 +99,18 @@ class ChunkQueue(Generic[T, R]):
         self._pending: deque[tuple[Sequence[T], Future[Sequence[R]]]] = deque()
 
     def chunks(self, items: Iterable[T]) -> Iterator[list[T]]:
-        """Items in chunks of the executor's size, which is asked for with the first item."""
+        """Group items into chunks of the executor's size, which is read with the first item."""
         iterator = iter(items)
         for first in iterator:
             yield from in_lists(chain([first], iterator), self._executor.chunk_size())
 
     def exchange(self, chunk: Sequence[T]) -> list[tuple[T, R]]:
-        """Submit a chunk; the results of the oldest one once enough are pending, otherwise none."""
+        """Submit a chunk; returns the oldest one's results if enough are pending, else none."""
         self._pending.append((chunk, self._executor.submit(chunk)))
         return self._oldest() if len(self._pending) > self._executor.max_pending() else []
 
     def drain(self) -> Iterator[list[tuple[T, R]]]:
-        """The results of all chunks that are pending."""
+        """The results of all pending chunks."""
         while self._pending:
             yield self._oldest()
 
@@ -135,7 +135,7 @@ def pending_queue(executor: ChunkExecutor[ImageTask, ChunkResult]) -> PendingQue
 
 
 class _TaskExecutor:
-    """Takes pending images in place of tasks."""
+    """Adapts an executor to take pending images instead of tasks."""
 
     def __init__(self, executor: ChunkExecutor[ImageTask, ChunkResult]) -> None:
         self._executor = executor

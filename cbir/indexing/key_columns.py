@@ -1,4 +1,4 @@
-"""The column that identifies a source's images: named once, remembered by the gallery."""
+"""The key column of a source, which identifies its images and is stored in the gallery."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from cbir.sources import Source
 
 @runtime_checkable
 class Keyed(Protocol):
-    """A source that can identify its images by a column instead of by their place."""
+    """A source that can identify its images by a column instead of their URIs."""
 
     uri: str
     key: str | None
-    """The column; empty: the place. None: not named, so that the gallery's memory decides."""
+    """The column; empty for URIs; None if not given, so that the gallery's stored one is used."""
 
     def with_key(self, key: str) -> Source:
         """The same images, identified by another column."""
 
 
 def with_key_column(source: Source, catalog: Catalog | None, *, prune: bool) -> Source:
-    """The source, its images identified by the column that the gallery remembers, if it names none.
+    """The source with its key column: its own, or else the one stored in the gallery.
 
-    Raises SourceError if it names another one and `prune` is not given: every image would be in
-    the gallery twice. With `prune`, images are found by their content and get their new keys.
+    Raises SourceError if they differ and `prune` is not given: every image would be in the gallery
+    twice. With `prune`, images are found by their content and get their new keys.
     """
     if not isinstance(source, Keyed):
         return source

@@ -1,4 +1,4 @@
-"""Stage 1: lists the source, page by page, and the keys of all of it where images may have gone."""
+"""Stage 1: lists the source page by page, and all its keys where images may be removed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Hashes", "KeyListing", "ListsKeys", "Mask", "list_pages"]
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Hashes: TypeAlias = npt.NDArray[np.int64]
-"""Python's hashes, which differ from process to process: no collision lasts longer than a run."""
+"""Python's hashes, which differ between processes: a collision affects one run at most."""
 
 
 def list_pages(source: Source, size: int) -> Iterator[tuple[list[SourceImage | FailedImage], int]]:
@@ -28,18 +28,18 @@ def list_pages(source: Source, size: int) -> Iterator[tuple[list[SourceImage | F
 
 @runtime_checkable
 class ListsKeys(Protocol):
-    """A source that can list the keys of its images without looking at each of them."""
+    """A source that can list the keys of its images without reading each image's status."""
 
     def keys(self) -> Iterator[str | FailedImage]:
-        """The keys of what iterating yields, and of more that cannot be looked at now."""
+        """The keys of all images, and a failure for each entry that cannot be read now."""
 
 
 class KeyListing:
-    """The keys that a source lists: 8 bytes for each."""
+    """The set of keys that a source lists, at 8 bytes each."""
 
     def __init__(self, source: Source) -> None:
         self.unreadable: list[str] = []
-        """Entries that could not be looked at: a folder, for example, with all that is below it."""
+        """Entries that could not be read, for example a folder, which stands for its contents."""
         self._hashes = np.unique(np.fromiter(self._walk(source), np.int64))
 
     def _walk(self, source: Source) -> Iterator[int]:

@@ -1,7 +1,7 @@
 """The local executor: threads of this process that read, decode and embed; processes that decode.
 
-A thread takes a chunk all the way, so that no core waits for another. Images behind a network are
-read ahead of that by further threads.
+One thread does all the work on a chunk, so that no core waits for another. Further threads read
+images at URLs ahead.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from cbir.indexing.values import ChunkResult, ImageTask
 __all__ = ["EmbeddingThreads", "HeaderExecutor", "LocalExecutor"]
 
 CHUNK = 16
-"""Images in a chunk: enough to batch, few enough to share out evenly."""
+"""Number of images in a chunk: enough for batches, few enough to balance the load."""
 GPU_INPUTS = 64
-"""Inputs of the network in a chunk; fewer do not keep a GPU busy."""
+"""Number of network inputs in a chunk for a GPU; fewer do not keep it busy."""
 SPARE = 2
-"""Threads in addition to decoders, so that no decoder waits for a thread that waits for the GPU."""
+"""Number of threads in addition to decoders: no decoder idles while threads wait for the GPU."""
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 class EmbeddingThreads(Generic[T, R]):
-    """Threads for work that decodes and embeds, opened with the first chunk.
+    """A thread pool for decoding and embedding, opened with the first chunk.
 
-    On a CPU the threads that embed decode as well; before a GPU, processes do. Decoding threads
-    share one interpreter, which a photograph of 500 pixels occupies for 0.5 ms: no more than 2,000
-    images a second, whatever the cores. With a process to decode it, 0.2 ms are left. On two cores
-    that compute as well, processes are slower by a twentieth.
+    On a CPU the embedding threads also decode; with a GPU, processes decode. Decoding threads share
+    one interpreter, which a photograph of 500 pixels occupies for 0.5 ms: at most 2,000 images a
+    second on any number of cores. With a decoding process 0.2 ms remain. On two cores without a
+    GPU, processes are slower by a twentieth.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class EmbeddingThreads(Generic[T, R]):
         regions: int = 0,
         chunk: int = CHUNK,
     ) -> None:
-        """`decoders` is the number of processes that decode, or such processes.
+        """`decoders` is the number of decoding processes, or a pool of them.
 
-        None is none on a CPU and one per core before a GPU. `regions` are embedded of each image.
+        None means 0 on a CPU and one per core with a GPU. `regions` of each image are embedded.
         """
         self._work = work
         self._embedder = embedder
@@ -74,7 +74,7 @@ class EmbeddingThreads(Generic[T, R]):
         return self.run(lambda: self._work(chunk))
 
     def run(self, work: Callable[[], Sequence[R]]) -> Future[Sequence[R]]:
-        """As `submit`, with any work in place of that on a chunk."""
+        """As `submit`, for any other work."""
         if self._pool is None:
             self._threads = self._open()
             self._pool = ThreadPoolExecutor(self._threads, "cbir-index")
@@ -92,7 +92,7 @@ class EmbeddingThreads(Generic[T, R]):
             self._decoders.close()
 
     def _open(self) -> int:
-        """Open the network and the decoders; the number of threads."""
+        """Open the network and the decoders; returns the number of threads."""
         threads, count = self._embedder.parallelism, self._count
         if count is None:
             count = 0 if self._on_cpu() else available_cores()
@@ -106,7 +106,7 @@ class EmbeddingThreads(Generic[T, R]):
 
 
 class LocalExecutor:
-    """Embeds on this machine, in one run after another."""
+    """The executor that embeds on this machine; may be used for several runs in succession."""
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class LocalExecutor:
 
 
 class HeaderExecutor:
-    """Checks the headers of images, for a plan: nothing is decoded or embedded."""
+    """The executor of a plan: checks the headers of images without decoding or embedding."""
 
     def __init__(self, contents: ContentSet) -> None:
         self._contents = contents

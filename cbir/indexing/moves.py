@@ -1,4 +1,4 @@
-"""Finds where images that are gone from their place have moved to; the others are to be removed."""
+"""Finds images that have moved within a source; the other missing images are removed."""
 
 from __future__ import annotations
 
@@ -17,65 +17,65 @@ PAGE = 1000
 
 
 class Moves:
-    """Finds the new place of images that have lost theirs.
+    """Finds the new keys of moved images.
 
-    An image has lost its place when its key is no longer listed, or when that key has another
-    content now. It moves to where its own content is found; its id and embedding stay.
+    An image is missing when its key is no longer listed, or has other content now. It moves to the
+    key where its content is found; its id and embedding stay.
     """
 
     def __init__(self, catalog: Catalog, state: SourceState, listing: KeyListing) -> None:
         self._catalog = catalog
         self._state = state
         self._waiting: list[ContentMatch] = []
-        self._gone: Mask = ~listing.contains(state.keys)
-        new = len(listing) - (len(state) - int(self._gone.sum()))
+        self._missing: Mask = ~listing.contains(state.keys)
+        new = len(listing) - (len(state) - int(self._missing.sum()))
         self._keep_unreadable(listing)
         self._taken: Mask = np.zeros(len(state), np.bool_)
         self._overwritten: list[int] = []
-        lost = int(self._gone.sum())
+        lost = int(self._missing.sum())
         self.possible = len(state) - lost + min(lost, new)
-        """Number of images that may be found again at best, judging by the listing alone."""
+        """Number of images that remain if as many as possible have moved, by the listing alone."""
 
     def _keep_unreadable(self, listing: KeyListing) -> None:
-        """An image below a folder that cannot be listed now is not known to be gone."""
+        """Keep images below folders that cannot be listed now: they may still exist."""
         folders = {uri_to_path(folder).rstrip("/") for folder in listing.unreadable}
-        gone = np.flatnonzero(self._gone)
-        for start in range(0, len(gone) if folders else 0, PAGE):
-            part = gone[start : start + PAGE]
+        missing = np.flatnonzero(self._missing)
+        for start in range(0, len(missing) if folders else 0, PAGE):
+            part = missing[start : start + PAGE]
             records = self._catalog.records(self._state.ids[part].tolist())
             for place in part:
                 record = records.get(int(self._state.ids[place]))
                 if record is not None and below(record.uri, folders):
-                    self._gone[place] = False
+                    self._missing[place] = False
 
     def may_match(self, pending: PendingImage) -> bool:
-        """Whether an image may be another one of the source that has moved here.
+        """Whether an image may be a moved one of this source.
 
-        Not if it is another source's image now: that is not ours to replace.
+        Not if its key belongs to another source's image, which must not be replaced.
         """
-        return pending.known is None or self._state.position(pending.known.id) is not None
+        return pending.indexed is None or self._state.position(pending.indexed.id) is not None
 
     def resolve(self, match: ContentMatch) -> ImageChange | PendingImage | None:
-        """A move, a copy that has to be embedded, or None: that is known at the end of the run."""
+        """A move, a copy to be embedded, or None if this can only be decided at the end."""
         places = self._state.with_content(match.content_hash)
-        free = places[self._gone[places] & ~self._taken[places]]
-        if match.known is None and len(free):
+        free = places[self._missing[places] & ~self._taken[places]]
+        if match.indexed is None and len(free):
             return self._move(match, int(free[0]))
         if (self._state.confirmed[places] | self._taken[places]).all():
-            return match.as_copy(match.known)
+            return match.as_copy(match.indexed)
         self._waiting.append(match)
         return None
 
     def close(self) -> tuple[list[ImageChange], list[PendingImage]]:
-        """The rest, once the source has been read: moves, to be written together, and copies.
+        """Resolve the rest at the end of the source: moves, to be written together, and copies.
 
-        Images that have exchanged places (a ↔ b; a → b, b → c) are among the moves.
+        The moves include images that have swapped keys (a ↔ b; a → b, b → c).
         """
-        displaced = {match.known.id for match in self._waiting if match.known is not None}
+        displaced = {match.indexed.id for match in self._waiting if match.indexed is not None}
         free: dict[bytes, deque[int]] = defaultdict(deque)
         for content in {match.content_hash for match in self._waiting}:
             for place in self._state.with_content(content).tolist():
-                lost = self._gone[place] or int(self._state.ids[place]) in displaced
+                lost = self._missing[place] or int(self._state.ids[place]) in displaced
                 if lost and not self._taken[place]:
                     free[content].append(place)
         moves, moved, copies = [], [], []
@@ -86,11 +86,11 @@ class Moves:
             else:
                 copies.append(match)
         self._overwritten = [
-            m.known.id for m in moved if m.known and not self._has_moved(m.known.id)
+            m.indexed.id for m in moved if m.indexed and not self._has_moved(m.indexed.id)
         ]
         pending = [
-            copy.as_copy(None if copy.known and self._has_moved(copy.known.id) else copy.known)
-            for copy in copies
+            c.as_copy(None if c.indexed and self._has_moved(c.indexed.id) else c.indexed)
+            for c in copies
         ]
         self._waiting = []
         return moves, pending
@@ -114,10 +114,10 @@ class Moves:
 
     @property
     def overwritten(self) -> list[int]:
-        """Ids of images whose place another one has taken; they are removed with that move."""
+        """Ids of images whose key a moved image has taken; that move removes them."""
         return self._overwritten
 
     def left(self) -> list[int]:
         """Ids of the images that have to be removed."""
-        ids: list[int] = self._state.ids[self._gone & ~self._taken].tolist()
+        ids: list[int] = self._state.ids[self._missing & ~self._taken].tolist()
         return ids

@@ -1,4 +1,4 @@
-"""Stage 4 of a plan: notes what would be done."""
+"""Stage 4 of a plan: collects the changes that a run would write."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ class PlanSink:
         self._refusal = reason
 
     def plan(self, seconds: float) -> IndexPlan:
-        """All that would be done."""
+        """The plan of all changes."""
         before = self._names_of([image_id for image_id, _ in self._moves])
-        gone = self._names_of(self._removed)
+        names = self._names_of(self._removed)
         return IndexPlan(
             add=tuple(self._names["added"]),
             update=tuple(self._names["updated"]),
             touch=tuple(self._names["touched"]),
             move=tuple((before[image_id], name) for image_id, name in self._moves),
-            remove=tuple(gone[image_id] for image_id in self._removed),
+            remove=tuple(names[image_id] for image_id in self._removed),
             fail=tuple(self._failed),
             unchanged=self._unchanged,
             repeated=self._repeated,

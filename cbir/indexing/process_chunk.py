@@ -1,6 +1,6 @@
-"""Stage 3: reads, decodes and embeds a chunk of images; in a thread, or anywhere else.
+"""Stage 3: reads, decodes and embeds a chunk of images, in a thread or on another machine.
 
-`embed_chunk` is all that a machine elsewhere has to run. Its arguments and results can be pickled.
+`embed_chunk` is the function that another machine runs. Its arguments and results can be pickled.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Read = Callable[[], Content | NotModified]
 
 @dataclass(frozen=True, slots=True)
 class EmbedderConfig:
-    """All that is needed to embed images for a gallery; can be pickled.
+    """The configuration for embedding images of a gallery; can be pickled.
 
     The options are those of `cbir.load_embedder`.
     """
@@ -54,7 +54,7 @@ class EmbedderConfig:
         return DecodeOptions(spec.preprocessing, spec.views, self.gallery.regions)
 
     def open(self) -> Embedder:
-        """A new embedder. Raises BackboneError, WeightsError as `cbir.load_embedder`."""
+        """Open an embedder. Raises BackboneError, WeightsError as `cbir.load_embedder` does."""
         return embedder_for(
             self.gallery,
             device=self.device,
@@ -65,7 +65,7 @@ class EmbedderConfig:
 
 
 class ContentSet:
-    """Content hashes of a source's images; can be pickled, 16 bytes each."""
+    """The set of content hashes of a source's images, 16 bytes each; can be pickled."""
 
     def __init__(self, hashes: npt.NDArray[np.bytes_] | None = None) -> None:
         """`hashes` (N,) of dtype S16, ascending."""
@@ -80,11 +80,11 @@ class ContentSet:
 def embed_chunk(
     tasks: Sequence[ImageTask], config: EmbedderConfig, contents: ContentSet | None = None
 ) -> list[ChunkResult]:
-    """Read, decode and embed images by places or bytes; the results are in the order of the tasks.
+    """Read, decode and embed images, given by URI or as bytes; results are in the order of tasks.
 
-    An image that cannot be read is an UnreadableImage with its reason. The network stays open for
-    the next chunk of the process. With `contents`, an image that has moved is not embedded again.
-    Raises BackboneError, WeightsError where the network cannot be opened.
+    An image that cannot be read gives an UnreadableImage with its reason. The network stays open
+    for the next chunk in this process. With `contents`, moved images are not embedded again. Raises
+    BackboneError, WeightsError where the network cannot be opened.
     """
     return process_chunk(
         tasks, _opened(config), config.decode_options, contents=contents or ContentSet()
@@ -105,9 +105,9 @@ def process_chunk(
     decode: Decode = decode_image,
     reads: Sequence[Read] | None = None,
 ) -> list[ChunkResult]:
-    """`embed_chunk` with an embedder that is open; images and regions are one batch.
+    """`embed_chunk` with an open embedder; images and regions are embedded as one batch.
 
-    `decode` may do its work in another process, and `reads` may have read the images already.
+    `decode` may run in another process, and `reads` returns images that were read ahead.
     """
     results: list[ChunkResult | None] = []
     decoded: list[tuple[int, bytes, Content, DecodedImage]] = []
@@ -142,7 +142,7 @@ def process_chunk(
 def check_chunk(
     tasks: Sequence[ImageTask], *, contents: ContentSet, reads: Sequence[Read] | None = None
 ) -> list[ChunkResult]:
-    """`embed_chunk` as far as the headers of images tell; nothing is decoded or embedded."""
+    """`embed_chunk` for a plan: checks image headers, without decoding or embedding."""
     results: list[ChunkResult] = []
     for position, task in enumerate(tasks):
         content = _read(task, task.read if reads is None else reads[position], contents)
@@ -158,11 +158,11 @@ def check_chunk(
 
 
 def _read(task: ImageTask, read: Read, contents: ContentSet) -> tuple[Content, bytes] | ChunkResult:
-    """The encoded image and its hash if it has to be decoded; otherwise the result."""
+    """The encoded image and its hash if it must be decoded; otherwise the result."""
     try:
         content = read()
     except ImageError as error:
-        # Not the content's fault: no version tells when it is mended.
+        # A failed read has no version: the image is tried again at every run.
         return UnreadableImage(str(error))
     if isinstance(content, NotModified):
         return UnchangedImage(content.version, modified=False)

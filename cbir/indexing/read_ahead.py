@@ -1,4 +1,4 @@
-"""Reads images behind a network before a worker asks for them, within a limit of memory."""
+"""Reads images at URLs ahead of the workers, within a memory limit."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from cbir.types import ImageVersion
 __all__ = ["ReadAhead"]
 
 READERS = 32
-"""Images read over a network at once. Readers wait most of the time: cores do not matter."""
+"""Number of images read over a network at once, on any number of cores: readers mostly wait."""
 READ_AHEAD = 4
-"""Additional chunks that may be pending where images come over a network."""
+"""Number of additional pending chunks where images are read over a network."""
 MAX_BYTES = 256 << 20
-"""Bytes that are read and not yet taken; beyond, an image is read when it is asked for."""
+"""Most bytes read ahead; beyond, an image is read when a worker needs it."""
 FIRST_GUESS = 1 << 20
-"""Assumed bytes of an image before any has been read."""
+"""Assumed size of an image in bytes before any has been read."""
 
 _Read: TypeAlias = "tuple[Content | NotModified, int] | None"
-"""A content and its bytes; None where there was no room for it."""
+"""A content and its reserved bytes; None where there was no room for it."""
 
 
 class ReadAhead:
-    """Threads that read images behind a network as soon as their chunk is submitted."""
+    """Threads that read images at URLs as soon as their chunk is submitted."""
 
     def __init__(
         self,
@@ -41,16 +41,16 @@ class ReadAhead:
         first_guess: int = FIRST_GUESS,
     ) -> None:
         self.chunks = 0
-        """Additional chunks that may be pending; none until there is an image behind a network."""
+        """Number of additional pending chunks; 0 until there is an image at a URL."""
         self._readers = readers
         self._pool: ThreadPoolExecutor | None = None
         self._stop = Event()
         self._room = _Room(max_bytes, first_guess)
 
     def begin(self, chunk: Sequence[ImageTask]) -> Sequence[Read] | None:
-        """Start reading the images of a chunk; functions that return their contents in order.
+        """Start reading the images of a chunk; returns functions that return their contents.
 
-        None where all of them are local files, which are read when they are needed.
+        None where all of them are local files, which are read when needed.
         """
         if not any(_is_remote(task) for task in chunk):
             return None
@@ -62,13 +62,13 @@ class ReadAhead:
 
     def close(self, *, interrupted: bool) -> None:
         """Wait for the reads in progress; if the run was interrupted, they are not retried."""
-        if interrupted:  # a server may have asked for a minute's patience
+        if interrupted:  # a server may have requested a wait of a minute
             self._stop.set()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
     def _read(self, task: ImageTask) -> _Read:
-        """In a reader's thread. Raises ImageError."""
+        """Read an image, in a reader's thread. Raises ImageError."""
         reserved = self._room.reserve(_listed_version(task).size)
         if reserved is None:
             return None
@@ -83,9 +83,9 @@ class ReadAhead:
     def _take(
         self, pool: ThreadPoolExecutor, task: ImageTask, reading: Future[_Read]
     ) -> Content | NotModified:
-        """In a worker's thread. Raises ImageError."""
+        """Take over an image that was read, in a worker's thread. Raises ImageError."""
         read = reading.result()
-        if read is None:  # still by a reader: its retries can be stopped
+        if read is None:  # not read ahead; a reader's thread reads it, whose retries can be stopped
             return pool.submit(task.read).result()
         content, size = read
         self._room.hold(0, of=size)
@@ -93,7 +93,7 @@ class ReadAhead:
 
 
 class _Room:
-    """Counts the bytes that are held; an unknown size counts as the largest so far."""
+    """Counts the bytes in memory; an unknown size counts as the largest so far."""
 
     def __init__(self, max_bytes: int, first_guess: int) -> None:
         self._lock = Lock()
@@ -102,7 +102,7 @@ class _Room:
         self._largest = first_guess
 
     def reserve(self, size: int | None) -> int | None:
-        """Bytes set aside for one image; None where there is no room."""
+        """Reserve bytes for one image; None where there is no room."""
         with self._lock:
             wanted = self._largest if size is None else size
             if self._held and self._held + wanted > self._max_bytes:
@@ -111,7 +111,7 @@ class _Room:
             return wanted
 
     def hold(self, size: int, *, of: int) -> None:
-        """Hold so many bytes in place of those that were set aside."""
+        """Replace `of` reserved bytes by the image's actual size."""
         with self._lock:
             self._held += size - of
             self._largest = max(self._largest, size)

@@ -1,4 +1,4 @@
-"""Embeds regions of images that were indexed before their gallery had any."""
+"""Embeds the regions of images that were indexed before their gallery had regions."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def ensure_regions(
     chunk: int = CHUNK,
     progress: ProgressCallback | None = None,
 ) -> list[FailedImage]:
-    """Embed the regions that images of a gallery lack; returns those that could not be read.
+    """Embed the missing regions of a gallery's images; returns images that could not be read.
 
-    Does nothing in a gallery without regions. Committed chunk by chunk: interrupted at any point,
-    the next call goes on from there. A file that has changed since it was indexed fails: the next
-    `index_images` embeds it with its regions. `decoders` is as there, `chunk` is the number of
-    images in a chunk, and `progress` is called with the number of images done so far, out of
-    `Catalog.without_regions`.
+    Does nothing in a gallery without regions. Each chunk is committed, so that the next call
+    continues after an interruption. A file that has changed since it was indexed fails: the next
+    `index_images` embeds it with its regions. `decoders` is as in `index_images`, `chunk` is the
+    number of images in a chunk, and `progress` is called with the number of images done so far, of
+    those in `Catalog.without_regions`.
     """
     missing = gallery.catalog.without_regions() if gallery.config.regions else []
     if not missing:
@@ -51,7 +51,7 @@ def ensure_regions(
 
     def write(results: Sequence[tuple[int, tuple[Result, ...]]]) -> None:
         nonlocal done
-        outcomes = [outcome for _, found in results for outcome in found]
+        outcomes = [outcome for _, group in results for outcome in group]
         gallery.catalog.write_regions([row for row in outcomes if isinstance(row, RegionRow)])
         failed.extend(failure for failure in outcomes if isinstance(failure, FailedImage))
         done += len(results)
@@ -75,19 +75,19 @@ def _embed_regions(
 ) -> list[tuple[Result, ...]]:
     """Embed the regions of a chunk of images, in a worker thread.
 
-    The results are in the order of `ids`, each of one element, or of none if the image has just
+    The results are in the order of `ids`: tuples of one element, or empty if the image has just
     been removed.
     """
     spec, regions = embedder.spec, gallery.config.regions
     options = DecodeOptions(spec.preprocessing, spec.views, regions)
     records = gallery.catalog.records(ids)
-    known = gallery.catalog.indexed_images([record.key for record in records.values()])
+    indexed_images = gallery.catalog.indexed_images([record.key for record in records.values()])
     results: dict[int, Result] = {}
     decoded = []
     for record in records.values():
-        if record.key not in known:
+        if record.key not in indexed_images:
             continue
-        indexed = known[record.key].content_hash
+        indexed = indexed_images[record.key].content_hash
         try:
             image = decode(read_indexed(record.uri, indexed), options)
         except ImageError as error:

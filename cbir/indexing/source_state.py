@@ -1,4 +1,4 @@
-"""The catalogue's rows of one source, in memory, as hashes: enough to compare a listing with."""
+"""The catalogue's rows of one source as hashes in memory, to compare with a listing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Positions: TypeAlias = npt.NDArray[np.intp]
 
 
 class SourceState:
-    """A source's images as the catalogue has them, in the order of ids: some 50 bytes for each."""
+    """A source's images in the catalogue, in the order of ids, at about 50 bytes each."""
 
     def __init__(self, catalog: Catalog | None = None, source: str = "") -> None:
         pages = [] if catalog is None else catalog.of_source(source)
@@ -30,7 +30,7 @@ class SourceState:
         self.ids: Ids = rows["id"]
         self.keys: Hashes = rows["key"]
         self.confirmed: Mask = np.zeros(len(rows), np.bool_)
-        """Mask of those that the source lists unchanged, as far as it has been read."""
+        """Mask of the images that the source has listed as unchanged so far."""
         self._by_row: Positions = np.argsort(rows["row"])
         self._rows: Hashes = rows["row"][self._by_row]
         self._by_content: Positions = np.argsort(rows["content"], kind="stable")
@@ -40,7 +40,7 @@ class SourceState:
         return len(self.ids)
 
     def unchanged(self, page: Sequence[SourceImage | FailedImage]) -> Mask:
-        """Mask of the entries of a page that the catalogue has, with equal metadata and version."""
+        """Mask of the page's entries that are in the catalogue with equal metadata and version."""
         if len(self) == 0:
             return np.zeros(len(page), np.bool_)
         hashes = np.fromiter((_hash_entry(entry) for entry in page), np.int64, len(page))
@@ -93,7 +93,7 @@ def _array(rows: Sequence[tuple[Any, ...]]) -> npt.NDArray[np.void]:
 
 def _hash_entry(entry: SourceImage | FailedImage) -> int:
     if isinstance(entry, FailedImage) or entry.version.stamp is None:
-        return hash(entry.uri)  # no row has this hash: the image has to be looked at
+        return hash(entry.uri)  # no row has this hash: the image must be compared in full
     metadata = as_json(entry.metadata)
     version = entry.version
     return hash((entry.identity, entry.uri, entry.name, version.size, version.stamp, metadata))

@@ -1,4 +1,4 @@
-"""Brings a catalogue, or a plan, up to a source: the stages of one run, in their order."""
+"""Runs the stages of indexing over a source, into the catalogue or into a plan."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class SourceSync:
         self._copies: list[PendingImage] = []
 
     def list(self, *, force: bool) -> bool:
-        """List the keys of the source and find those that are gone; False if they are too many."""
+        """List the keys of the source and find missing images; False if there are too many."""
         listing = KeyListing(self._source)
         if self._catalog is None:
             return True
@@ -61,15 +61,15 @@ class SourceSync:
 
     @property
     def contents(self) -> ContentSet:
-        """The contents that may be found at another place of the source."""
+        """The contents of the source's images, which may be found under other keys now."""
         return ContentSet() if self._moves is None else self._state.contents
 
     def process(self, queue: PendingQueue) -> None:
-        """Compare the whole source with the catalogue; embed and write what is new or changed."""
+        """Compare the source with the catalogue; embed and write new and changed images."""
         size = self._limits.page
         for number, (page, repeated) in enumerate(list_pages(self._source, size)):
             if number == 0 and len(page) + repeated == size and self._catalog and not self._moves:
-                # A small source is looked up by its keys; to read all its rows takes longer.
+                # For a small source, looking up its keys is faster than reading all rows.
                 self._state = SourceState(self._catalog, self._source.uri)
             if repeated:
                 self._sink.add_repeated(repeated)
@@ -85,17 +85,17 @@ class SourceSync:
         self._drain(queue)
 
     def prune(self, queue: PendingQueue, *, force: bool) -> None:
-        """Move the images that have exchanged places, then remove those that were not found."""
+        """Move the images that have swapped keys, then remove those that were not found."""
         if self._moves is None:
             return
         moves, copies = self._moves.close()
         self._sink.write(moves)
         self._submit(copies, queue)
         self._drain(queue)
-        gone, overwritten = self._moves.left(), self._moves.overwritten
-        if not force and not self._enough(len(self._state) - len(gone)):
-            gone = []
-        self._sink.remove(gone, overwritten=overwritten)
+        missing, overwritten = self._moves.left(), self._moves.overwritten
+        if not force and not self._enough(len(self._state) - len(missing)):
+            missing = []
+        self._sink.remove(missing, overwritten=overwritten)
 
     def _with_match(self, pending: PendingImage) -> PendingImage:
         if self._moves is None or not self._moves.may_match(pending):
@@ -135,19 +135,19 @@ class SourceSync:
         self._sink.write(changes)
 
     def _matched(self, pending: PendingImage, result: ChunkResult) -> ContentMatch | None:
-        """The match of an image that an executor has embedded without looking for one."""
+        """The match of an image whose executor has embedded it without looking for a match."""
         if not pending.match or not isinstance(result, EmbeddedImage):
             return None
         if result.content_hash not in self.contents:
             return None
         return ContentMatch(pending, result.content_hash, result.version, result)
 
-    def _enough(self, found: int) -> bool:
-        """Whether so many images are still there that the others may be removed."""
-        if 2 * found >= len(self._state):
+    def _enough(self, remaining: int) -> bool:
+        """Whether enough images remain that the others may be removed."""
+        if 2 * remaining >= len(self._state):
             return True
         self._sink.refuse(
-            f"{self._source.uri}: lists only {found:,} of the {len(self._state):,} images that "
+            f"{self._source.uri}: lists only {remaining:,} of the {len(self._state):,} images that "
             "the gallery has of it; nothing was removed. If that is right, --force (force=True) "
             "removes the others, and --dry-run --force shows them"
         )

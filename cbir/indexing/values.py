@@ -33,19 +33,19 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ImageTask:
-    """One image to be read and embedded, with what is known of its indexed version."""
+    """One image to be read and embedded, with the version and content that were indexed."""
 
     image: SourceImage | bytes
     """The listed image, or its encoded bytes if they have been read already."""
     version: ImageVersion = UNKNOWN
-    """The indexed version: a server need not send it again."""
+    """The indexed version, which a server need not send again."""
     content_hash: bytes | None = None
-    """The indexed content: if it is still the same, the image is not decoded."""
+    """The indexed content hash; if it is unchanged, the image is not decoded."""
     match: bool = False
     """Whether to look for the content among the source's other images before decoding it."""
 
     def read(self) -> Content | NotModified:
-        """The encoded image, unless a server says that it is unchanged. Raises ImageError."""
+        """Read the image; NotModified if a server says it is unchanged. Raises ImageError."""
         if isinstance(self.image, bytes):
             return Content(self.image, ImageVersion(len(self.image)))
         return self.image.fetch(self.version)
@@ -67,21 +67,21 @@ class EmbeddedImage:
 
 @dataclass(frozen=True, slots=True)
 class CheckedImage:
-    """An image that would be embedded: its header can be read. Only plans end here."""
+    """The result in a plan for an image that would be embedded: its header is readable."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnchangedImage:
-    """An image whose content is the indexed one."""
+    """An image whose content is unchanged since it was indexed."""
 
     version: ImageVersion
     modified: bool = True
-    """False if the server said so without sending the image."""
+    """False if the server reported it as not modified, without sending the image."""
 
 
 @dataclass(frozen=True, slots=True)
 class MatchedImage:
-    """An image that was not embedded: another image of the source has its content."""
+    """An image that was not embedded, because another image of the source has its content."""
 
     content_hash: bytes
     version: ImageVersion
@@ -93,7 +93,7 @@ class UnreadableImage:
 
     reason: str
     version: ImageVersion | None = None
-    """The version that cannot be decoded; None where it could not even be read."""
+    """The version that cannot be decoded; None if the image could not be read."""
 
 
 ChunkResult: TypeAlias = (
@@ -104,30 +104,30 @@ ChunkResult: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class PendingImage:
-    """An image of the source that must be read, beside its row in the catalogue if it has one."""
+    """An image of the source that must be read, with its row in the catalogue if there is one."""
 
     image: SourceImage
-    known: IndexedImage | None = None
+    indexed: IndexedImage | None = None
     failure: FailureRow | None = None
-    """The failure that the catalogue remembers of it."""
+    """Its failure in the catalogue, if any."""
     match: bool = False
-    """Whether its content may be that of another image of the source, which has moved here."""
+    """Whether it may be another image of the source that has moved here."""
     embedded: EmbeddedImage | None = None
-    """Its result, if it has been embedded already and turned out to be a copy."""
+    """Its result, if it has been embedded already and was found to be a copy."""
 
     @property
     def before(self) -> FailureRow | IndexedImage | None:
-        """The row of what was read at this place the last time."""
+        """The row that records the last read at this URI."""
         if self.failure is not None and self.failure.version is not None:
             return self.failure
-        elsewhere = self.known is None or self.known.uri != self.image.uri
-        return None if elsewhere else self.known
+        elsewhere = self.indexed is None or self.indexed.uri != self.image.uri
+        return None if elsewhere else self.indexed
 
     def task(self) -> ImageTask:
-        """The work that is left to an executor."""
+        """The task for an executor."""
         before = self.before
         version = None if before is None else before.version
-        content_hash = None if self.known is None else self.known.content_hash
+        content_hash = None if self.indexed is None else self.indexed.content_hash
         return ImageTask(self.image, version or UNKNOWN, content_hash, self.match)
 
 
@@ -139,23 +139,23 @@ class ContentMatch:
     content_hash: bytes
     version: ImageVersion
     embedded: EmbeddedImage | None = None
-    """Its embedding, if the executor has made one nevertheless."""
+    """Its embedding, if the executor has computed one anyway."""
 
     @property
     def image(self) -> SourceImage:
         return self.pending.image
 
     @property
-    def known(self) -> IndexedImage | None:
-        return self.pending.known
+    def indexed(self) -> IndexedImage | None:
+        return self.pending.indexed
 
-    def as_copy(self, known: IndexedImage | None) -> PendingImage:
-        """The image as one that has to be embedded, in place of `known`."""
-        return replace(self.pending, known=known, match=False, embedded=self.embedded)
+    def as_copy(self, indexed: IndexedImage | None) -> PendingImage:
+        """The image as a pending one to be embedded, replacing `indexed`."""
+        return replace(self.pending, indexed=indexed, match=False, embedded=self.embedded)
 
 
 ChangeKind = Literal["added", "updated", "touched", "unchanged", "moved", "failed"]
-"""`touched` is another place, name or metadata of the same content under the same key."""
+"""`touched` means other metadata, name or location of unchanged content under the same key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from cbir.errors import CbirError, ImageError
 from cbir.images import thumbnail_jpeg
 from cbir.sources.reading import read_uri
-from cbir.types import NOTHING_CLOSE, Hit, ImageRecord, SearchResult
+from cbir.types import NO_MATCH, Hit, ImageRecord, SearchResult
 
 THUMBNAIL_SIDE = 360
 """Longer side of an embedded thumbnail, in pixels: sharp at the size shown on most screens."""
@@ -21,7 +21,7 @@ MATCH_PLOTS = 5
 """Number of hits whose verified matches are drawn: each takes 0.1 s and 100 kB."""
 
 METADATA_FIELDS = 3
-"""Number of fields shown under an image; its tooltip has all."""
+"""Number of metadata fields shown under an image; its tooltip lists all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Sheet:
 
     result: SearchResult
     query_image: bytes | None = None
-    """The encoded query image; None leaves a blank."""
+    """The encoded query image; None shows a blank."""
     note: str = ""
     """A line under the query, for example its average precision."""
     relevant: frozenset[int] = frozenset()
@@ -55,11 +55,12 @@ def write_contact_sheet(
     An image that can no longer be read is shown as a blank with its name. Raises CbirError when
     the file cannot be written.
     """
-    write_page(path, title=title, body="\n".join(answer(sheet) for sheet in sheets))
+    write_page(path, title=title, body="\n".join(section_of(sheet) for sheet in sheets))
 
 
 def write_page(path: str | Path, *, title: str, body: str) -> None:
-    """Write a page in the common style; `body` is HTML. Raises CbirError if it cannot be."""
+    """Write a page in the common style; `body` is HTML. Raises CbirError if it cannot be
+    written."""
     style = files("cbir.pages").joinpath("style.css").read_text(encoding="utf-8")
     page = _PAGE.format(title=escape(title), style=style, body=body)
     try:
@@ -87,7 +88,7 @@ _PAGE = """<!doctype html>
 """
 
 
-def answer(sheet: Sheet) -> str:
+def section_of(sheet: Sheet) -> str:
     """A query and its hits as one section of a page."""
     result = sheet.result
     hits = "\n".join(_figure(hit, right=hit.image.id in sheet.relevant) for hit in result.hits)
@@ -96,13 +97,15 @@ def answer(sheet: Sheet) -> str:
         unwanted = "".join(_image(image, alt="unwanted") for image in sheet.unwanted_images)
         images += f'<div class="unwanted"><p class="quiet">not</p>{unwanted}</div>'
     note = f'<p class="quiet">{escape(sheet.note)}</p>' if sheet.note else ""
-    found = f'<div class="hits">\n{hits}\n</div>' if hits else '<p class="quiet">nothing found</p>'
+    content = (
+        f'<div class="hits">\n{hits}\n</div>' if hits else '<p class="quiet">nothing found</p>'
+    )
     if hits and result.matched is False:
-        found = f"<p>{NOTHING_CLOSE}</p>{found}"
+        content = f"<p>{NO_MATCH}</p>{content}"
     return (
         f'<section class="answer">\n<div class="query">{images}'
         f'<p class="quiet">{escape(result.query)}</p>{note}</div>\n'
-        f"<div>{found}{_match_plots(sheet)}</div>\n</section>"
+        f"<div>{content}{_match_plots(sheet)}</div>\n</section>"
     )
 
 

@@ -14,22 +14,22 @@ from cbir.types import ImageRecord
 __all__ = ["describe", "file_size", "write_duplicates_page"]
 
 GROUPS_SHOWN = 300
-"""About 15 MB of thumbnails."""
+"""Groups shown on a page: about 15 MB of thumbnails."""
 
 
 def write_duplicates_page(
-    path: str | Path, found: Duplicates | SourceComparison, *, title: str
+    path: str | Path, result: Duplicates | SourceComparison, *, title: str
 ) -> None:
     """Write duplicates to `path` as a self-contained page of the first 300 groups.
 
     Raises CbirError when the file cannot be written.
     """
-    if isinstance(found, SourceComparison):
-        sections = [_known(one) for one in found.known[:GROUPS_SHOWN]]
-        count, nothing = len(found.known), "the gallery has none of these"
+    if isinstance(result, SourceComparison):
+        sections = [_known(file) for file in result.known[:GROUPS_SHOWN]]
+        count, nothing = len(result.known), "the gallery has none of these"
     else:
-        sections = [_group(n, one) for n, one in enumerate(found.page(0, GROUPS_SHOWN), 1)]
-        count, nothing = len(found.groups), "no duplicates"
+        sections = [_group(n, group) for n, group in enumerate(result.page(0, GROUPS_SHOWN), 1)]
+        count, nothing = len(result.groups), "no duplicates"
     if not sections:
         sections = [_note(nothing)]
     elif count > GROUPS_SHOWN:
@@ -37,15 +37,15 @@ def write_duplicates_page(
     write_page(path, title=title, body="\n".join(sections))
 
 
-def describe(one: Evidence) -> str:
+def describe(evidence: Evidence) -> str:
     """Evidence in a few words: `near, mirrored · 3 of 255 bits · cosine 0.97`."""
-    parts = [f"{one.kind}, {one.form}" if one.form else one.kind]
-    if one.bits is not None:
-        parts.append(f"{one.bits} of 255 bits")
-    if one.inliers is not None:
-        parts.append(f"{one.inliers} inliers")
-    if one.similarity is not None:
-        parts.append(f"cosine {one.similarity:.2f}")
+    parts = [f"{evidence.kind}, {evidence.form}" if evidence.form else evidence.kind]
+    if evidence.bits is not None:
+        parts.append(f"{evidence.bits} of 255 bits")
+    if evidence.inliers is not None:
+        parts.append(f"{evidence.inliers} inliers")
+    if evidence.similarity is not None:
+        parts.append(f"cosine {evidence.similarity:.2f}")
     return " · ".join(parts)
 
 
@@ -68,13 +68,14 @@ def _group(number: int, group: Group) -> str:
     )
 
 
-def _known(one: KnownFile) -> str:
+def _known(file: KnownFile) -> str:
+    aspect, picture = aspect_of(file.image), picture_of(file.uri, alt=file.name)
     figure = (
-        f'<figure style="--aspect: {aspect_of(one.image):.3f}">{picture_of(one.uri, alt=one.name)}'
-        f"<figcaption>{_emphasised(one.evidence)}<br>{escape(one.name)}<br>"
-        f"{file_size(one.size)}</figcaption></figure>"
+        f'<figure style="--aspect: {aspect:.3f}">{picture}'
+        f"<figcaption>{_emphasised(file.evidence)}<br>{escape(file.name)}<br>"
+        f"{file_size(file.size)}</figcaption></figure>"
     )
-    return _section(one.image, [figure], "in the gallery")
+    return _section(file.image, [figure], "in the gallery")
 
 
 def _section(keeper: ImageRecord, figures: Iterable[str], note: str) -> str:
@@ -85,16 +86,16 @@ def _section(keeper: ImageRecord, figures: Iterable[str], note: str) -> str:
     )
 
 
-def _figure(image: ImageRecord, one: Evidence | None) -> str:
-    evidence = "" if one is None else f"{_emphasised(one)}<br>"
+def _figure(image: ImageRecord, evidence: Evidence | None) -> str:
+    why = "" if evidence is None else f"{_emphasised(evidence)}<br>"
     return (
         f'<figure style="--aspect: {aspect_of(image):.3f}">{picture_of(image.uri, alt=image.name)}'
-        f"<figcaption>{evidence}{_facts(image)}</figcaption></figure>\n"
+        f"<figcaption>{why}{_facts(image)}</figcaption></figure>\n"
     )
 
 
-def _emphasised(one: Evidence) -> str:
-    kind, *figures = describe(one).split(" · ")
+def _emphasised(evidence: Evidence) -> str:
+    kind, *figures = describe(evidence).split(" · ")
     return " · ".join([f"<b>{escape(kind)}</b>", *map(escape, figures)])
 
 

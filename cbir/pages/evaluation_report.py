@@ -12,7 +12,7 @@ import numpy as np
 from cbir.errors import CbirError
 from cbir.evaluation import Evaluation, QueryResult, Search
 from cbir.pages import plots
-from cbir.pages.contact_sheet import Sheet, answer, write_page
+from cbir.pages.contact_sheet import Sheet, section_of, write_page
 from cbir.retrieval import Retriever
 
 __all__ = ["write_evaluation_report"]
@@ -38,7 +38,7 @@ def write_evaluation_report(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CbirError(f"{folder} cannot be made: {error.strerror}") from error
+        raise CbirError(f"{folder} cannot be created: {error.strerror}") from error
     evaluation.write_csv(folder / "queries.csv")
     search = search or (lambda query, k: retriever.search(query, k=k))
     worst = evaluation.worst(WORST_SHOWN)
@@ -46,10 +46,12 @@ def write_evaluation_report(
         _section("", _numbers(evaluation)),
         f'<section class="plots">{"".join(_plots(evaluation))}</section>',
         _section(
-            f"The {len(worst)} queries answered worst; right answers are framed",
-            "" if worst[0].values["AP"] < 1 else '<p class="quiet">None went wrong.</p>',
+            f"The {len(worst)} queries of lowest average precision; relevant hits are framed",
+            ""
+            if worst[0].values["AP"] < 1
+            else '<p class="quiet">All queries have an average precision of 1.</p>',
         ),
-        *(answer(_sheet(result, retriever, search)) for result in worst),
+        *(section_of(_sheet(result, retriever, search)) for result in worst),
     ]
     write_page(folder / "index.html", title=title, body="\n".join(body))
 
@@ -73,10 +75,10 @@ def _numbers(evaluation: Evaluation) -> str:
 def _counts(evaluation: Evaluation) -> Iterable[str]:
     yield f"{len(evaluation.queries):,} queries"
     if evaluation.left_out:
-        yield f"{evaluation.left_out:,} left out: nothing to be found"
+        yield f"{evaluation.left_out:,} left out: no relevant images"
     yield f"{evaluation.images:,} images"
     if evaluation.depth is not None:
-        yield f"judged to a depth of {evaluation.depth:,}"
+        yield f"evaluated to a depth of {evaluation.depth:,}"
     if (latency := evaluation.latency) is not None:
         yield (
             f"a search takes {latency.p50_ms:.0f} ms (median), {latency.p90_ms:.0f} (p90), "
@@ -119,14 +121,14 @@ def _median(counts: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> float:
 def _sheet(result: QueryResult, retriever: Retriever, search: Search) -> Sheet:
     judged = result.query
     query = judged.as_query()
-    answered = search(query, HITS_SHOWN + len(judged.junk))
+    response = search(query, HITS_SHOWN + len(judged.junk))
     junk = set(judged.junk.tolist())
-    hits = [hit for hit in answered.hits if hit.image.id not in junk][:HITS_SHOWN]
+    hits = [hit for hit in response.hits if hit.image.id not in junk][:HITS_SHOWN]
     first = f"first at rank {1 / result.values['RR']:.0f}" if result.values["RR"] else "none found"
     label = f"{judged.label} · " if judged.label else ""
     return Sheet(
-        replace(answered, query=judged.name, hits=tuple(hits)),
+        replace(response, query=judged.name, hits=tuple(hits)),
         retriever.query_image(query),
-        note=f"{label}AP {result.values['AP']:.3f} · {judged.total} to be found, {first}",
+        note=f"{label}AP {result.values['AP']:.3f} · {judged.total} relevant, {first}",
         relevant=frozenset(judged.relevant.tolist()),
     )

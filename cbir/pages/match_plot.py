@@ -1,4 +1,4 @@
-"""The verified matches of a query and a hit, drawn as lines between the two images."""
+"""Draws the verified matches of a query and a hit as lines between the two images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLOT_SIDE = 640
 def match_plot(queries: Sequence[bytes], hit: Hit) -> bytes | None:
     """A JPEG of query and hit with their verified matches; None where there is nothing to draw.
 
-    Of several query images the one that shares most with the hit is drawn. The hit must have been
+    Of several query images, the one with the most inliers is drawn. The hit must have been
     reranked by keypoints, and its file must still be readable.
     """
     evidence = hit.rerank
@@ -42,13 +42,13 @@ def match_plot(queries: Sequence[bytes], hit: Hit) -> bytes | None:
     b = features.extract(np.asarray(right, np.uint8))
     pairs = [(image, features.extract(np.asarray(image, np.uint8))) for image in images]
     verified = [(left, a, verify(a, b, match(a, b))) for left, a in pairs]
-    left, a, found = max(verified, key=lambda each: each[2].inliers)
+    left, a, best = max(verified, key=lambda candidate: candidate[2].inliers)
     plot = draw_matches(
         left,
         right,
-        places_of(a, b, found),
+        places_of(a, b, best),
         names=("query", hit.image.name),
-        caption=f"{found.inliers} of {found.tentative} matches fit one view",
+        caption=f"{best.inliers} of {best.tentative} matches fit one view",
     )
     encoded = BytesIO()
     plot.save(encoded, "JPEG", quality=85)

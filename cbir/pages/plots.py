@@ -23,20 +23,21 @@ if TYPE_CHECKING:
 
 __all__ = ["label_bars", "precision_recall", "similarity_histogram", "to_svg"]
 
-# Not colours but names: each stands in the SVG once it is drawn, and is replaced by a variable of
-# the style sheet, so that a plot is right on a light and on a dark ground.
+# Placeholder colours, which are replaced in the SVG by variables of the style sheet: so a plot fits
+# light and dark pages.
 TEXT, QUIET, LINE, ACCENT = "#000001", "#000002", "#000003", "#000004"
 _VARIABLES = {TEXT: "--text", QUIET: "--quiet", LINE: "--line", ACCENT: "--accent"}
 
 BARS_SHOWN = 24
-"""If there are more labels, only the weakest are shown."""
+"""Most labels shown; of more, only the weakest."""
 
 PAIRS_PER_BIN = 10
-"""Average number per bin: with fewer, a histogram shows chance."""
+"""Fewest pairs per bin on average: with fewer, a histogram shows noise."""
 
 
 def precision_recall(curve: npt.NDArray[np.float64]) -> Figure:
-    """(101,) precision at the recalls from 0 to 1, the mean over all queries."""
+    """Plot the precision-recall curve, (101,): precision at recalls from 0 to 1, the mean of all
+    queries."""
     with _axes(5.6, 3.8) as (figure, axes):
         recall = np.linspace(0, 1, len(curve))
         axes.plot(recall, curve, color=ACCENT, linewidth=2, clip_on=False)
@@ -58,7 +59,7 @@ def precision_recall(curve: npt.NDArray[np.float64]) -> Figure:
 
 
 def label_bars(labels: Sequence[LabelResult]) -> Figure:
-    """Mean AP of each label, weakest first."""
+    """Bar chart of the mean AP of each label, weakest first."""
     shown = list(labels[:BARS_SHOWN])
     with _axes(5.6, 0.6 + 0.24 * len(shown)) as (figure, axes):
         places = np.arange(len(shown))
@@ -113,7 +114,7 @@ def _without_spikes(*kinds: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64
 
 
 def to_svg(figure: Figure, *, alt: str) -> str:
-    """An `svg` element for a page; its text stays text."""
+    """Convert a figure to an `svg` element for a page, with text as text."""
     import matplotlib as mpl
 
     drawn = StringIO()

@@ -14,7 +14,7 @@ from cbir.indexes.neighbours import (
     MANY,
     RESCORED,
     Leading,
-    Rows,
+    RowNumbers,
     block_rows,
     in_order,
     leading_directions,
@@ -49,8 +49,8 @@ class RecommendationBlock:
 def recommend_all(gallery: Gallery, rules: Rules | None = None) -> Iterator[RecommendationBlock]:
     """Recommendations for every image of a gallery, in the order of ids.
 
-    They are those that `recommend` gives for each. The gallery is read once, when the first block
-    is asked for. Raises FilterError when the rules name a field that no image has, or one of lists.
+    They equal those of `recommend` for each image. The gallery is read once, for the first block.
+    Raises FilterError when the rules name a field that no image has, or one of lists.
     """
     yield from BatchRecommender.load(gallery, rules or Rules()).blocks()
 
@@ -90,7 +90,7 @@ class BatchRecommender:
         block_size: int = BLOCK_SIZE,
         exact_up_to: int = MANY,
     ) -> BatchRecommender:
-        """Read a gallery into memory: 4 bytes per image and dimension, and a third on top.
+        """Read a gallery into memory: 4 bytes per image and dimension, plus a third.
 
         Where an item has more than `exact_up_to` candidates, a first pass in fewer dimensions
         chooses among them; its number of dimensions is measured, so that it finds 0.99 of the
@@ -133,7 +133,7 @@ class BatchRecommender:
     def _candidates(self) -> int:
         return max(128, 6 * self._rules.depth)
 
-    def _recommend(self, rows: Rows, section: slice) -> tuple[Rows, Vectors, Vectors]:
+    def _recommend(self, rows: RowNumbers, section: slice) -> tuple[RowNumbers, Vectors, Vectors]:
         """Recommended rows (B, k), -1 for none, their similarities and scores."""
         pool, similarities = self._pool(rows, section)
         scores = np.where(pool >= 0, similarities + self.items.bonus[pool], -np.inf)
@@ -147,7 +147,7 @@ class BatchRecommender:
             np.take_along_axis(scores, chosen, axis=1),
         )
 
-    def _choose(self, pool: Rows, scores: Vectors) -> npt.NDArray[np.intp]:
+    def _choose(self, pool: RowNumbers, scores: Vectors) -> npt.NDArray[np.intp]:
         rules = self._rules
         parts = []
         for start in range(0, len(pool), RESCORED):
@@ -159,7 +159,7 @@ class BatchRecommender:
             parts.append(maximal_marginal_relevance(scores[part], within, rules.k, rules.diversity))
         return np.concatenate(parts)
 
-    def _pool(self, rows: Rows, section: slice) -> tuple[Rows, Vectors]:
+    def _pool(self, rows: RowNumbers, section: slice) -> tuple[RowNumbers, Vectors]:
         """The most similar rows that satisfy the rules (B, P), -1 for none, with similarities.
 
         First the nearest rows are tested against the rules. For items that have too few left, the
@@ -187,9 +187,10 @@ class BatchRecommender:
         return pool, similarities
 
     def _nearest(
-        self, rows: Rows, section: slice, count: int, *, whole: bool
-    ) -> tuple[Rows, Vectors, Flags]:
-        """The `count` nearest rows of a section, the best first, and whether the rest is too far.
+        self, rows: RowNumbers, section: slice, count: int, *, whole: bool
+    ) -> tuple[RowNumbers, Vectors, Flags]:
+        """The `count` nearest rows of a section, the best first, and whether all others are too
+        far.
 
         With `whole` all rows are compared, and those that the rules exclude for an item have a
         similarity of -inf.
@@ -223,7 +224,7 @@ class BatchRecommender:
             ended,
         )
 
-    def _satisfying(self, rows: Rows, candidates: Rows, similarities: Vectors) -> Flags:
+    def _satisfying(self, rows: RowNumbers, candidates: RowNumbers, similarities: Vectors) -> Flags:
         """Which candidates (B, M), the best first, satisfy all rules for their item: the admitted
         ones, and of each product only the first."""
         satisfying = self._admitted(rows, candidates, similarities)
@@ -234,9 +235,9 @@ class BatchRecommender:
             satisfying &= is_first_of_value(np.where(satisfying, products, unique))
         return satisfying
 
-    def _admitted(self, rows: Rows, others: Rows, similarities: Vectors) -> Flags:
+    def _admitted(self, rows: RowNumbers, others: RowNumbers, similarities: Vectors) -> Flags:
         """Which others, (B, M) or (1, M) for all, the rules admit for their item (B,); section and
-        filter are taken care of already."""
+        filter are applied before."""
         items, rules = self.items, self._rules
         good = (others != rows[:, None]) & (similarities > -np.inf)
         if rules.group_by is not None:

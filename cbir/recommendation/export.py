@@ -37,7 +37,7 @@ PLAN = "plan.json"
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """The counts of one run."""
+    """Counts of one export run."""
 
     items: int = 0
     recommendations: int = 0

@@ -1,4 +1,4 @@
-"""The images of a gallery as arrays, with all that the rules ask about them but their vectors."""
+"""The images of a gallery as arrays of the properties that the rules use."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ItemTable:
     sections: npt.NDArray[np.int64]
     """(N, 2): the first and the last + 1 of the candidates of each row; equal where it has none."""
     digest: str
-    """Changes whenever anything in this table, or an embedding, does."""
+    """Hash of this table and of the gallery's generation."""
     lacking: int
     """Number of images without one of the fields of `Rules.same` and `Rules.different`."""
 
@@ -69,8 +69,8 @@ def load_item_table(snapshot: Snapshot, rules: Rules) -> ItemTable:
         products = np.arange(len(ids), dtype=np.int32)
     else:
         products = _codes(ids, snapshot.column(rules.group_by))
-        alone = products < 0
-        products[alone] = len(ids) + np.arange(alone.sum(), dtype=np.int32)
+        without_product = products < 0
+        products[without_product] = len(ids) + np.arange(without_product.sum(), dtype=np.int32)
     section = _combined(same, len(ids))
     order = np.lexsort((ids, ~allowed, section))
     sections = _sections(section[order], allowed[order])

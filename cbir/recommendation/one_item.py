@@ -17,7 +17,7 @@ from cbir.types import ImageRecord
 __all__ = ["recommend"]
 
 EXTRA_CANDIDATES = 16
-"""Candidates searched for beyond the pool at first: the item itself and its duplicates fall out."""
+"""Candidates searched beyond the pool at first, since the item and its duplicates are excluded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ def recommend(
 ) -> tuple[Recommendation, ...]:
     """The images recommended for an image of the gallery, the best first.
 
-    There are k of them wherever k images satisfy the rules. Raises NotFoundError when no image has
-    that id, FilterError when the rules name a field that no image has, or one of lists.
+    Returns k images if k satisfy the rules. Raises NotFoundError when no image has that id,
+    FilterError when the rules name a field that no image has, or one of lists.
     """
     rules = rules or Rules()
     item_image = gallery.image(item)
@@ -93,16 +93,18 @@ def _satisfying(
 ) -> list[_Candidate]:
     """The candidates that the other rules admit: duplicates, products, the least similarity."""
     records = gallery.catalog.records(ids[ids >= 0].tolist())
-    known = gallery.catalog.indexed_images([item.key, *(record.key for record in records.values())])
-    if item.key not in known:
+    indexed = gallery.catalog.indexed_images(
+        [item.key, *(record.key for record in records.values())]
+    )
+    if item.key not in indexed:
         raise NotFoundError(f"image {item.id} is no longer", gallery=gallery.path)
     products = {_product(item, rules)}
     satisfying = []
     for image_id, similarity in zip(ids.tolist(), similarities.tolist(), strict=True):
         record = records.get(image_id)
-        if record is None or record.id == item.id or record.key not in known:
+        if record is None or record.id == item.id or record.key not in indexed:
             continue
-        equal = known[record.key].content_hash == known[item.key].content_hash
+        equal = indexed[record.key].content_hash == indexed[item.key].content_hash
         duplicate = equal or similarity > rules.duplicate_similarity
         below = rules.min_similarity is not None and similarity < rules.min_similarity
         product = _product(record, rules)
@@ -135,5 +137,5 @@ def _with_vectors(gallery: Gallery, pool: list[_Candidate]) -> tuple[Vectors, li
     stored = gallery.catalog.embeddings([candidate.image.id for candidate in pool])
     present = [candidate for candidate in pool if candidate.image.id in stored]
     empty = np.empty((0, gallery.spec.dim), np.float32)
-    vectors = np.stack([stored[one.image.id] for one in present]) if present else empty
+    vectors = np.stack([stored[candidate.image.id] for candidate in present]) if present else empty
     return gallery.project(vectors), present

@@ -39,7 +39,7 @@ class Rules:
     """
 
     k: int = 12
-    """How many images to recommend for an item."""
+    """Number of images to recommend for an item."""
     where: Filter | None = None
     """Recommend only images that match this filter; any image may be the item."""
     same: tuple[str, ...] = ()
@@ -59,20 +59,20 @@ class Rules:
     duplicate_similarity: float = DUPLICATE_SIMILARITY
     """Cosine similarity above which an image is a duplicate of the item."""
     min_similarity: float | None = None
-    """Recommend only images at least as similar."""
+    """Lowest similarity of a recommended image."""
     diversity: float = 0.0
     """δ: from 0 (the highest scores) to 1 (as different from one another as possible)."""
     weight: str | None = None
     """Field of numbers or booleans: images with higher values are preferred. Images without it have
     r = 0."""
     weight_strength: float = 0.1
-    """β: how much similarity the highest weight makes up for."""
+    """β: bonus in similarity of the highest weight."""
     pool: int | None = None
-    """How many of the most similar images weight and diversity choose among. None: 4 · k."""
+    """Number of most similar images that weight and diversity choose among. None: 4 · k."""
 
     def __post_init__(self) -> None:
         if self.k < 1:
-            raise OptionError(f"k is {self.k}; ask for at least one recommendation")
+            raise OptionError(f"k is {self.k}; recommend at least one image")
         if not 0 <= self.diversity <= 1:
             raise OptionError(f"diversity is {self.diversity}; it lies between 0 and 1")
         if self.weight_strength < 0:
@@ -90,7 +90,7 @@ class Rules:
 
     @property
     def depth(self) -> int:
-        """How many of the most similar images the recommendations are chosen from."""
+        """Number of most similar images that the recommendations are chosen from."""
         return (self.pool or POOL_FACTOR * self.k) if self.reorders else self.k
 
 

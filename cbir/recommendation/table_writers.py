@@ -38,9 +38,9 @@ class RowWriter(Protocol):
 
 
 def check_format(path: Path) -> None:
-    """Raise CbirError for an unknown file ending, MissingExtraError for Parquet without pyarrow."""
+    """Check a path. Raises CbirError for an unknown suffix, MissingExtraError without pyarrow."""
     if path.suffix.lower() not in _WRITERS:
-        raise CbirError(f"{path} is of no known format; name it .parquet, .csv or .jsonl")
+        raise CbirError(f"{path} has no known format; name it .parquet, .csv or .jsonl")
     if path.suffix.lower() == ".parquet":
         _pyarrow()
 

@@ -1,4 +1,4 @@
-"""Reranking: the first candidates of a search in a new order, by more than their embeddings.
+"""Reranking: reorders the first candidates of a search by more than their embeddings.
 
     sift, orb       the same object, by geometric verification of local features
     ssim            the same picture, by structural similarity

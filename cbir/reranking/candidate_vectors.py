@@ -1,4 +1,4 @@
-"""Vectors of candidates in the space in which the gallery's index compares."""
+"""Vectors of candidates, as the gallery's index compares them (whitened, if the gallery is)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["vectors_of"]
 
 
 def vectors_of(gallery: Gallery, hits: Sequence[Hit]) -> tuple[list[Hit], Vectors]:
-    """Hits and their unit vectors (N, D), without images that have left the gallery meanwhile.
+    """Hits and their unit vectors (N, D), without images removed from the gallery meanwhile.
 
     The vector of a hit by one of its regions is that region's.
     """
@@ -26,5 +26,5 @@ def vectors_of(gallery: Gallery, hits: Sequence[Hit]) -> tuple[list[Hit], Vector
     except KeyError:
         index = gallery.image_index()
         present = np.isin(ids, index.ids())
-        remaining = [hit for hit, here in zip(hits, present, strict=True) if here]
+        remaining = [hit for hit, is_present in zip(hits, present, strict=True) if is_present]
         return remaining, normalised(index.vectors(ids[present]))

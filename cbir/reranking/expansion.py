@@ -18,7 +18,7 @@ ALPHA = 3.0
 """Exponent of the candidates' weights."""
 
 NEIGHBOURS = 10
-"""Candidates that are added to the query."""
+"""Number of candidates added to the query."""
 
 
 class QueryExpansion:
@@ -56,4 +56,4 @@ class QueryExpansion:
         return scored(self.method, head, vectors @ expanded) + list(hits[self.depth :])
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing: this reranker holds no resources."""

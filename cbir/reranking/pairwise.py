@@ -1,4 +1,4 @@
-"""Reranking image against image: the descriptor of the query with that of each candidate."""
+"""Pairwise reranking: compares the descriptor of the query with that of each candidate."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PairEvidence:
-    """Evidence that two images show the same; there is none against it."""
+    """Evidence that two images show the same thing; never evidence against it."""
 
     strength: float
-    """Added to the cosine similarity; 0 for what chance explains."""
+    """Added to the cosine similarity; 0 if no more than chance."""
     inliers: int | None = None
 
 
@@ -58,7 +58,7 @@ class PairwiseReranker(Generic[T]):
         self._pool = ThreadPoolExecutor(available_cores(), "cbir-rerank")
 
     def rerank(self, query: QueryImage, hits: Sequence[Hit]) -> list[Hit]:
-        """The first `depth` hits by score, equal ones as they were; behind them the others."""
+        """The first `depth` hits by score, ties in their old order, then the others."""
         head, rest = hits[: self.depth], list(hits[self.depth :])
         try:
             query_descriptor = self._describe(query)
@@ -82,7 +82,7 @@ class PairwiseReranker(Generic[T]):
         self._pool.shutdown()
 
     def _describe(self, query: QueryImage) -> T:
-        """The query's descriptor, the stored one if it has one. Raises ImageError."""
+        """The query's descriptor, read from the catalogue if stored. Raises ImageError."""
         if query.id is None:
             return self._descriptor.describe(query.read())
         stored = descriptors_of(self._gallery.catalog, self._descriptor, [query.id])

@@ -1,4 +1,4 @@
-"""Reranking by reciprocal neighbours: is the query among the nearest of its candidates?"""
+"""Reranking by reciprocal neighbours: candidates that have the query as a near neighbour rise."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class KReciprocal:
         d*(q, v) = (1 - λ) · Jaccard distance of the encoded neighbours + λ · d(q, v)
         score of v = 1 - d*(q, v),   d the squared distance over its largest value, in [0, 1]
 
-    Neighbours are sought among the query and its first `depth` candidates, not in the gallery.
+    Neighbours are searched among the query and its first `depth` candidates, not in the gallery.
     Reads no image. It helps where a query has many right answers, and hurts where it has fewer
     than k1: wrong ones are then among each other's k1 nearest, too.
     """
@@ -48,7 +48,7 @@ class KReciprocal:
         return scored(self.method, head, scores) + list(hits[self.depth :])
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing: this reranker holds no resources."""
 
 
 def reciprocal_distances(

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 DEFAULT_DEPTH = 50
-"""Candidates that are reranked by default: two cores verify as many in a tenth of a second."""
+"""Candidates reranked by default: two cores verify 50 in a tenth of a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +31,14 @@ class RerankerInfo:
 
     name: str
     factory: str
-    """`module:attribute` of what is called with (gallery, depth=depth) and returns a `Reranker`."""
+    """`module:attribute` of a callable: (gallery, depth=depth) → `Reranker`."""
     label: str
     """A few words for a menu: `verified by SIFT (same object)`."""
     descriptor: str | None = None
     """Name of the descriptor that it compares; None where embeddings suffice, so that no image
     is read."""
     cost: Literal[1, 2] = 1
-    """2 where a candidate takes ten times as long as a thumbnail or an embedding, else 1."""
+    """Relative cost: 1 for thumbnails and embeddings; 2 for ten times that and more."""
     counts_inliers: bool = False
     """Whether it verifies candidates geometrically and says how many inliers each has."""
 

@@ -1,4 +1,4 @@
-"""The seam of reranking: what a reranker is given, and what it returns."""
+"""The interface of rerankers, and the query image they are given."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QueryImage:
-    """One image of a query, as a reranker sees it."""
+    """A query image for a reranker: its id, its embedding, and its pixels on demand."""
 
     id: int | None
     """The id of an image of the gallery, whose stored descriptors are used; None for any other."""
     embedding: Vectors
-    """(D,) float32, unit norm, in the space in which the gallery's index compares."""
+    """(D,) float32, unit norm, as the gallery's index compares it (whitened, if the gallery is)."""
     read: Callable[[], bytes | Image]
     """The encoded image, or a Pillow image, as `Descriptor.describe` takes it. Raises
     ImageError."""
 
 
 class Reranker(Protocol):
-    """Judges the first candidates of a search again; `cbir.reranking` has several."""
+    """Protocol of rerankers: scores the first candidates of a search again and reorders them."""
 
     method: str
     depth: int
-    """Number of candidates it judges."""
+    """Number of candidates it scores."""
 
     def rerank(self, query: QueryImage, hits: Sequence[Hit]) -> list[Hit]:
         """The first `depth` hits in a new order, each with a score, followed by all others.
 
-        Ranks stay as they were. A candidate that cannot be judged is no error.
+        Ranks stay as they were. A candidate that cannot be scored is no error.
         """
         ...
 
@@ -63,7 +63,7 @@ def rerank_by_all(
 
 
 def _sort_key(hit: Hit) -> tuple[float, bool]:
-    """The score; among equal ones a hit that could be judged is better."""
+    """The score; of equal ones, a hit that could be scored comes first."""
     if hit.rerank is None:
         return hit.similarity, False
     return hit.rerank.score, not hit.rerank.note

@@ -1,4 +1,4 @@
-"""Hits in the order of a reranker's scores."""
+"""Sorting hits by a reranker's scores."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def scored(method: str, hits: Sequence[Hit], scores: Iterable[float]) -> list[Hi
 
 
 def by_score(hits: Iterable[Hit]) -> list[Hit]:
-    """Reranked hits, the highest score first; those of equal score as they were."""
+    """Reranked hits, the highest score first; ties keep their order."""
     return sorted(hits, key=lambda hit: -(hit.rerank.score if hit.rerank else hit.similarity))

@@ -19,20 +19,20 @@ __all__ = ["SharedRerankers"]
 Key = tuple[str, int]
 
 MOST_OPEN = 16
-"""Unused rerankers that stay open: each has threads, and these have memory."""
+"""Most rerankers that stay open: each holds threads and their memory."""
 
 
 class SharedRerankers:
-    """Opens each reranker of a gallery once for every name and depth, and closes all of them.
+    """Pool of a gallery's open rerankers, by name and depth.
 
-    Only so many stay open; one that a search still uses is closed after that search.
+    At most `most` stay open; one that a search still uses is closed after that search.
     """
 
     def __init__(self, gallery: Gallery, *, most: int = MOST_OPEN) -> None:
         self._gallery = gallery
         self._most = most
         self._open: OrderedDict[Key, Reranker] = OrderedDict()
-        """The one used last comes last."""
+        """In order of last use, the most recent last."""
         self._users: Counter[Key] = Counter()
         self._lock = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""Reranking by structural similarity: is it the same picture, pixel by pixel?"""
+"""Reranking by structural similarity: candidates that are copies of the query rise."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from cbir.similarity import ssim
 __all__ = ["ssim_evidence", "ssim_reranker"]
 
 UNRELATED_SSIM = 0.55
-"""Just above the SSIM of different pictures: 0.525 was the most of 98,000 pairs of neighbours by
-embedding with different labels, of CD covers, buildings, groceries and Corel 1k."""
+"""Just above the SSIM of different pictures: 0.525 was the highest among 98,000 pairs of neighbours
+by embedding with different labels, of CD covers, buildings, groceries and Corel 1k."""
 
 
 def ssim_reranker(gallery: Gallery, *, depth: int) -> PairwiseReranker[Pixels]:
@@ -23,7 +23,7 @@ def ssim_reranker(gallery: Gallery, *, depth: int) -> PairwiseReranker[Pixels]:
 def ssim_evidence(query: Pixels, candidate: Pixels) -> PairEvidence:
     """Evidence of an SSIM of s, from 0 to 1: (s - c) / (1 - c) for s > c, else 0.
 
-    c is the most that different pictures reach. It finds copies: recompressed, resized, retouched.
+    c is the highest SSIM of different pictures. It finds recompressed, resized, retouched copies.
     The same object seen from elsewhere has an SSIM like any other (CD covers: median 0.13, against
     0.11), so in sets without copies the order stays as it is; any lower c made it worse.
     """

@@ -1,4 +1,4 @@
-"""From a query to its hits: embed the query, find its nearest neighbours, look them up."""
+"""Retrieval: embeds a query, finds its nearest neighbours, and looks up their records."""
 
 from cbir.retrieval.combination import Combine
 from cbir.retrieval.crop import Crop

@@ -1,4 +1,4 @@
-"""The images of a gallery in order of similarity, to any depth, in a stable order."""
+"""Candidates of a search: the gallery's images in order of similarity, to any depth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cbir.types import Candidates
 
 FIRST_STEP = 64
-"""Number of images first requested from an approximate index: the same for every search."""
+"""Number of candidates first requested from an approximate index, the same for every search."""
 
 GROWTH = 4
 """Factor by which each further request is larger."""
@@ -32,10 +32,10 @@ class Block:
     similarities: Vectors
     """(N,)"""
     regions: Ids
-    """(N,): number of the region that is so similar, from 1; 0 for the whole image."""
+    """(N,): number of the matching region, from 1; 0 for the whole image."""
 
     def take(self, places: npt.NDArray[np.generic] | list[int] | slice) -> Block:
-        """The candidates at some places, or where a mask is true."""
+        """The candidates at some positions, or where a mask is true."""
         return Block(self.ids[places], self.similarities[places], self.regions[places])
 
 
@@ -51,45 +51,45 @@ def ranked(
     """All images in order of similarity, each once, block by block.
 
     With several query vectors (V, D), the similarity of an image is that to the nearest one.
-    `first` is how many are likely to be needed; the order does not depend on it while the gallery
-    stays as it is:
+    `first` is the number likely to be needed. The order does not depend on it while the gallery
+    is unchanged:
 
     - an exact search is cut above its lowest similarity, since further images may have the same
       one; equal ones are ordered by id;
     - an approximate index misses other images at other depths. It is always searched for 64, 256,
-      1024 and so on, and each block has what the ones before lack. Images that it never returns
-      come last, from an exact search.
+      1024 and so on, and each block has the images that earlier blocks lack. Images that it never
+      returns come last, from an exact search.
     """
     exact = exact or where is not None  # a filtered search is always exact
-    steady = exact or gallery.index().exact
+    complete = exact or gallery.index().exact
     shown = np.array(sorted(without), dtype=np.int64)
-    size = first + len(shown) + 1 if steady else FIRST_STEP
+    size = first + len(shown) + 1 if complete else FIRST_STEP
     while True:
-        found = gallery.search(vectors, size, where=where, exact=exact)
-        block, bound = _nearest(found)
-        if steady:
+        candidates = gallery.search(vectors, size, where=where, exact=exact)
+        block, bound = _nearest(candidates)
+        if complete:
             block = block.take(block.similarities > bound)
         block = block.take(np.isin(block.ids, shown, invert=True))
         yield block
         shown = np.concatenate([shown, block.ids])
         if np.isneginf(bound):
-            if steady:
+            if complete:
                 return
-            exact = steady = True
+            exact = complete = True
         size *= GROWTH
 
 
-def _nearest(found: Candidates) -> tuple[Block, float]:
+def _nearest(candidates: Candidates) -> tuple[Block, float]:
     """(V, k) → each image once with its best similarity, best first, and the lowest complete one.
 
     Above that bound no image is missing; it is -inf when there are no more images.
     """
-    present = found.ids >= 0
-    regions = np.zeros_like(found.ids) if found.regions is None else found.regions
-    block = Block(found.ids[present], found.similarities[present], regions[present])
+    present = candidates.ids >= 0
+    regions = np.zeros_like(candidates.ids) if candidates.regions is None else candidates.regions
+    block = Block(candidates.ids[present], candidates.similarities[present], regions[present])
     block = block.take(np.lexsort((block.regions, block.ids, -block.similarities)))
-    if len(found.ids) > 1:
+    if len(candidates.ids) > 1:
         _, places = np.unique(block.ids, return_index=True)
         block = block.take(np.sort(places))
-    ends = np.where(present.all(axis=1), found.similarities[:, -1], -np.inf)
+    ends = np.where(present.all(axis=1), candidates.similarities[:, -1], -np.inf)
     return block, float(ends.max())

@@ -1,4 +1,4 @@
-"""Several images as one query: their mean or each by itself, and away from unwanted ones."""
+"""Combining several query images, wanted and unwanted, into query vectors."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 __all__ = ["Combine", "combine_vectors"]
 
 Combine = Literal["mean", "best"]
-"""How several images are one query: their mean, or each of them by itself."""
+"""How several images form one query: by their mean, or by the nearest of them (`best`)."""
 
 UNWANTED_WEIGHT = 0.3
+"""w of Rocchio's formula in `combine_vectors`."""
 
 
 def combine_vectors(wanted: Vectors, unwanted: Vectors, combine: Combine) -> Vectors:
@@ -22,7 +23,7 @@ def combine_vectors(wanted: Vectors, unwanted: Vectors, combine: Combine) -> Vec
 
         q ~ mean(wanted) - w · mean(unwanted)        (Rocchio 1971), w = 0.3
 
-    For `best`, each wanted image takes the place of the mean, and the similarity of a gallery
+    For `best`, each wanted image is a query vector of its own, and the similarity of a gallery
     image is that to the nearest of them. The weights are scaled to a sum of 1, so that centring
     (`cbir whiten`) means the same before and after. mAP on the remaining images,
     EfficientNet-Lite0:

@@ -1,4 +1,4 @@
-"""Confidence of a similarity: how many unrelated images would be as similar by chance."""
+"""Confidence of a similarity: expected number of unrelated images that are as similar by chance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["MATCH", "MIN_IMAGES", "SAME", "Scale", "is_match", "scale_of"]
 
 MIN_IMAGES = 50
-"""With fewer images, the similarity of unrelated ones cannot be estimated: no confidence."""
+"""Fewest images in a gallery for which the similarity of unrelated images can be estimated."""
 
 TAIL = 0.1
 """The share of the gallery, the most similar images, that is the tail of the background. If more
@@ -81,13 +81,13 @@ class Scale:
     """
 
     count: int
-    """N: images, times the vectors of each (the whole and its regions), times the query vectors."""
-    level: float
-    """b; with several query vectors, the largest."""
+    """N: images × vectors of each (the whole and its regions) × query vectors."""
+    background: float
+    """b in the formula; with several query vectors, the largest."""
 
     def confidence(self, similarity: float) -> Confidence:
         """The confidence of a similarity to the query."""
-        nearness = (1 - similarity + ROUNDING) / (1 - self.level + ROUNDING)
+        nearness = (1 - similarity + ROUNDING) / (1 - self.background + ROUNDING)
         p = min(1.0, TAIL * max(0.0, nearness) ** DECAY)
         word: Word = "weak"
         if similarity >= self.threshold(SAME):
@@ -105,7 +105,7 @@ class Scale:
 def _threshold(scale: Scale, expected: float) -> float:
     nearness = (expected / (TAIL * scale.count)) ** (1 / DECAY)
     # float32, as an index returns similarities: a hit at the threshold is on the same side of it.
-    return float(np.float32(1 + ROUNDING - nearness * (1 - scale.level + ROUNDING)))
+    return float(np.float32(1 + ROUNDING - nearness * (1 - scale.background + ROUNDING)))
 
 
 def scale_of(gallery: Gallery, vectors: Vectors) -> Scale | None:
@@ -118,9 +118,9 @@ def scale_of(gallery: Gallery, vectors: Vectors) -> Scale | None:
         return None
     similarities = background.similarities(vectors)
     rank = int((1 - TAIL) * similarities.shape[1])
-    level = float(np.partition(similarities, rank, axis=1)[:, rank].max())
+    reached = float(np.partition(similarities, rank, axis=1)[:, rank].max())
     chances = len(vectors) * (1 + len(gallery.config.regions))
-    return Scale(chances * background.count, level)
+    return Scale(chances * background.count, reached)
 
 
 def is_match(confidence: Confidence) -> bool:

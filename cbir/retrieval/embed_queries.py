@@ -1,4 +1,4 @@
-"""The embeddings of query images: those stored in the gallery, and new ones by the network."""
+"""Embeddings of query images: read from the gallery, or computed by the network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def embed_queries(
     opened: Sequence[OpenedQuery],
     regions: Sequence[Region] = (),
 ) -> Vectors:
-    """N queries, each with R regions → (N · (1 + R), D) float32, L2 = 1, whole image first.
+    """Embed N queries, each with R regions: (N · (1 + R), D) float32, L2 = 1, whole image first.
 
     Stored embeddings are read; all other images go through the network together. Raises
     ImageError, NotFoundError for an id that the gallery does not have.
@@ -51,7 +51,7 @@ def embed_queries(
 def _stored(
     gallery: Gallery, opened: Sequence[OpenedQuery], regions: Sequence[Region]
 ) -> dict[int, Vectors]:
-    """(1 + R, D) by place, of the queries that are whole images of the gallery."""
+    """Stored embeddings (1 + R, D) by position, of queries that are whole images of the gallery."""
     ids = {place: image.id for place, image in enumerate(opened) if image.id is not None}
     if not ids:
         return {}
@@ -68,7 +68,7 @@ def _stored(
 
 
 def _views(image: OpenedQuery, embedder: Embedder, regions: Sequence[Region]) -> Pixels:
-    """(1 + R, V, crop, crop, 3). Raises ImageError that begins with the query's name."""
+    """Pixels to embed, (1 + R, V, crop, crop, 3). Raises ImageError that names the query."""
     try:
         return image.views(embedder.spec, regions)
     except ImageError as error:

@@ -1,4 +1,4 @@
-"""From candidates to hits: similar enough, not too many of a group, with their records."""
+"""Turns candidates into hits: applies the least similarity and groups, and reads records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def similar_enough(blocks: Iterable[Block], least: float) -> Iterator[Block]:
-    """The candidates whose similarity is at least `least`; ends at the first that is not."""
+    """The candidates of at least this similarity; stops at the first below it."""
     for block in blocks:
         enough = block.similarities >= least
         yield block.take(enough)
@@ -46,7 +46,7 @@ def grouped(blocks: Iterable[Block], catalog: Catalog, field: str, most: int) ->
 
 @dataclass(frozen=True, slots=True)
 class FoundHits:
-    """The hits of a search, and what is known of those that were skipped."""
+    """The hits of a search, and the highest similarity, also of those skipped."""
 
     hits: tuple[Hit, ...]
     """By rank, without the ranks that were skipped."""
@@ -54,14 +54,14 @@ class FoundHits:
     """The highest similarity, also among those skipped; None where nothing was found."""
 
     def with_confidence(self, scale: Scale) -> tuple[Hit, ...]:
-        """The hits with what their similarity means."""
+        """The hits with the confidence of their similarity."""
         return tuple(replace(h, confidence=scale.confidence(h.similarity)) for h in self.hits)
 
 
 def look_up(
     catalog: Catalog, blocks: Iterable[Block], needed: int, *, skip: range = range(0)
 ) -> FoundHits:
-    """The first `needed` candidates with their records; none is read for the places in `skip`.
+    """The first `needed` candidates with their records; no record is read for the ranks in `skip`.
 
     A candidate that has left the catalogue since the search does not count.
     """

@@ -1,4 +1,4 @@
-"""A query's image, read once for everything a search needs of it."""
+"""The image of a query, read once and cached for embedding, reranking and display."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["OpenedQuery", "read_query"]
 
 
 class OpenedQuery:
-    """The image of a query, or a crop of it. It is read when it is first needed, and kept."""
+    """The image of a query, or a crop of it. It is read when first needed, and cached."""
 
     def __init__(self, query: Query, gallery: Gallery, *, crop: Crop | None = None) -> None:
         self.query = query.query if isinstance(query, EmbeddedQuery) else query
@@ -36,7 +36,7 @@ class OpenedQuery:
 
     @property
     def id(self) -> int | None:
-        """The id of the image of the gallery that this is the whole of, if it is one."""
+        """The id of a whole image of the gallery; None for a crop or any other image."""
         return self.query.id if isinstance(self.query, IdQuery) and self.crop is None else None
 
     def views(self, spec: EmbeddingSpec, regions: Sequence[Region] = ()) -> Pixels:
@@ -69,9 +69,9 @@ class OpenedQuery:
 
 
 def read_query(query: Query) -> bytes | Image:
-    """The encoded image, or the Pillow image, of a query that is none of a gallery's.
+    """The encoded image, or the Pillow image, of a query that is not given by id.
 
-    Raises ImageError when it cannot be read, BackboneError for words.
+    Raises ImageError when it cannot be read, BackboneError for a text query.
     """
     if isinstance(query, FileQuery):
         return read_uri(path_to_uri(query.path))
@@ -86,5 +86,5 @@ def read_query(query: Query) -> bytes | Image:
     if isinstance(query, EmbeddedQuery):
         return read_query(query.query)
     if isinstance(query, IdQuery):
-        raise TypeError(f"{query} is an image of a gallery, which has to read it")
-    raise BackboneError(f"no backbone reads words yet ({query}); search with an image")
+        raise TypeError(f"{query} is an image of a gallery; read it with OpenedQuery")
+    raise BackboneError(f"no backbone embeds text yet ({query}); search with an image")

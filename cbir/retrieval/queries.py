@@ -94,7 +94,7 @@ class ImageQuery:
 
 @dataclass(frozen=True, slots=True)
 class TextQuery:
-    """Words that describe what is searched for; no backbone reads them yet."""
+    """A text that describes the images to find; no backbone embeds text yet."""
 
     text: str
 
@@ -104,7 +104,7 @@ class TextQuery:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EmbeddedQuery:
-    """A query whose embedding is known already; its image is read only where more is needed."""
+    """A query with its embedding; its image is only read for reranking or display."""
 
     query: FileQuery | UrlQuery | ImageQuery
     embedding: Vectors
@@ -115,10 +115,10 @@ class EmbeddedQuery:
 
 
 Query: TypeAlias = FileQuery | UrlQuery | IdQuery | ImageQuery | TextQuery | EmbeddedQuery
-"""What is searched with. `str` of one is its name in a result."""
+"""Any kind of query. `str(query)` is its name in a result."""
 
 QueryLike: TypeAlias = "Query | str | PathLike[str] | bytes | Image | Pixels | int"
-"""What `as_query` takes: a query, or a path, URL, encoded image, Pillow image, pixels or id."""
+"""Argument of `as_query`: a query, a path, URL, encoded image, Pillow image, pixels or id."""
 
 _ACCEPTED = (
     "give a path, a URL, an encoded image (bytes), a Pillow image, pixels (H, W, 3) or an id"
@@ -126,7 +126,7 @@ _ACCEPTED = (
 
 
 def as_query(value: QueryLike) -> Query:
-    """A plain value as the query that it means. Raises TypeError for one that means none.
+    """Convert a plain value to a query. Raises TypeError for a value of another type.
 
     >>> as_query("mug.jpg")
     FileQuery(path='mug.jpg')
@@ -150,7 +150,7 @@ def as_query(value: QueryLike) -> Query:
 
 
 def as_queries(values: QueryLike | Sequence[QueryLike]) -> tuple[Query, ...]:
-    """One value, or a list or tuple of several, as queries."""
+    """Convert one value, or a list or tuple of several, to queries."""
     if isinstance(values, (list, tuple)):
         return tuple(as_query(value) for value in values)
     return (as_query(values),)  # type: ignore[arg-type]

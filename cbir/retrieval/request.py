@@ -1,4 +1,4 @@
-"""A search as one value: what is searched with, for what, and how."""
+"""A search request: the queries, filters and options of a search as one value."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Queries: TypeAlias = "QueryLike | Sequence[QueryLike]"
 """One query or several, as `as_queries` takes them."""
 
 ROUNDING = 1e-3
-"""A similarity may exceed 1 by so much where embeddings are stored in half precision."""
+"""Amount by which a similarity may exceed 1, as embeddings are stored in half precision."""
 
 if TYPE_CHECKING:
 
@@ -51,53 +51,53 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """A search. Every way to ask for one (library, command line, HTTP) makes one of these.
+    """A search request; the library, the command line and HTTP all create one of these.
 
     >>> SearchRequest(["mug.jpg", 12], k=3, group_by="product").queries
     (FileQuery(path='mug.jpg'), IdQuery(id=12))
 
-    Raises OptionError for options that make no sense, TypeError for a query that is none,
-    FilterError for a condition that is none.
+    Raises OptionError for invalid options, TypeError for a value that is no query, FilterError
+    for an invalid condition.
     """
 
     queries: QueriesField = ()  # type: ignore[assignment]
-    """What is searched with, together one query: at least one. Images given by id are never
-    hits."""
+    """The images to search with, at least one; several form one query. Images given by id are
+    never hits."""
     _: KW_ONLY
     combine: Combine = "mean"
-    """Several images: their `mean`, or each by itself (`best`: the similarity of an image is that
-    to the nearest of them)."""
+    """How several images form one query: by their `mean`, or each by itself (`best`: the
+    similarity of an image is that to the nearest of them)."""
     unwanted: QueriesField = ()  # type: ignore[assignment]
     """Images that hits should not resemble. Those given by id are never hits."""
     crop: Crop | None = None
     """A region of the one image to search with: x, y, width, height in pixels of the upright
     image, or in fractions of it where none of the four exceeds 1."""
     multi_crop: bool = False
-    """Also search with the query's own regions, each by itself: two images may share only a part.
+    """Also search with regions of the query, each by itself, to find images that share a part.
     The gallery must have regions."""
     where: FilterField = None  # type: ignore[assignment]
     """Only images that match: a filter, or conditions as `parse_where` takes them."""
     min_similarity: float | None = None
-    """Only images at least as similar."""
+    """Lowest similarity of a hit."""
     matches_only: bool = False
-    """Only images more similar than unrelated images are by chance (see `Hit.confidence`). In a
-    gallery too small to tell, nothing is left out."""
+    """Only images more similar than unrelated images are by chance (see `Hit.confidence`). Has no
+    effect in a gallery that is too small to estimate this."""
     group_by: str | None = None
     """At most `max_per_group` images with the same value in this field; images without the field
     are all kept."""
     max_per_group: int = 1
     offset: int = 0
-    """How many of the first hits to leave out. As long as the gallery stays as it is, pages of one
-    search neither repeat nor skip an image."""
+    """Number of first hits to skip. While the gallery is unchanged, pages of one search neither
+    repeat nor miss an image."""
     k: int = 10
-    """How many images to find. So many are found wherever there are so many."""
+    """Number of images to find; fewer are found only if fewer meet the conditions."""
     exact: bool = False
-    """Compare with every image, also where the index is approximate."""
+    """Compare with every image, even if the index is approximate."""
     rerank: str | Reranker | None = None
-    """A reranker, by name or open already, which puts the first candidates in a new order; the
-    others follow by similarity."""
+    """A reranker, by name or already open, which reorders the first candidates; the others follow
+    by similarity."""
     depth: int = DEFAULT_DEPTH
-    """How many candidates are reranked; a reranker that is open already has a depth of its own."""
+    """Number of candidates reranked by a reranker given by name; an open one has its own depth."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "queries", as_queries(self.queries))
@@ -133,7 +133,7 @@ class SearchRequest:
                 )
         if self.multi_crop and several and self.combine == "mean":
             raise OptionError(
-                "parts of several images have no mean; combine them by best (--combine best)"
+                "regions of several images have no mean; combine them by best (--combine best)"
             )
 
     @property
@@ -164,7 +164,7 @@ def _takes_request(
 ) -> Callable[
     [Callable[[S, SearchRequest], R]], Callable[Concatenate[S, SearchRequest | Queries, P], R]
 ]:
-    """`takes_request` with the types of a request's options, which stand in its fields alone."""
+    """Create `takes_request`, typed with the options of a request as its fields declare them."""
 
     def decorate(
         search: Callable[[S, SearchRequest], R],
@@ -175,7 +175,7 @@ def _takes_request(
                 return search(self, make(query, *args, **options))
             if options:
                 raise TypeError(
-                    f"a request has its options already, and is given {', '.join(options)}; "
+                    f"a SearchRequest takes no further options ({', '.join(options)}); "
                     "dataclasses.replace changes them"
                 )
             return search(self, query)
@@ -186,4 +186,4 @@ def _takes_request(
 
 
 takes_request = _takes_request(SearchRequest)
-"""Let a method that takes a SearchRequest also be called with a query and the options of one."""
+"""Decorator: lets a method that takes a SearchRequest also take a query and its options."""

@@ -1,4 +1,4 @@
-"""Answers searches over a gallery."""
+"""The retriever: searches a gallery."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
 
 CANDIDATES_PER_GROUPED_HIT = 20
-"""Where hits are grouped, this many times as many candidates are fetched at first."""
+"""Candidates fetched at first for each hit, if hits are grouped."""
 
 
 class Retriever:
-    """Answers searches over one gallery.
+    """Searches one gallery for images similar to a query.
 
     The network is loaded by the first query that needs it; a query by id never does. A retriever
     may be used from several threads.
@@ -67,7 +67,7 @@ class Retriever:
         self.close()
 
     def warm_up(self) -> None:
-        """Open the vector index and the network, side by side, ahead of the first query."""
+        """Open the vector index and the network in parallel, before the first query."""
         with ThreadPoolExecutor(1) as pool:
             running = pool.submit(run_once, self.embedder)
             self.gallery.index()
@@ -81,13 +81,12 @@ class Retriever:
         request: `search("mug.jpg", k=5, group_by="product")`. A query is a path, a URL, an encoded
         image, a Pillow image, an id, or a value of `cbir.retrieval`, for example FileQuery.
 
-        In a gallery with regions, a part of an image can be the hit (`Hit.region`): a detail finds
-        its whole.
+        In a gallery with regions, a region of an image can be the hit (`Hit.region`): a detail
+        finds the image it is part of.
 
         Raises ImageError when an image cannot be read or the crop does not lie within it,
-        NotFoundError when there is no image of that id, FilterError for a field that no image
-        has, GalleryError for `multi_crop` in a gallery without regions, OptionError for options
-        that make no sense.
+        NotFoundError when there is no image of that id, FilterError for a field that no image has,
+        GalleryError for `multi_crop` in a gallery without regions, OptionError for invalid options.
         """
         regions = self._regions() if request.multi_crop else ()
         if request.group_by is not None:
@@ -118,25 +117,25 @@ class Retriever:
         opened = self._open(request)
         vectors = self._query_vectors(request, opened, regions)
         embedded = time.perf_counter()
-        found, scale = self._find(request, vectors, 0 if reranker is None else reranker.depth)
-        hits = found.hits if scale is None else found.with_confidence(scale)
+        looked_up, scale = self._find(request, vectors, 0 if reranker is None else reranker.depth)
+        hits = looked_up.hits if scale is None else looked_up.with_confidence(scale)
         searched = time.perf_counter()
         timings = {"embed": 1000 * (embedded - started), "search": 1000 * (searched - embedded)}
-        judged = 0
+        reranked = 0
         if reranker is not None:
-            judged = min(reranker.depth, len(hits))
+            reranked = min(reranker.depth, len(hits))
             hits = self._rerank(reranker, opened, vectors[:: 1 + len(regions)], hits)
             timings["rerank"] = 1000 * (time.perf_counter() - searched)
         timings["total"] = 1000 * (time.perf_counter() - started)
         page = range(request.offset + 1, request.offset + request.k + 1)
         matched = None
         if scale is not None:
-            matched = found.best is not None and is_match(scale.confidence(found.best))
+            matched = looked_up.best is not None and is_match(scale.confidence(looked_up.best))
         return SearchResult(
             request.name,
             tuple(hit for hit in hits if hit.rank in page),
             timings,
-            judged,
+            reranked,
             matched,
         )
 
@@ -146,7 +145,7 @@ class Retriever:
     def _query_vectors(
         self, request: SearchRequest, opened: Sequence[OpenedQuery], regions: Sequence[Region]
     ) -> Vectors:
-        """What the index is searched with: (V, D) float32, unit norm."""
+        """The vectors to search the index with: (V, D) float32, unit norm."""
         wanted = embed_queries(self.gallery, self.embedder, request.queries, opened, regions)
         others = [OpenedQuery(query, self.gallery) for query in request.unwanted]
         unwanted = embed_queries(self.gallery, self.embedder, request.unwanted, others)
@@ -155,7 +154,7 @@ class Retriever:
     def _find(
         self, request: SearchRequest, vectors: Vectors, depth: int
     ) -> tuple[FoundHits, Scale | None]:
-        """The page of hits, behind it the candidates to rerank, and what similarities mean."""
+        """The hits needed for the page and for reranking, and the scale of their confidence."""
         needed = max(request.offset + request.k, depth)
         factor = 1 if request.group_by is None else CANDIDATES_PER_GROUPED_HIT
         blocks = ranked(
@@ -168,12 +167,12 @@ class Retriever:
         )
         scale = None
         if request.matches_only:
-            self.gallery.image_index()  # up to date with the catalogue, as the search will find it
+            self.gallery.image_index()  # brings it up to date, as the search will
             scale = scale_of(self.gallery, vectors)
         blocks = self._filtered(request, blocks, scale)
         catalog = self.gallery.catalog
-        found = look_up(catalog, blocks, needed, skip=range(depth, request.offset))
-        return found, scale or scale_of(self.gallery, vectors)
+        hits = look_up(catalog, blocks, needed, skip=range(depth, request.offset))
+        return hits, scale or scale_of(self.gallery, vectors)
 
     def _filtered(
         self, request: SearchRequest, blocks: Iterator[Block], scale: Scale | None
@@ -196,14 +195,14 @@ class Retriever:
         vectors: Vectors,
         hits: Sequence[Hit],
     ) -> tuple[Hit, ...]:
-        """The hits in their new order; `vectors` (N, D) are those of the queries, or (1, D)."""
+        """Rerank hits; `vectors` are those of the queries, (N, D), or their mean, (1, D)."""
         reranked = rerank_by_all(reranker, self._query_images(opened, vectors), hits)
         ranks = (hit.rank for hit in hits)
         return tuple(replace(hit, rank=rank) for hit, rank in zip(reranked, ranks, strict=False))
 
     def _query_images(self, opened: Sequence[OpenedQuery], vectors: Vectors) -> list[QueryImage]:
         compared = self.gallery.project(vectors)
-        if len(compared) < len(opened):  # one for all of them: their mean
+        if len(compared) < len(opened):  # their mean, used for all
             compared = compared.repeat(len(opened), axis=0)
         return [
             QueryImage(image.id, vector, image.read)

@@ -53,7 +53,7 @@ def build_app(settings: Settings) -> FastAPI:
         version=__version__,
         description="A search engine for images by their content.",
         openapi_url=f"{API}/openapi.json",
-        # Both load scripts from other hosts.
+        # Both pages would load scripts from other hosts.
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,

@@ -1,9 +1,9 @@
-"""Embedding the images of several requests in one call of the network.
+"""Batches the images of several requests into one call of the network.
 
 Measured with EfficientNet-Lite0 in OpenVINO (fp32, two cores): an image takes 12.0 to 12.8 ms of
 one core whether it is embedded alone or in a batch of 2, 4 or 8, by one stream of two threads or
 two streams of one. On a CPU, waiting a few milliseconds for more images therefore gains nothing and
-costs just that time: a worker per core takes whatever is next. On a GPU one call runs at a time,
+costs just that time: each core's worker takes the next image. On a GPU one call runs at a time,
 and the images that arrive meanwhile are embedded together by the next one.
 """
 
@@ -19,7 +19,7 @@ from cbir.embedding.wrappers import EmbedderWrapper
 __all__ = ["BatchingEmbedder"]
 
 MAX_BATCH = 64
-"""Images of several requests in one call of the network."""
+"""Most images of several requests in one call of the network."""
 
 
 class _Batched:
@@ -51,20 +51,20 @@ class BatchingEmbedder(EmbedderWrapper):
 
     def embed(self, images: Sequence[Pixels]) -> Vectors:
         """N × uint8 (crop, crop, 3) → (N, D) float32, L2 = 1."""
-        mine = _Batched(images)
+        request = _Batched(images)
         with self._lock:
-            self._queue.append(mine)
-        with self._turns:  # by now another caller's batch may have included these images
-            while not mine.done.is_set():
+            self._queue.append(request)
+        with self._turns:  # another caller's batch may have included these images
+            while not request.done.is_set():
                 batch = self._next_batch()
                 if not batch:
                     break
                 self._run(batch)
-        mine.done.wait()
-        if mine.error is not None:
-            raise mine.error
-        assert mine.vectors is not None
-        return mine.vectors
+        request.done.wait()
+        if request.error is not None:
+            raise request.error
+        assert request.vectors is not None
+        return request.vectors
 
     def _next_batch(self) -> list[_Batched]:
         with self._lock:

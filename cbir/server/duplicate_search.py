@@ -1,4 +1,4 @@
-"""Searches a whole gallery for duplicates in the background: that takes longer than a request."""
+"""Searches a gallery for duplicates in the background, as this takes longer than a request."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class DuplicateSearch:
     def result(self, *, verify: bool) -> FoundDuplicates | SearchProgress:
         """The last result, or the progress of the first search.
 
-        A search starts where the gallery has changed since the last one. Raises the error with
-        which a search has ended.
+        Starts a search if the gallery has changed since the last one. Raises the error of a failed
+        search.
         """
         state = self._state()
         with self._lock:

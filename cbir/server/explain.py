@@ -1,4 +1,4 @@
-"""The verified matches between a query and a hit: the places that both show."""
+"""Computes the verified matches between a query and a hit."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def explain(
 ) -> MatchesResponse:
     """The verified matches between a query, or a region of it, and an image of the gallery.
 
-    Raises NotFoundError where there is no such image, ImageError for a query that is none.
+    Raises NotFoundError for an unknown image, ImageError for a query that is not an image.
     """
     gallery.image(image_id)
     kind: Descriptor[LocalFeatures] = open_descriptor(method)
-    theirs = _stored(gallery, kind, image_id)
+    hit_features = _stored(gallery, kind, image_id)
     if isinstance(query, int):
         gallery.image(query)
-        ours = _stored(gallery, kind, query)
+        query_features = _stored(gallery, kind, query)
     else:
-        ours = kind.describe(OpenedQuery(as_query(query), gallery, crop=crop).read())
-    verified = verify(ours, theirs, match(ours, theirs))
-    places = places_of(ours, theirs, verified)
+        query_features = kind.describe(OpenedQuery(as_query(query), gallery, crop=crop).read())
+    verified = verify(query_features, hit_features, match(query_features, hit_features))
+    places = places_of(query_features, hit_features, verified)
     if crop is not None and isinstance(query, bytes):
         places = _in_whole(places, query, crop)
     return MatchesResponse(
@@ -50,14 +50,14 @@ def explain(
 
 
 def _stored(gallery: Gallery, kind: Descriptor[LocalFeatures], image_id: int) -> LocalFeatures:
-    described = descriptors_of(gallery.catalog, kind, [image_id])
-    if image_id in described.failed:
-        raise Problem(404, f"image {image_id} {described.failed[image_id]}")
-    return described.found[image_id]
+    result = descriptors_of(gallery.catalog, kind, [image_id])
+    if image_id in result.failed:
+        raise Problem(404, f"image {image_id} {result.failed[image_id]}")
+    return result.found[image_id]
 
 
 def _in_whole(places: Places, query: bytes, crop: Crop) -> Places:
-    """Shares of a region's sides as shares of the whole image's."""
+    """Convert positions in a region to positions in the whole image, as shares of its sides."""
     x, y, width, height = crop
     if max(crop) > 1:
         image = open_rgb(query)

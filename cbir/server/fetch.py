@@ -112,7 +112,7 @@ def _resolve(host: str, port: int) -> str:
 
 
 class _Connection(http.client.HTTPConnection):
-    """To an address that has been checked, whatever the name says by now."""
+    """A connection to an address that was checked; the host name is not resolved again."""
 
     def __init__(self, host: str, port: int, address: str, timeout: float) -> None:
         super().__init__(host, port, timeout=timeout)

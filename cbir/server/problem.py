@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457), and which of them are the caller's fault."""
+"""Error responses as `application/problem+json` (RFC 9457), with a status for each error."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ REQUEST_FAULTS: dict[type[CbirError], int] = {
     FilterError: 422,
     OptionError: 422,
 }
-"""The errors that a request causes, with their HTTP status. A subclass counts as its nearest base.
+"""HTTP status of errors that the request causes. A subclass has the status of its nearest base.
 
-The caller is told their public message. Every other error is the server's: it is logged, and the
-caller learns no more than that it happened (500), or when to try again (503).
+The response has their public message. Every other error is the server's: it is logged, and the
+response only says that it happened (500), or when to try again (503).
 """
 
 RETRY_AFTER_S = 5
@@ -129,7 +129,7 @@ def problem_response(
 
 
 def install(app: FastAPI) -> None:
-    """Have the application answer every error with a problem."""
+    """Make the application respond to every error with a problem."""
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
     # Not as a handler of `Exception`: Starlette runs that outside of all other middleware, so that
@@ -202,8 +202,8 @@ async def _validation_problem(_request: Request, error: Exception) -> Response:
     if isinstance(error.body, bytes) and error.body:
         return problem_response(415, "the body must be JSON; set the header Content-Type")
     errors = [
-        {"where": [str(part) for part in one["loc"]], "reason": one["msg"]}
-        for one in error.errors()[:20]
+        {"where": [str(part) for part in invalid["loc"]], "reason": invalid["msg"]}
+        for invalid in error.errors()[:20]
     ]
-    shown = "; ".join(f"{' '.join(one['where'][1:])}: {one['reason']}" for one in errors[:3])
+    shown = "; ".join(f"{' '.join(item['where'][1:])}: {item['reason']}" for item in errors[:3])
     return problem_response(422, shown or "a parameter is invalid", errors=errors)

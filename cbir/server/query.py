@@ -1,4 +1,4 @@
-"""Options in the query string of a URL, validated by a pydantic model.
+"""Parses options in the query string of a URL by a pydantic model.
 
 FastAPI's own way takes a fifth of the time of a search by id.
 """
@@ -41,8 +41,8 @@ def described(model: type[BaseModel]) -> dict[str, Any]:
         for part in (shown, *shown.get("anyOf", ())):
             part.pop("contentSchema", None)  # JSON within a text
         if "anyOf" in shown:  # null: the parameter is left out
-            (kept,) = (part for part in shown.pop("anyOf") if part.get("type") != "null")
-            shown = {key: value for key, value in shown.items() if key != "default"} | kept
+            (not_null,) = (part for part in shown.pop("anyOf") if part.get("type") != "null")
+            shown = {key: value for key, value in shown.items() if key != "default"} | not_null
         parameter = {"name": name, "in": "query", "schema": shown, "required": False}
         if "description" in field:
             parameter["description"] = field["description"]

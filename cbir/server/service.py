@@ -1,4 +1,4 @@
-"""The gallery that is served, opened once, and the worker pools that all routes share."""
+"""The service behind all routes: the opened gallery and the worker pools."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ QUICK_WAITING = 512
 
 
 class Service:
-    """A gallery that is served. Raises what `Gallery.open` raises."""
+    """An opened gallery with its retriever and worker pools. Raises the errors of
+    `Gallery.open`."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings = settings
@@ -55,9 +56,8 @@ class Service:
         # behind a page of thumbnails.
         threads = settings.threads
         if inner.parallelism == 1 and settings.workers == 0:
-            threads = max(
-                threads, 4
-            )  # the network runs one call at a time; other threads decode meanwhile
+            # The network runs one call at a time; other threads decode meanwhile.
+            threads = max(threads, 4)
         self.quick = WorkerPool("quick", threads=QUICK_THREADS, waiting=QUICK_WAITING)
         self.work = WorkerPool("work", threads=threads, waiting=settings.waiting)
         self.pictures = WorkerPool("pictures", threads=threads, waiting=QUICK_WAITING)
@@ -79,7 +79,7 @@ class Service:
         self.gallery.close()
 
     def content_of(self, image_id: int) -> tuple[ImageRecord, bytes, bool]:
-        """An image, the bytes of its file, and whether they are still those that were indexed.
+        """An image, the bytes of its file, and whether they are unchanged since indexing.
 
         Raises NotFoundError when there is no such image, or its file cannot be read.
         """
@@ -91,7 +91,7 @@ class Service:
         return record, data, content_hash(data).hex() == record.content
 
     def timed(self, work: Callable[[], T]) -> Callable[[], tuple[T, float]]:
-        """Work that also returns how many seconds it waited for a thread."""
+        """Wrap work to also return the seconds that it waited for a thread."""
         queued = time.perf_counter()
 
         def begin() -> tuple[T, float]:

@@ -1,4 +1,4 @@
-"""The settings of a server, and whether they are safe."""
+"""The settings of a server, and a check that they are safe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Settings", "check_exposure"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a gallery is served; the defaults are safe on any machine."""
+    """Settings of a server; the defaults are safe on any machine."""
 
     gallery: Path = DEFAULT_GALLERY
     token: str | None = None
@@ -30,13 +30,13 @@ class Settings:
     max_upload: int = 32_000_000
     """Largest body of a request, in bytes."""
     waiting: int = 64
-    """How many requests may wait for a worker; further ones are answered 503."""
+    """Number of requests that may wait for a worker; further ones get a 503."""
     workers: int = 0
     """Number of threads that decode, embed and rerank; 0: one per core."""
     refresh_s: float = 0.5
-    """Seconds between two looks for changes that other processes have committed."""
+    """Seconds between checks for changes by other processes."""
     index_wait_s: float = 5.0
-    """How long the start waits for the index, in seconds. Until it is ready, searches scan the
+    """Seconds that the start waits for the index. Until it is ready, searches scan the
     catalogue instead."""
     thumbnail_bytes: int = 64_000_000
     """Bytes of thumbnails cached in memory."""

@@ -1,9 +1,9 @@
-"""The classic measures of how alike two images are, without a network.
+"""Classic measures of the similarity of two images, without a network.
 
-`compare` has them all at once. Pixel by pixel: `mse`, `ssim`. By colour: `intersection` and
+`compare` computes all of them. Pixel by pixel: `mse`, `ssim`. By colour: `intersection` and
 `chi_square` of `rgb_histogram` or `hsv_histogram`. By local features: `extract`, then `match` and
-`verify`, which take features that were stored. By embedding: `cosine`. Importing this package
-does not load OpenCV; it is loaded by the first measure that needs it.
+`verify`, which also take stored features. By embedding: `cosine`. Importing this package does not
+load OpenCV; it is loaded by the first measure that needs it.
 """
 
 from cbir.arrays import Pixels

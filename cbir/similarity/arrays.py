@@ -1,4 +1,4 @@
-"""Pixels as the measures take them: uint8, grey or RGB, two images of one size."""
+"""Checks and conversions of pixels: uint8, grey or RGB, and two images to one size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["check_pixels", "to_common_size", "to_grey", "to_rgb"]
 
 
 def check_pixels(image: Pixels) -> None:
-    """Raises ValueError for another shape or type, or an image without any pixel."""
+    """Check that an array is an image. Raises ValueError for another shape or type, or none."""
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
         raise ValueError(
             f"an image of {image.dtype} {image.shape}, not uint8 (H, W, 3) or (H, W); "
@@ -39,8 +39,8 @@ def to_rgb(image: Pixels) -> Pixels:
 def to_common_size(a: Pixels, b: Pixels) -> tuple[Pixels, Pixels]:
     """Both images at the smaller width and the smaller height of the two.
 
-    Neither is enlarged, pixels that are merged are averaged, and the order of the two does not
-    matter. Images of one size stay as they are; those of different shape are squeezed.
+    Neither is enlarged, pixels are averaged, and the order of the two does not matter. Images of
+    one size are returned unchanged; those of another aspect ratio are squeezed.
     """
     check_pixels(a)
     check_pixels(b)

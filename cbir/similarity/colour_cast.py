@@ -1,4 +1,4 @@
-"""Colour casts: how far other light changes the channels of an image against each other."""
+"""Colour casts: limits to how far another light changes channels against each other."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ MAX_CAST = 1.5
 
 
 def limited_cast(gain: Floats) -> Floats:
-    """Gains of the three channels, (3,), clipped to what a change of light can do."""
+    """Gains of the three channels, (3,), clipped to the range of a change of light."""
     common = np.exp(np.log(np.maximum(gain, 1e-3)).mean())
     return np.asarray(np.clip(gain, common / MAX_CAST, common * MAX_CAST), np.float32)

@@ -1,4 +1,4 @@
-"""Two images compared by every measure at once."""
+"""Compares two images by all measures."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ Embed: TypeAlias = Callable[[bytes], npt.NDArray[np.float32]]
 """An encoded image → its embedding (D,); `Retriever.embed` is one."""
 
 MAX_SIDE = 2048
-"""Images are compared by at most so many pixels of their longer side."""
+"""Longer side in pixels to which images are shrunk before they are compared."""
 
 SURE_INLIERS = 20
-"""More than a few letters or a logo: from here on it is called the same object."""
+"""Fewest inliers that are called the same object: more than a few letters or a logo give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """Two images by every measure."""
+    """The values of all measures for two images."""
 
     sizes: tuple[tuple[int, int], tuple[int, int]]
     """Width and height of the first and the second image as they were compared."""
@@ -80,13 +80,13 @@ def compare(
     embed_name: str = "",
     names: tuple[str, str] | None = None,
 ) -> Comparison:
-    """Compare two images by every measure; their order matters to none but the keypoints.
+    """Compare two images by all measures; only the keypoint measures depend on their order.
 
     Images of different sizes are brought to the smaller width and the smaller height of the two
-    before pixels are compared (MSE, and SSIM of grey); the other measures take each image as it
-    is. Images with a side above 2048 pixels are shrunk first. With `embed` the cosine of the
-    embeddings is among the measures; `embed_name` tells people which embedding it is. Raises
-    ImageError when an image cannot be read, which calls it by its path or by `names`.
+    before pixels are compared (MSE, and SSIM of grey); the other measures take each image as it is.
+    Images with a side above 2048 pixels are shrunk first. With `embed` the cosine of the embeddings
+    is included; `embed_name` describes the embedding. Raises ImageError when an image cannot be
+    read, and names it by its path or by `names`.
     """
     names = names or (_name(a, "first image"), _name(b, "second image"))
     first, second = _encoded(a), _encoded(b)
@@ -103,7 +103,7 @@ def compare(
 
 
 def _encoded(picture: Picture) -> bytes:
-    """Raises ImageError when the file of a picture cannot be read."""
+    """The encoded bytes of a picture. Raises ImageError when its file cannot be read."""
     if isinstance(picture, bytes):
         return picture
     if isinstance(picture, Image.Image):
@@ -119,7 +119,7 @@ def _name(picture: Picture, otherwise: str) -> str:
 
 
 def _pixels(data: bytes, name: str) -> Pixels:
-    """(H, W, 3). Raises ImageError that begins with the name."""
+    """Decoded pixels, (H, W, 3). Raises ImageError that begins with the name."""
     try:
         return np.asarray(open_rgb(data, max_side=MAX_SIDE), np.uint8)
     except ImageError as error:
@@ -143,11 +143,11 @@ def _histogram_measures(a: Pixels, b: Pixels) -> list[Measure]:
         ("hsv", hsv_histogram, "16 × 4 × 4 bins"),
     ):
         p, q = histogram(a), histogram(b)
-        common = f"0 to 1, 1 is the same colours · {bins}"
-        apart = f"0 to 1, 0 is the same colours · {bins}"
+        intersects = f"0 to 1, 1 is the same colours · {bins}"
+        differs = f"0 to 1, 0 is the same colours · {bins}"
         measures += [
-            Measure(f"{space}_intersection", intersection(p, q), "higher", common),
-            Measure(f"{space}_chi_square", chi_square(p, q), "lower", apart),
+            Measure(f"{space}_intersection", intersection(p, q), "higher", intersects),
+            Measure(f"{space}_chi_square", chi_square(p, q), "lower", differs),
         ]
     return measures
 
@@ -155,18 +155,18 @@ def _histogram_measures(a: Pixels, b: Pixels) -> list[Measure]:
 def _keypoints(a: Pixels, b: Pixels, method: Method) -> tuple[Measure, npt.NDArray[np.float32]]:
     """Number of inliers of one homography, and their places as in Comparison.matches."""
     x, y = extract(a, method), extract(b, method)
-    found = verify(x, y, match(x, y))
-    if found.inliers >= SURE_INLIERS:
+    verified = verify(x, y, match(x, y))
+    if verified.inliers >= SURE_INLIERS:
         verdict = "very likely the same object"
-    elif found.inliers >= CHANCE_INLIERS:
+    elif verified.inliers >= CHANCE_INLIERS:
         verdict = "likely an object in common"
     else:
         verdict = "no more than chance"
-    meaning = f"of {found.tentative} matches fit one view: {verdict}"
+    meaning = f"of {verified.tentative} matches fit one view: {verdict}"
     details = {
-        "tentative": found.tentative,
-        "inlier_ratio": found.inlier_ratio,
-        "spread": found.spread,
+        "tentative": verified.tentative,
+        "inlier_ratio": verified.inlier_ratio,
+        "spread": verified.spread,
     }
-    measure = Measure(f"{method}_inliers", found.inliers, "higher", meaning, details)
-    return measure, places_of(x, y, found)
+    measure = Measure(f"{method}_inliers", verified.inliers, "higher", meaning, details)
+    return measure, places_of(x, y, verified)

@@ -17,7 +17,7 @@ VARIANCE_FLOOR = 20.0
 """Added to variances (grey levels squared), so that two windows without structure agree."""
 
 COUNTED_SHARE = 0.6
-"""Of a window, so much must lie in the compared area for its correlation to count."""
+"""Least share of a window in the compared area for its correlation to count."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +29,7 @@ class Correlation:
     variance_a: Floats
     variance_b: Floats
     counted: npt.NDArray[np.bool_]
-    """Pixels of the compared area whose window lies in it for the most part."""
+    """Pixels of the compared area whose window lies mostly within it."""
 
     def agreement(self) -> tuple[float, float]:
         """Mean and median over the counted pixels, weighted by contrast; (0, 0) without any."""
@@ -46,7 +46,7 @@ class Correlation:
 def local_correlation(
     a: Floats, b: Floats, where: npt.NDArray[np.bool_], *, window: int
 ) -> Correlation:
-    """Correlate two grey images (H, W) within windows, taking only pixels where `where` is true."""
+    """Correlate two grey images (H, W) within windows, over the pixels where `where` is true."""
     cv2 = opencv()
     mask = where.astype(np.float32)
     share = cv2.blur(mask, (window, window))

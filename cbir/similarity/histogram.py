@@ -1,4 +1,4 @@
-"""Colour histograms and how they are compared: what colours there are, wherever they stand."""
+"""Colour histograms and their comparison: the colours of an image, wherever they are."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Local features: points of an image that are found again in another view of it.
+"""Local features: keypoints that can be detected again in another view, with descriptors.
 
-SIFT (Lowe 2004) with RootSIFT descriptors (Arandjelović and Zisserman 2012), and ORB (Rublee et
-al. 2011). What is extracted is compact and can be stored: images are then compared by
-`cbir.similarity.match` and `cbir.similarity.verify` without being decoded again.
+SIFT (Lowe 2004) with RootSIFT descriptors (Arandjelović and Zisserman 2012), and ORB (Rublee et al.
+2011). Features are compact and can be stored: images are then compared by `cbir.similarity.match`
+and `cbir.similarity.verify` without being decoded again.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class KeypointMethod:
 
     name: Method
     code: int
-    """Stands for the method in stored features: never changed or given to another method."""
+    """Identifies the method in stored features: never changed or given to another method."""
     descriptor_bytes: int
     distance: Literal["euclidean", "hamming"]
     """How two descriptors are compared."""
     cap: int
-    """Number of keypoints that are kept, the strongest first."""
+    """Most keypoints per image; the strongest are kept."""
 
 
 KEYPOINTS: dict[str, KeypointMethod] = {
@@ -58,7 +58,7 @@ ORB_THRESHOLD = 10
 pairs, not 33 %."""
 
 MIN_SIDE = 32
-"""In an image with a shorter side no keypoint is looked for: what surrounds it would not fit."""
+"""Shortest side in pixels of an image that can have keypoints: their surroundings must fit."""
 
 _ROOT_SIFT_SCALE = 512  # no component of 140,000 descriptors of photographs exceeded 184 / 512
 
@@ -69,12 +69,12 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalFeatures:
-    """The keypoints of one image and what surrounds each of them."""
+    """The keypoints of one image and their descriptors."""
 
     method: Method
     width: int
     height: int
-    """Size in pixels of the image as it was searched; `EXTRACTION_SIDE` at most."""
+    """Size in pixels of the image after shrinking; `EXTRACTION_SIDE` at most."""
     keypoints: npt.NDArray[np.float32]
     """(N, 4): x, y and diameter in those pixels, angle in degrees."""
     descriptors: npt.NDArray[np.uint8]
@@ -91,7 +91,7 @@ class LocalFeatures:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> LocalFeatures:
-        """What `to_bytes` wrote. Raises ValueError for anything else."""
+        """Decode the bytes of `to_bytes`. Raises ValueError for anything else."""
         if len(data) < _HEADER.size or data[:4] != _MAGIC:
             raise ValueError("these bytes are no local features; extract them from the image")
         _, version, code, width, height, count = _HEADER.unpack_from(data)
@@ -119,10 +119,10 @@ class LocalFeatures:
 
 
 def extract(image: Pixels, method: Method = "sift", *, cap: int | None = None) -> LocalFeatures:
-    """The local features of an image, uint8 (H, W, 3) RGB or (H, W) grey.
+    """Extract the local features of an image, uint8 (H, W, 3) RGB or (H, W) grey.
 
     The image is shrunk so that its longer side is at most 480 pixels, and the `cap` strongest
-    keypoints are kept (by default as many as `KEYPOINTS` says). An image without structure, or
+    keypoints are kept (by default the `cap` of `KEYPOINTS`). An image without structure, or
     with a side below 32 pixels, has none. The same image always gives the same features. Raises
     ValueError for another shape or type, or an unknown method.
     """
@@ -134,14 +134,14 @@ def extract(image: Pixels, method: Method = "sift", *, cap: int | None = None) -
     descriptors = np.empty((0, KEYPOINTS[method].descriptor_bytes), np.uint8)
     if min(grey.shape) >= MIN_SIDE:
         cap = KEYPOINTS[method].cap if cap is None else cap
-        found, described = _detector(method, cap).detectAndCompute(grey, None)
-        if found:
-            # SIFT returns more than asked for where several share the last place.
-            kept = np.argsort([-point.response for point in found], kind="stable")[:cap]
-            rows = [(*point.pt, point.size, point.angle) for point in found]
-            keypoints = np.array(rows, np.float32)[kept]
-            described = described[kept]
-            descriptors = root_sift(described) if method == "sift" else described
+        detected, computed = _detector(method, cap).detectAndCompute(grey, None)
+        if detected:
+            # SIFT returns more than `cap` where several are equally strong.
+            strongest = np.argsort([-point.response for point in detected], kind="stable")[:cap]
+            rows = [(*point.pt, point.size, point.angle) for point in detected]
+            keypoints = np.array(rows, np.float32)[strongest]
+            computed = computed[strongest]
+            descriptors = root_sift(computed) if method == "sift" else computed
     return LocalFeatures(method, width, height, keypoints, descriptors)
 
 

@@ -1,4 +1,4 @@
-"""Which local features of two images look alike: tentative matches, yet to be verified."""
+"""Matching of local features by appearance: tentative matches, which are verified later."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from cbir.similarity.opencv import opencv
 __all__ = ["RATIO", "Matches", "match"]
 
 Matches = npt.NDArray[np.int32]
-"""(M, 2): the index of a keypoint of the first image, and that of its match in the second."""
+"""(M, 2): indices of a keypoint in the first image and of its match in the second."""
 
 _memory = threading.local()
 
 RATIO = 0.8
-"""Lowe 2004, section 7.1: drops 90 % of the false matches and less than 5 % of the true ones."""
+"""Ratio test of Lowe 2004, section 7.1: drops 90 % of false matches, under 5 % of true ones."""
 
 
 def match(
@@ -37,23 +37,23 @@ def match(
         raise ValueError(f"{a.method} and {b.method} cannot be matched; extract both by one method")
     if min(len(a), len(b)) < 2:
         return np.empty((0, 2), np.int32)
-    nearness = _nearness(a, b)  # this thread's own table: a second call overwrites it
+    nearness = _nearness(a, b)  # in memory of this thread, which the next call overwrites
     # 1 - nearness is half the squared distance of unit vectors, or the Hamming distance / 128.
     power = 2 if KEYPOINTS[a.method].distance == "euclidean" else 1
-    forward, kept = _nearest(nearness, ratio**power)
+    forward, passes = _nearest(nearness, ratio**power)
     if mutual:
         turned = opencv().transpose(nearness, dst=_table("turned", len(b), len(a)))
-        backward, kept_back = _nearest(turned, ratio**power)
-        kept = (kept | kept_back[forward]) & (backward[forward] == np.arange(len(a)))
-    (rows,) = np.nonzero(kept)
+        backward, passes_back = _nearest(turned, ratio**power)
+        passes = (passes | passes_back[forward]) & (backward[forward] == np.arange(len(a)))
+    (rows,) = np.nonzero(passes)
     return np.stack([rows, forward[rows]], axis=1).astype(np.int32)
 
 
 def _nearness(a: LocalFeatures, b: LocalFeatures) -> npt.NDArray[np.float32]:
     """The scalar products of unit descriptors, (Na, Nb).
 
-    By OpenCV's product: it runs in the calling thread. The one of numpy starts a thread per core
-    that waits by spinning: under load its median was 16 ms, against 1.3 ms for this.
+    Computed by OpenCV, in the calling thread. NumPy starts a thread per core that waits by
+    spinning: under load its median was 16 ms, against 1.3 ms for this.
     """
     cv2 = opencv()
     table = _table("nearness", len(a), len(b))
@@ -63,9 +63,9 @@ def _nearness(a: LocalFeatures, b: LocalFeatures) -> npt.NDArray[np.float32]:
 
 
 def _table(name: str, rows: int, columns: int) -> npt.NDArray[np.float32]:
-    """(rows, columns) of memory that this thread uses again and again.
+    """A (rows, columns) array in memory that this thread reuses.
 
-    Tables of 2 MB fresh from the system would take as long as the product that fills them.
+    To allocate 2 MB each time would take as long as the product that fills it.
     """
     memory: npt.NDArray[np.float32] | None = getattr(_memory, name, None)
     if memory is None or memory.size < rows * columns:

@@ -1,4 +1,4 @@
-"""OpenCV, imported on first use, with as many threads as cbir may use."""
+"""Imports OpenCV on first use, with as many threads as cbir may use."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["opencv"]
 
 @cache
 def opencv() -> Any:
-    """The module cv2.
+    """The module `cv2`.
 
-    OpenCV lends its threads to one call at a time; a call that comes meanwhile from another
-    thread runs in that thread alone. So a single comparison has all the cores, and a pool of
-    workers is not slowed down by threads within threads.
+    OpenCV gives its threads to one call at a time; concurrent calls of other threads run in those
+    threads alone. So a single comparison uses all cores, and a pool of workers is not slowed down
+    by threads within threads.
     """
     import cv2
 

@@ -23,11 +23,11 @@ BITS = FREQUENCIES * FREQUENCIES - 1
 """Signs compared: the 16 lowest frequencies of each axis, without the mean."""
 
 LOW = 8
-"""Of them, so many of each axis are looked up: those that most alterations leave alone."""
+"""Lowest frequencies of each axis in a code: most alterations leave these unchanged."""
 
 SILENT = 4.0
-"""A coefficient below this (an amplitude of 1/4 grey level) is compression noise, and counts as
-negative: blank images have equal hashes."""
+"""Largest coefficient (an amplitude of 1/4 grey level) that counts as compression noise, and so
+as negative: blank images have equal hashes."""
 
 IMAGES_AT_ONCE = 4096
 
@@ -48,7 +48,7 @@ class PerceptualHashes:
 
 
 def perceptual_hashes(tiny: TinyImages) -> PerceptualHashes:
-    """The hashes of tiny images (N, TINY_BYTES) in every orientation."""
+    """Compute the hashes of tiny images (N, TINY_BYTES) in all orientations."""
     bits = np.empty((ORIENTATIONS, len(tiny), -(-BITS // 8)), np.uint8)
     codes = np.empty((ORIENTATIONS, len(tiny)), np.uint64)
     powers = np.uint64(1) << np.arange(LOW * LOW - 1, dtype=np.uint64)
@@ -65,12 +65,12 @@ def perceptual_hashes(tiny: TinyImages) -> PerceptualHashes:
 def nearest_orientation(
     first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int16]]:
-    """The orientation in which the first of each of P pairs is nearest to the second, and how near.
+    """The orientation of the first of each of P pairs nearest to the second, and the distance.
 
     Packed bits (ORIENTATIONS, P, 32) and (P, 32) → orientations (P,), Hamming distances (P,).
     """
-    ones = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1)
-    counts = ones.astype(np.uint8)
+    bits_of_byte = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1)
+    counts = bits_of_byte.astype(np.uint8)
     distances = np.stack([counts[bits ^ second].sum(axis=1, dtype=np.int16) for bits in first])
     nearest = distances.argmin(axis=0)
     return nearest.astype(np.int8), np.take_along_axis(distances, nearest[None], axis=0)[0]

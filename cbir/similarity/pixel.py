@@ -1,4 +1,4 @@
-"""Two images compared pixel by pixel: both must be of one size and stand in one place."""
+"""Compares two aligned images of one size pixel by pixel: MSE and SSIM."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Window = Literal["gaussian", "uniform"]
 Plane = npt.NDArray[np.float32]
 
 DATA_RANGE = 255
-"""Between the darkest and the brightest value there can be."""
+"""Difference between the largest and the smallest possible value."""
 
 WINDOW_SIDE: dict[Window, int] = {"gaussian": 11, "uniform": 7}
 SIGMA = 1.5
@@ -26,8 +26,8 @@ C1 = (0.01 * DATA_RANGE) ** 2
 C2 = (0.03 * DATA_RANGE) ** 2
 
 TILE_ROWS, TILE_COLUMNS = 128, 256
-"""Planes of a tile stay in the cache: twice as fast as planes of a whole image of 256 pixels, and
-a large image needs no more memory than a small one."""
+"""Size of a tile, whose planes fit the processor's cache: twice as fast as whole planes of 256
+pixels, and memory does not grow with the image."""
 
 
 def mse(a: Pixels, b: Pixels) -> float:
@@ -37,7 +37,7 @@ def mse(a: Pixels, b: Pixels) -> float:
     """
     _check_pair(a, b)
     cv2 = opencv()
-    # A whole number, but for the rounding of OpenCV.
+    # The sum is a whole number; OpenCV's has rounding errors.
     return float(round(cv2.norm(a, b, cv2.NORM_L2SQR)) / a.size)
 
 
@@ -89,7 +89,7 @@ def _kernel(window: Window, side: int) -> Plane:
 
 
 def _tiles(a: Pixels, b: Pixels, side: int) -> Iterator[tuple[Pixels, Pixels]]:
-    """The same part of both images, channel by channel, overlapping by what a window needs."""
+    """Tiles of both images, channel by channel, overlapping by the size of a window."""
     height, width = a.shape[:2]
     planes = [(a, b)] if a.ndim == 2 else [(a[..., c], b[..., c]) for c in range(a.shape[2])]
     for x, y in planes:

@@ -1,4 +1,4 @@
-"""Two images beside each other, with what was found in both joined by thin lines."""
+"""Draws two images side by side, with their matches joined by thin lines."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 __all__ = ["draw_matches", "save_plot"]
 
 BOX = 560
-"""Pixels: both images are shown as large as fits into a square of this side."""
+"""Side in pixels of the square that each image is fitted into."""
 MARGIN, GAP = 24, 48
 TEXT_SIZE, TEXT_LINE = 13, 32
 LINES_SHOWN = 80
-"""More would hide the images; these are then taken evenly from all."""
+"""Most lines drawn, taken evenly from all: more would hide the images."""
 
 GROUND, TEXT, QUIET, ACCENT = "#ffffff", "#18181b", "#5f5f68", "#1d5fd1"
 FINE = 4
-"""Lines are drawn so many times larger and reduced: Pillow's own have steps."""
+"""Factor by which lines are drawn larger and then reduced, as Pillow does not smooth them."""
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
@@ -37,7 +37,7 @@ def draw_matches(
     names: tuple[str, str] = ("", ""),
     caption: str = "",
 ) -> Image.Image:
-    """Both images, RGB, on white, with a line for each match and their names below them.
+    """Draw both images on white, with a line for each match and their names below.
 
     `matches` (M, 4) are x and y in `a`, then x and y in `b`, as shares of width and height, as
     in `Comparison.matches`. Of more than 80, 80 are drawn.
@@ -103,7 +103,7 @@ def _draw_lines(
 
 
 def _write(pen: ImageDraw.ImageDraw, text: str, x: int, y: int, width: int, colour: str) -> None:
-    """A line of text, its beginning left out where it is too long: names differ at their end."""
+    """Write a line of text; of a long one the beginning is cut off, as names differ at the end."""
     from PIL import ImageFont
 
     font = ImageFont.load_default(TEXT_SIZE)

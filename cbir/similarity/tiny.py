@@ -1,4 +1,4 @@
-"""A whole image at 32 × 32 grey and 8 × 8 in colour: enough to tell whether it is a copy."""
+"""Tiny images: a whole image as 32 × 32 grey and 8 × 8 colour, enough to recognise copies."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TinyImages = npt.NDArray[np.uint8]
 
 
 def tiny_image(image: Pixels) -> TinyImages:
-    """An image squashed to (TINY_BYTES,), its shape not kept."""
+    """Squeeze an image to a tiny image, (TINY_BYTES,), without its aspect ratio."""
     cv2 = opencv()
     grey = cv2.resize(to_grey(image), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     colour = cv2.resize(to_rgb(image), (COLOUR_SIDE,) * 2, interpolation=cv2.INTER_AREA)
@@ -52,12 +52,12 @@ def tiny_image(image: Pixels) -> TinyImages:
 
 @dataclass(frozen=True, slots=True)
 class TinyAgreement:
-    """Agreement of two tiny images, one of them mirrored or turned as fits best."""
+    """Agreement of two tiny images, one of them in the orientation that fits best."""
 
     mean: float
     """Mean of the local correlation, from -1 to 1, weighted by contrast."""
     median: float
-    """Its weighted median, which text over a part of the image leaves alone."""
+    """Its weighted median, which text over a part of the image does not change."""
     colour: float
     """Root mean square difference of colours, in levels of 255, after the light is equalised."""
 
@@ -95,7 +95,7 @@ def _oriented(plane: Floats, orientation: int) -> Floats:
 def _colour_difference(a: Floats, b: Floats) -> float:
     """Root mean square difference of two planes (S, S, 3), symmetric in the two."""
     a, b = a.reshape(-1, 3), b.reshape(-1, 3)
-    # Of a flat surface the colour is all there is: no gain may make up for another one.
+    # A flat image has nothing but its colour: no gain may compensate another one.
     flat = max(a.std(axis=0).max(), b.std(axis=0).max()) < FLAT
     forward = (a if flat else _gain(a, b) * a) - b
     backward = (b if flat else _gain(b, a) * b) - a
@@ -103,6 +103,6 @@ def _colour_difference(a: Floats, b: Floats) -> float:
 
 
 def _gain(a: Floats, b: Floats) -> Floats:
-    """Gain of each channel that makes a most like b, as far as other light explains it."""
+    """Gain of each channel that makes a most like b, within the range of a change of light."""
     gain = (a * b).sum(axis=0) / np.maximum((a * a).sum(axis=0), 1)
     return limited_cast(gain)

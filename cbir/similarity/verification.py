@@ -18,23 +18,23 @@ Model = Literal["homography", "affine"]
 Points = npt.NDArray[np.float32]
 
 THRESHOLD = 3.0
-"""Pixels (of an image whose longer side is 480) by which an inlier may miss its place."""
+"""Largest error of an inlier in pixels, of an image whose longer side is 480."""
 
 MIN_MATCHES = 4
-"""The least for a homography; an affine map would need three, which agree too easily."""
+"""Fewest matches for a homography; an affine map needs three, which agree too easily."""
 
 CHANCE_INLIERS = 8
-"""From here on it is hardly chance that two images agree: among 4,500 pairs of photographs with
-nothing in common no one had more than 5 inliers with SIFT, or 6 with ORB."""
+"""Fewest inliers that chance hardly explains: among 4,500 pairs of unrelated photographs none had
+more than 5 with SIFT, or 6 with ORB."""
 
 MAX_ITERATIONS = 2000
 CONFIDENCE = 0.999
 
 MAX_ZOOM = 8.0
-"""A model that enlarges or shrinks lengths by more, anywhere among its inliers, is rejected."""
+"""Largest change of lengths by a model, anywhere among its inliers; beyond it is rejected."""
 
 MAX_SQUEEZE = 5.0
-"""So is one that shrinks one direction by so much more than another: a view from beyond 78°."""
+"""Largest ratio of the scales of two directions, a view from 78°; beyond it is rejected."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,12 +42,12 @@ class Verification:
     """The tentative matches of two images that fit one geometric model."""
 
     tentative: int
-    """Matches before, without those that repeat a pair of places."""
+    """Number of tentative matches, without those that repeat a pair of positions."""
     inliers: int
     """Matches that fit the model; 0 where there is none."""
     model: npt.NDArray[np.float64] | None
-    """(3, 3) from places in the first image to places in the second, in the pixels of the
-    features; the last row of an affine model is 0, 0, 1. None where no sane model was found."""
+    """(3, 3) map from the first image to the second, in the pixels of the features; the last row
+    of an affine model is 0, 0, 1. None where no plausible model was found."""
     matches: Matches
     """(inliers, 2) indices of keypoints."""
     spread: float
@@ -64,13 +64,12 @@ class Verification:
 def verify(
     a: LocalFeatures, b: LocalFeatures, matches: Matches, *, model: Model = "homography"
 ) -> Verification:
-    """Fit a homography or an affine map to tentative matches and count those that obey it.
+    """Fit a homography or an affine map to tentative matches and return the inliers.
 
     MAGSAC++ (Barath et al. 2020) as in OpenCV's USAC, with a fixed seed: the same input always
-    gives the same answer. An inlier misses its place by at most 3 pixels. Several matches between
-    the same two places (a corner with two orientations) count once. Rejected are models that
-    mirror, collapse or tear the image, and fewer than 4 matches. Raises ValueError for an unknown
-    model.
+    gives the same result. An inlier has an error of at most 3 pixels. Several matches between the
+    same two positions (a corner with two orientations) count once. Models that mirror, collapse or
+    tear the image are rejected, and fewer than 4 matches. Raises ValueError for an unknown model.
     """
     if model not in ("homography", "affine"):
         raise ValueError(f"no model {model!r}; choose homography or affine")
@@ -81,7 +80,7 @@ def verify(
     source = a.keypoints[matches[:, 0], :2]
     target = b.keypoints[matches[:, 1], :2]
     fitted, inside = _fit(source, target, model)
-    if fitted is None or inside.sum() < MIN_MATCHES or not _sane(fitted, source[inside]):
+    if fitted is None or inside.sum() < MIN_MATCHES or not _plausible(fitted, source[inside]):
         return nothing
     spread = min(
         _hull(source[inside]) / (a.width * a.height), _hull(target[inside]) / (b.width * b.height)
@@ -89,10 +88,10 @@ def verify(
     return Verification(len(matches), int(inside.sum()), fitted, matches[inside], spread)
 
 
-def places_of(a: LocalFeatures, b: LocalFeatures, found: Verification) -> Points:
-    """Where the verified matches lie: (M, 4), x and y in a, then in b, as shares of the sides."""
-    first = a.keypoints[found.matches[:, 0], :2] / (a.width, a.height)
-    second = b.keypoints[found.matches[:, 1], :2] / (b.width, b.height)
+def places_of(a: LocalFeatures, b: LocalFeatures, verified: Verification) -> Points:
+    """Positions of verified matches: (M, 4), x and y in a, then in b, as shares of the sides."""
+    first = a.keypoints[verified.matches[:, 0], :2] / (a.width, a.height)
+    second = b.keypoints[verified.matches[:, 1], :2] / (b.width, b.height)
     return np.hstack([first, second]).astype(np.float32)
 
 
@@ -106,7 +105,7 @@ def _distinct(a: LocalFeatures, b: LocalFeatures, matches: Matches) -> Matches:
 def _fit(
     source: Points, target: Points, model: Model
 ) -> tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.bool_]]:
-    """The model as (3, 3), None if there is none, and which of the M matches obey it, (M,)."""
+    """The model as (3, 3), None if there is none, and which of the M matches are inliers, (M,)."""
     cv2 = opencv()
     estimate = cv2.findHomography if model == "homography" else cv2.estimateAffine2D
     fitted, mask = estimate(source, target, _parameters(cv2))
@@ -118,7 +117,7 @@ def _fit(
 
 
 def _parameters(cv2: Any) -> Any:
-    """USAC_MAGSAC's own settings, and a seed of its own: cv2.setRNGSeed is one for all threads."""
+    """The settings of USAC_MAGSAC with a fixed seed: cv2.setRNGSeed would apply to all threads."""
     parameters = cv2.UsacParams()
     parameters.sampler = cv2.SAMPLING_UNIFORM
     parameters.score = cv2.SCORE_METHOD_MAGSAC
@@ -131,8 +130,8 @@ def _parameters(cv2: Any) -> Any:
     return parameters
 
 
-def _sane(model: npt.NDArray[np.float64], points: Points) -> bool:
-    """True where a camera could have moved so that the inliers (M, 2) move like this.
+def _plausible(model: npt.NDArray[np.float64], points: Points) -> bool:
+    """Whether a movement of the camera can explain how the model moves the inliers (M, 2).
 
     Around each of them the model is the Jacobian J of (x, y) → (u, v) / w. det J ≤ 0 mirrors the
     image or has the horizon run through it; the singular values of J are how much lengths grow.

@@ -1,4 +1,4 @@
-"""The interface of a source of images, and the image that it lists."""
+"""The protocol of image sources, and `SourceImage`, an image that a source lists."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from cbir.types import FailedImage, ImageVersion
 __all__ = ["UNKNOWN", "RowPlace", "Source", "SourceImage", "SourceOptions"]
 
 UNKNOWN = ImageVersion()
-"""The version of an image that no listing has described and nobody has read."""
+"""The version of an image whose size and modification time are not known yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowPlace:
-    """A row of a manifest; as text `line 3`."""
+    """The place of a row in a manifest; its text is `line 3`."""
 
     manifest: str
     """URI of the file."""
@@ -29,7 +29,7 @@ class RowPlace:
 
     @property
     def uri(self) -> str:
-        """The row as a URI, for what has none of its own: `/shop/feed.csv:3`."""
+        """A URI of the row, for rows without an image URI: `/shop/feed.csv:3`."""
         return f"{self.manifest}:{self.number}"
 
     def __str__(self) -> str:
@@ -47,11 +47,11 @@ class SourceImage:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """Text, numbers, booleans, dates (`datetime.date`), and lists of texts or numbers."""
     version: ImageVersion = UNKNOWN
-    """As of the listing; without a stamp, reading the image tells whether it has changed."""
+    """Version from the listing; without a stamp, the image must be read to detect a change."""
     key: str = ""
-    """Identifies the image within its gallery; empty where its URI does."""
+    """Identifies the image within its gallery; empty if the URI identifies it."""
     place: RowPlace | None = field(default=None, compare=False)
-    """The row of a manifest that lists it, which is named if it fails."""
+    """The manifest row that lists the image, for failure messages."""
 
     @property
     def identity(self) -> str:
@@ -59,17 +59,17 @@ class SourceImage:
         return self.key or self.uri
 
     def read(self) -> bytes:
-        """The encoded image. Raises ImageError. All that a source of its own need override."""
+        """Read the encoded image. Raises ImageError. A new kind of source overrides this alone."""
         return read_uri(self.uri)
 
-    def fetch(self, known: ImageVersion = UNKNOWN) -> Content | NotModified:
-        """The encoded image with its version, unless a server says it is still the `known` one.
+    def fetch(self, previous: ImageVersion = UNKNOWN) -> Content | NotModified:
+        """Read the image and its version; NotModified if a server says it is still `previous`.
 
         Raises ImageError.
         """
         overridden = type(self).read is not SourceImage.read
         if self.version.stamp is None and not overridden and is_remote(self.uri):
-            return fetch(self.uri, known)
+            return fetch(self.uri, previous)
         data = self.read()
         if self.version.size is None:  # not every listing knows sizes
             return Content(data, replace(self.version, size=len(data)))
@@ -78,19 +78,19 @@ class SourceImage:
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
-    """Options of opening a source; each source uses those that concern it."""
+    """Options for opening a source; each source uses those that apply to it."""
 
     image_column: str = "path"
     """Column of a manifest with the paths or URLs of images."""
     key: str | None = None
-    """Column (in tars the field) that identifies an image; see `ManifestSource`."""
+    """Column of a manifest, or field in a tar, that identifies an image; see `ManifestSource`."""
 
 
 class Source(Protocol):
-    """A place that images come from. It can be iterated more than once.
+    """A place that lists images. It can be iterated more than once.
 
-    A source whose entries cannot repeat an image may say so by an attribute `lists_once = True`;
-    of the others, `cbir.sources.distinct` finds the repetitions.
+    A source whose entries cannot repeat an image may declare `lists_once = True`; in other sources
+    `cbir.sources.distinct` finds repeated entries.
     """
 
     uri: str
@@ -99,10 +99,10 @@ class Source(Protocol):
     """The folder that names are relative to, as a URI."""
 
     def count(self) -> int:
-        """Number of entries that iterating yields, by a cheaper pass. Raises SourceError."""
+        """Number of entries that iteration yields, by a cheaper pass. Raises SourceError."""
 
     def __iter__(self) -> Iterator[SourceImage | FailedImage]:
-        """Every image, and a failure for each entry that should be one and is not.
+        """Yield every image, and a FailedImage for each entry that should be an image but is not.
 
-        Raises SourceError when the source cannot be read on.
+        Raises SourceError when the source cannot be read further.
         """

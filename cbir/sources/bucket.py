@@ -1,4 +1,4 @@
-"""All images below a URL of a bucket, or of anything else that fsspec can list."""
+"""A source of all images below a URL in a bucket, or in any file system that fsspec can list."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["BucketSource", "open_bucket", "refuse_website"]
 
 
 def open_bucket(location: str, options: SourceOptions) -> BucketSource:
-    """The bucket at a URL of any scheme that fsspec knows."""
+    """Open the bucket at a URL of any scheme that fsspec supports."""
     return BucketSource(location)
 
 
 def refuse_website(location: str, options: SourceOptions) -> NoReturn:
-    """Raise SourceError: nothing lists the images of a website."""
+    """Raise SourceError: a website offers no list of its images."""
     raise SourceError(
         f"{location}: a website cannot be listed; give a manifest (.csv, .jsonl, .parquet) of URLs"
     )
@@ -29,8 +29,8 @@ def refuse_website(location: str, options: SourceOptions) -> NoReturn:
 class BucketSource:
     """The objects below a URL that have an image's suffix, in the order of their names.
 
-    The bucket is listed once: open the source again to see what has changed. The listing has the
-    size and entity tag of every object, so that unchanged ones need no request.
+    The bucket is listed once per source object: open the source again to see changes. The listing
+    has the size and entity tag of every object, so that unchanged ones need no request.
     """
 
     lists_once = True

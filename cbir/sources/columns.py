@@ -1,8 +1,8 @@
-"""Column types of a file without types, found from all cells of a column.
+"""Infers the column types of a text file (CSV) from all cells of each column.
 
-A CSV file has only text. A column holds numbers, booleans, dates or lists if every cell that is not
-empty can be read as one; otherwise it stays text. Text that a number would not reproduce is no
-number: `00123`, `1e5`, `+7` and whole numbers of 16 digits or more.
+A column holds numbers, booleans, dates or lists if every cell that is not empty can be read as one;
+otherwise it stays text. Text that a number would not reproduce stays text: `00123`, `1e5`, `+7`
+and whole numbers of 16 digits or more.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ class ColumnTypes:
     """The type of every column, in two passes: `see` every cell, then `read` each."""
 
     def __init__(self, kinds: Iterable[FieldType] | None = None) -> None:
-        """`kinds` are the types that text may be read as, all by default."""
+        """`kinds` are the types that text may be read as; by default all."""
         self._kinds = {kind: _READERS[kind] for kind in kinds or _READERS}
         self._of: dict[str, FieldType] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Columns that have been seen."""
+        """Names of the columns seen so far."""
         return tuple(self._of)
 
     def see(self, name: str, cell: Any) -> None:
-        """Take a cell into account; after one that is no text, `read` changes no cell."""
+        """Take a cell into account. A cell that is not text makes `read` return cells unchanged."""
         kind = self._of.get(name)
         if kind == "text":
             return
@@ -52,13 +52,13 @@ class ColumnTypes:
             self._of[name] = "text"
 
     def read(self, name: str, cell: Any) -> Any:
-        """The value of a cell, in the type of its column."""
+        """The value of a cell, converted to the type of its column."""
         kind = self._of.get(name, "text")
         return cell if kind == "text" or not isinstance(cell, str) else self._kinds[kind](cell)
 
 
 def is_empty(cell: Any) -> bool:
-    """Whether a cell is empty: None, or text of white space."""
+    """Whether a cell is empty: None, or text of white space alone."""
     return cell is None or (isinstance(cell, str) and not cell.strip())
 
 
@@ -107,4 +107,5 @@ _READERS: Mapping[FieldType, Callable[[str], Any]] = {
     "date": _date,
     "list": _list,
 }
-"""Parsers, which return None for other text. No text has two types: the first cell decides."""
+"""Parsers, which return None for text of another type. No text has two types, so that the first
+cell determines the only candidate."""

@@ -1,4 +1,4 @@
-"""The values that reading an image returns: its encoded bytes, or that they have not changed."""
+"""The results of reading an image: its encoded bytes, or that they have not changed."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class NotModified:
-    """The server says, without sending the image, that it is still the version asked about."""
+    """The image on the server has not changed; it was not downloaded."""
 
     version: ImageVersion

@@ -39,9 +39,9 @@ class FolderSource:
             yield entry if isinstance(entry, FailedImage) else _image(entry, self._path)
 
     def keys(self) -> Iterator[str | FailedImage]:
-        """The images' keys, without the status of each file; and all that cannot be looked at.
+        """The images' keys, without reading each file's status, and all unreadable entries.
 
-        A broken link is among the latter: it may have been a folder of images, and may be again.
+        A broken link counts as unreadable: its target may have been a folder of images.
         """
         for entry in self._walk(unreadable=True):
             yield entry if isinstance(entry, FailedImage) else _uri(entry)
@@ -96,7 +96,7 @@ class FileSource:
 
 
 def holds_tars(folder: str) -> bool:
-    """Whether there are tars in a folder and no images beside them."""
+    """Whether a folder contains tars and no images."""
     try:
         tars = False
         with os.scandir(folder) as entries:
@@ -110,7 +110,7 @@ def holds_tars(folder: str) -> bool:
 
 
 def is_tar(name: str) -> bool:
-    """Whether a file name is that of a tar that is not hidden."""
+    """Whether a file name ends in `.tar` and is not hidden."""
     return name.casefold().endswith(".tar") and not name.startswith(".")
 
 
@@ -136,14 +136,14 @@ def _cannot_list(error: OSError) -> str:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself, or into a folder that is closed to us
+    except OSError:  # a link to itself, or into a folder without read permission
         return False
 
 
 def _file(entry: os.DirEntry[str]) -> str | FailedImage | None:
     """An entry's path if it is an image; None for any other file, FIFO, socket or device.
 
-    A failure where the entry cannot be looked at, whatever its name.
+    A FailedImage for any entry whose status cannot be read.
     """
     try:
         if entry.is_file():
@@ -169,5 +169,5 @@ def _image(path: str, root: str) -> SourceImage | FailedImage:
 
 
 def _uri(path: str) -> str:
-    # Absolute already, being found below an absolute folder: most paths are their own URI.
+    # The path is absolute, and an ASCII path is its own URI.
     return path if path.isascii() else path_to_uri(path)

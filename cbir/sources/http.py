@@ -35,33 +35,33 @@ _clients: list[httpx.Client] = []
 
 
 def get(url: str) -> Content:
-    """The image at a URL, with retries after failures that may pass. Raises ImageError."""
+    """The image at a URL, with retries after transient failures. Raises ImageError."""
     content = get_if_changed(url, ImageVersion())
     assert isinstance(content, Content)
     return content
 
 
-def get_if_changed(url: str, known: ImageVersion) -> Content | NotModified:
-    """The image at a URL, unless it is still the `known` version: one conditional request.
+def get_if_changed(url: str, previous: ImageVersion) -> Content | NotModified:
+    """The image at a URL by one conditional request; NotModified if it is still `previous`.
 
-    A server that ignores the condition says by the header of its answer that nothing has changed,
-    and the rest is not read. Retries after failures that may pass. Raises ImageError.
+    Where a server ignores the condition, the header of its response shows that nothing has changed
+    and the body is not read. Retries after transient failures. Raises ImageError.
     """
-    conditions = _conditions(known)
+    conditions = _conditions(previous)
 
     def once() -> Content | NotModified:
         ends = time.monotonic() + network_timeout()
         with _response(url, conditions) as response:
             version = _version(response.headers)
             if response.status_code == NOT_MODIFIED:
-                if version.stamp in (None, known.stamp):
-                    return NotModified(replace(known, etag=version.etag or known.etag))
-                # Some servers call a file unmodified that has been replaced by an older one.
+                if version.stamp in (None, previous.stamp):
+                    return NotModified(replace(previous, etag=version.etag or previous.etag))
+                # Some servers report "not modified" for a file that was replaced by an older one.
                 conditions.clear()
                 return once()
-            same = version.stamp is not None and version.stamp == known.stamp
-            if same and version.size in (None, known.size):
-                return NotModified(replace(known, etag=version.etag))
+            same = version.stamp is not None and version.stamp == previous.stamp
+            if same and version.size in (None, previous.size):
+                return NotModified(replace(previous, etag=version.etag))
             data = _body(response, ends)
         return Content(data, replace(version, size=len(data)))
 
@@ -69,7 +69,7 @@ def get_if_changed(url: str, known: ImageVersion) -> Content | NotModified:
 
 
 def head(url: str) -> ImageVersion | None:
-    """The version of what is at a URL; None where the server does not say."""
+    """The version of the file at a URL; None where the server does not say."""
     client = _client()
     import httpx
 
@@ -81,7 +81,7 @@ def head(url: str) -> ImageVersion | None:
 
 
 def download(url: str, file: IO[bytes]) -> None:
-    """Write what is at a URL, of any size, to a file. Raises ImageError."""
+    """Download a URL of any size to a file. Raises ImageError."""
 
     def once() -> None:
         file.seek(0)
@@ -94,7 +94,7 @@ def download(url: str, file: IO[bytes]) -> None:
 
 
 def _body(response: httpx.Response, ends: float) -> bytes:
-    """The body, read until the time `ends` at most. Raises TransientError or ImageError."""
+    """Read the body until the deadline `ends`. Raises TransientError or ImageError."""
     limit, announced = max_download(), _content_length(response.headers)
     if announced is not None and announced > limit:
         raise ImageError(_too_large(announced, limit))
@@ -110,7 +110,7 @@ def _body(response: httpx.Response, ends: float) -> bytes:
 
 @contextmanager
 def _response(url: str, conditions: Mapping[str, str] | None = None) -> Iterator[httpx.Response]:
-    """A response of status 200, or 304 to conditions, its body still to be read.
+    """A response of status 200, or 304 to conditions, with its body still unread.
 
     Raises TransientError or ImageError.
     """
@@ -143,7 +143,7 @@ def _response(url: str, conditions: Mapping[str, str] | None = None) -> Iterator
 
 
 def _client() -> httpx.Client:
-    """The one client of this process; it may be used from several threads at once."""
+    """The one client of this process; it is thread-safe."""
     with _client_lock:
         if not _clients:
             try:
@@ -156,7 +156,7 @@ def _client() -> httpx.Client:
                 max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS
             )
             client = httpx.Client(
-                # Images are compressed already, and sizes should be those of the files.
+                # Images are compressed already, and content lengths should be file sizes.
                 headers={"User-Agent": "cbir", "Accept-Encoding": "identity"},
                 follow_redirects=True,
                 max_redirects=MOST_REDIRECTS,
@@ -168,9 +168,9 @@ def _client() -> httpx.Client:
 
 
 def validator(etag: str | None, modified: datetime | None) -> int | None:
-    """`ImageVersion.stamp` of a server's validators: of the entity tag if there is one.
+    """`ImageVersion.stamp` from a server's validators: a hash of the entity tag if there is one.
 
-    Otherwise of the time of modification, which is a whole number of seconds in nanoseconds.
+    Otherwise the modification time in nanoseconds, always a whole number of seconds.
     """
     if etag:
         tag = etag.removeprefix("W/").strip('"').encode()
@@ -178,23 +178,23 @@ def validator(etag: str | None, modified: datetime | None) -> int | None:
     return None if modified is None else int(modified.timestamp()) * SECOND_NS
 
 
-def _conditions(known: ImageVersion) -> dict[str, str]:
-    """Headers with which a server need not send the `known` version again.
+def _conditions(previous: ImageVersion) -> dict[str, str]:
+    """Request headers with which a server need not send the `previous` version again.
 
-    A gallery of an older version has no entity tags, of which a stamp tells nothing.
+    Galleries of older versions of cbir stored a hash of the entity tag, but not the tag itself.
     """
-    if known.etag is not None:
-        return {"If-None-Match": known.etag}
-    if known.stamp is None or known.stamp % SECOND_NS:
+    if previous.etag is not None:
+        return {"If-None-Match": previous.etag}
+    if previous.stamp is None or previous.stamp % SECOND_NS:
         return {}
-    modified = datetime.fromtimestamp(known.stamp // SECOND_NS, timezone.utc)
+    modified = datetime.fromtimestamp(previous.stamp // SECOND_NS, timezone.utc)
     return {"If-Modified-Since": format_datetime(modified, usegmt=True)}
 
 
 def _version(headers: Mapping[str, str]) -> ImageVersion:
     etag = headers.get("etag") or None
     modified, now = (_time(headers.get(name)) for name in ("last-modified", "date"))
-    # Within the same second it may change once more, and the time would not tell.
+    # It may change again within the same second, which the time would not show.
     fresh = modified is not None and now is not None and (now - modified).total_seconds() < 1
     stamp = validator(etag, None if fresh else modified)
     return ImageVersion(_content_length(headers), stamp, etag)
@@ -206,7 +206,7 @@ def _content_length(headers: Mapping[str, str]) -> int | None:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds after which a server wants to be asked again; None where it does not say."""
+    """Seconds to wait before the next attempt, as the server requests; None if it does not."""
     value = headers.get("retry-after", "").strip()
     if value.isdecimal():
         return float(value)

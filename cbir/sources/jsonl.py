@@ -15,7 +15,7 @@ from cbir.sources.rows import Row
 __all__ = ["JsonRows", "flat_fields"]
 
 LONGEST_LINE = 1_000_000
-"""Bytes; a longer line is a failure."""
+"""Longest line that is read, in bytes; a longer one is a failure."""
 
 
 class JsonRows:

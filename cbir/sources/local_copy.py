@@ -15,7 +15,7 @@ __all__ = ["LocalCopy", "suffix_of"]
 
 
 class LocalCopy:
-    """A file on disk; one behind a URL is downloaded once, and deleted with this object."""
+    """A local file for a URI: a URL is downloaded once, and the copy deleted with this object."""
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
@@ -51,6 +51,6 @@ class LocalCopy:
 
 
 def suffix_of(uri: str) -> str:
-    """The suffix of the file a path or URL names, in lower case."""
+    """The suffix of a path or URL, in lower case."""
     path = urlsplit(uri).path if is_remote(uri) else uri_to_path(uri)
     return Path(path).suffix.casefold()

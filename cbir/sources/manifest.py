@@ -26,7 +26,7 @@ _LIKELY = re.compile("path|file|img|image|photo|picture|url", re.IGNORECASE)
 
 
 def open_manifest(location: str, options: SourceOptions) -> ManifestSource:
-    """The manifest at a path or URL."""
+    """Open the manifest at a path or URL."""
     return ManifestSource(location, image_column=options.image_column, key=options.key)
 
 
@@ -43,9 +43,9 @@ class ManifestSource:
         image_column: str = "path",
         key: str | None = None,
     ) -> None:
-        """`key` is the column that identifies an image; empty, its path or URL does.
+        """`key` is the column that identifies an image; if empty, its path or URL does.
 
-        None is the column that the gallery remembers for this file, if it does.
+        None means the column that the gallery has stored for this file, if any.
         """
         self.uri = path_to_uri(path)
         self.key = key
@@ -75,7 +75,7 @@ class ManifestSource:
             yield self._image(row, RowPlace(self.uri, rows.word, row.number))
 
     def _rows(self) -> RowReader:
-        """The rows of the file, whose column types are found anew when the file has changed."""
+        """The rows of the file; column types are inferred again when the file has changed."""
         path = self._copy.path()
         try:
             status = os.stat(path)  # noqa: PTH116  (need not be UTF-8)
@@ -87,7 +87,7 @@ class ManifestSource:
             try:
                 rows = open_rows(path, image_column=self.image_column, names=names)
                 self._check(rows.columns)
-            except SourceError as error:  # it names the local copy
+            except SourceError as error:  # name the URL instead of the local copy
                 raise SourceError(str(error).replace(path, self._shown)) from error
             self._opened = state, rows
         return self._opened[1]
@@ -114,7 +114,7 @@ class ManifestSource:
         path = row.values.get(self.image_column, "")
         if not isinstance(path, str) or not path or "\0" in path:
             reason = "path contains a NUL character" if path else "row has no path"
-            reason = reason if isinstance(path, str) else f"{path!r:.60} is no path"
+            reason = reason if isinstance(path, str) else f"{path!r:.60} is not a path"
             return FailedImage(place.uri, reason, key)
         uri, name = self._location(path)
         metadata = {n: value for n, value in row.values.items() if n != self.image_column}
@@ -130,7 +130,7 @@ class ManifestSource:
         """The URI of an image and its name."""
         if is_remote(path) or is_remote(self.root):
             uri = path if is_remote(path) else urljoin(f"{self.root}/", path)
-            if not is_remote(uri):  # `urljoin` knows no buckets
+            if not is_remote(uri):  # `urljoin` does not support bucket URLs
                 uri = f"{self.root}/{path}"
             return uri, uri.removeprefix(f"{self.root}/")
         path = str(Path(self._folder, uri_to_path(path)))

@@ -19,17 +19,17 @@ from cbir.types import ImageVersion
 __all__ = ["copy", "listing", "read", "read_if_changed", "version"]
 
 ATTEMPTS = 2
-"""Few: the clients of buckets retry by themselves."""
+"""Few, as the clients of buckets retry by themselves."""
 
 _lock = threading.Lock()
 _filesystems: dict[str, Any] = {}
-"""By scheme and host; fsspec itself would make one for every thread."""
+"""File systems by scheme and host; fsspec itself would make one for every thread."""
 
 T = TypeVar("T")
 
 
 def read(url: str) -> bytes:
-    """The bytes of an object. Raises ImageError."""
+    """Read an object. Raises ImageError."""
     limit = max_download()
     data: bytes = _retried(url, lambda fs, path: fs.cat_file(path, start=0, end=limit + 1))
     if len(data) > limit:
@@ -39,11 +39,11 @@ def read(url: str) -> bytes:
     return data
 
 
-def read_if_changed(url: str, known: ImageVersion) -> Content | NotModified:
-    """An object with its version, unless it is still the `known` one. Raises ImageError."""
-    # Asked before it is read: a change in between is noticed by the next run.
+def read_if_changed(url: str, previous: ImageVersion) -> Content | NotModified:
+    """An object with its version; NotModified if it is still `previous`. Raises ImageError."""
+    # The version is read first: a change before the read is then noticed by the next run.
     current = version(url)
-    if current.stamp is not None and current == known:
+    if current.stamp is not None and current == previous:
         return NotModified(current)
     data = read(url)
     return Content(data, replace(current, size=len(data)))
@@ -80,7 +80,7 @@ def listing(url: str) -> Iterator[tuple[str, ImageVersion]]:
 
 
 def _retried(url: str, work: Callable[[Any, str], T]) -> T:
-    """Result of `work(file system, path)`, with retries after errors that may pass."""
+    """Result of `work(file system, path)`, with retries after transient errors."""
     fs, path = _filesystem(url)
 
     def once() -> T:
@@ -90,7 +90,7 @@ def _retried(url: str, work: Callable[[Any, str], T]) -> T:
             raise ImageMissingError("no such object") from error
         except PermissionError as error:
             raise ImageError(f"permission denied: {_reason(error)}") from error
-        except Exception as error:  # each protocol's library raises errors of its own
+        except Exception as error:  # each protocol's library has its own exceptions
             if "Credentials" in type(error).__name__:
                 raise ImageError(_reason(error)) from error
             raise TransientError(f"cannot be read: {_reason(error)}") from error
@@ -118,7 +118,7 @@ def _filesystem(url: str) -> tuple[Any, str]:
             if extra == "s3" or library == "fsspec"
             else f"{parts.scheme}:// cannot be read: {_reason(error)}"
         ) from error
-    except Exception as error:  # unknown protocols, impossible URLs
+    except Exception as error:  # unknown protocols, invalid URLs
         raise ImageError(f"no usable URL: {_reason(error)}") from error
 
 

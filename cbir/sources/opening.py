@@ -1,6 +1,6 @@
-"""Opens the source at a path or URL: by its scheme, its suffix, or what is found there.
+"""Opens the source at a path or URL, chosen by its scheme, suffix or content.
 
-`SOURCES` names those that there are by suffix and scheme; `register_source` adds one.
+`SOURCES` is the registry by suffix and scheme; `register_source` adds an entry.
 """
 
 from __future__ import annotations
@@ -34,17 +34,18 @@ SOURCES: dict[str, str | Opener] = {
     "http://": "cbir.sources.bucket:refuse_website",
     "https://": "cbir.sources.bucket:refuse_website",
 }
-"""Suffix of a file, or scheme of a URL → opener, or `module:function` of one.
+"""File suffix or URL scheme → opener, as a function or as `module:function`.
 
-A suffix comes before a scheme. Other URLs are buckets; folders and single images need no entry.
+A suffix takes precedence over a scheme. Other URLs are buckets; folders and single images need no
+entry.
 """
 OTHER_URLS = "cbir.sources.bucket:open_bucket"
 
 
 def register_source(pattern: str, opener: str | Opener) -> None:
-    """Add a source for a suffix (`.lst`) or a scheme (`toy://`).
+    """Register a kind of source for a suffix (`.lst`) or a scheme (`toy://`).
 
-    `opener` is a function of the location and SourceOptions, or its name as `module:function`.
+    `opener` is a function (location, SourceOptions) → Source, or its name as `module:function`.
     """
     if not pattern.startswith(".") and not pattern.endswith("://"):
         raise ValueError(f"{pattern!r} is neither a suffix ('.lst') nor a scheme ('toy://')")
@@ -54,12 +55,12 @@ def register_source(pattern: str, opener: str | Opener) -> None:
 def open_source(
     location: str | os.PathLike[str], *, image_column: str = "path", key: str | None = None
 ) -> Source:
-    """The source at a path or URL.
+    """Open the source at a path or URL.
 
     A folder of images or of tars; a manifest (.csv, .tsv, .jsonl, .parquet); a tar, or several by
-    a pattern as `shard-{000..009}.tar`; one image; a bucket (`s3://bucket/prefix`); and what has
-    been registered. The options are those of `SourceOptions`. Raises SourceError if there is
-    nothing at the path, or something else.
+    a pattern as `shard-{000..009}.tar`; one image; a bucket (`s3://bucket/prefix`); or a registered
+    kind. The options are those of `SourceOptions`. Raises SourceError if there is nothing at the
+    path, or nothing that can be indexed.
     """
     path, options = os.fspath(location), SourceOptions(image_column, key)
     opener = _url_opener(path) if is_remote(path) else _file_opener(path)
@@ -85,7 +86,7 @@ def _url_opener(url: str) -> str | Opener:
 
 
 def _file_opener(path: str) -> str | Opener | None:
-    """The opener of a file's suffix; a folder may have any name."""
+    """The opener for a file's suffix; None for a folder, which may have any name."""
     suffix = suffix_of(path)
     opener = SOURCES.get(suffix)
     return opener if opener is not None and _is_file(path, braces=suffix == ".tar") else None
@@ -109,7 +110,7 @@ def _folder_or_image(path: str, options: SourceOptions) -> Source:
 
 
 def _is_file(path: str, *, braces: bool = False) -> bool:
-    """Whether a path is a regular file's. Raises SourceError if there is nothing."""
+    """Whether a path is a regular file. Raises SourceError if there is nothing at the path."""
     from cbir.sources.tar import expand_braces
 
     shown = printable(path)

@@ -20,7 +20,7 @@ BATCH_ROWS = 1024
 
 
 class ParquetRows:
-    """The rows of a Parquet file, with its own types. Columns of bytes are not read."""
+    """The rows of a Parquet file, in the file's types. Columns of bytes are not read."""
 
     word = "row"
 
@@ -61,7 +61,7 @@ class ParquetRows:
 
 
 def _is_plain(kind: Any) -> bool:
-    """Whether a column may be metadata: one of bytes, such as encoded images, may not."""
+    """Whether a column can be metadata: columns of bytes, such as encoded images, cannot."""
     import pyarrow as pa
 
     return not (

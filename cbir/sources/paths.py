@@ -1,8 +1,8 @@
-"""Local paths as URIs and as text, and safe reading of files.
+"""Converts local paths to URIs and printable text, and reads files safely.
 
-A path need not be UTF-8 text, but a database column must be. So a path that is text is its own
-URI, and any other becomes a `file://` URL: `/photos/é.jpg`, but `file:///photos/%E9.jpg` if its é
-is a single byte. A URL is its own URI.
+A path need not be UTF-8 text, but a database column must be. A path that is UTF-8 is used as the
+URI itself, any other becomes a `file://` URL: `/photos/é.jpg`, but `file:///photos/%E9.jpg` if its
+é is a single byte. A URL is used unchanged.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 def is_remote(uri: str | os.PathLike[str]) -> bool:
-    """Whether a URI is a URL of anything but a local file."""
+    """Whether a URI is a URL other than `file://`."""
     uri = os.fspath(uri)
     return "://" in uri and _URL.match(uri) is not None and not uri.startswith(_SCHEME)
 
@@ -40,7 +40,7 @@ def is_remote(uri: str | os.PathLike[str]) -> bool:
 def path_to_uri(path: str | os.PathLike[str]) -> str:
     """The absolute path, links unresolved; as a `file://` URL if it is not UTF-8 text.
 
-    A URL stays as it is.
+    A URL is returned unchanged.
     """
     if is_remote(path):
         return os.fspath(path)
@@ -53,7 +53,7 @@ def path_to_uri(path: str | os.PathLike[str]) -> str:
 
 
 def uri_to_path(uri: str) -> str:
-    """The path of a URI, the inverse of `path_to_uri`; also of any other `file://` URL."""
+    """The path of a URI: the inverse of `path_to_uri`, which also takes any `file://` URL."""
     if uri.startswith(_SCHEME):
         return os.fsdecode(unquote_to_bytes(uri[len(_SCHEME) :]))
     return uri
@@ -65,7 +65,7 @@ def printable(path: str | os.PathLike[str]) -> str:
 
 
 def read_file(path: str) -> bytes:
-    """The whole of a regular file. Raises ImageError if it cannot be read or is far too large."""
+    """Read a regular file. Raises ImageError if it cannot be read or exceeds `max_bytes`."""
     limit = max_bytes()
     try:
         with _opened(path) as file:
@@ -83,13 +83,13 @@ def read_file(path: str) -> bytes:
 
 
 def unreadable(error: OSError) -> ImageError:
-    """The ImageError of an OSError: an ImageMissingError if there is no file."""
+    """The ImageError for an OSError; ImageMissingError if there is no file."""
     missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
     return (ImageMissingError if missing else ImageError)(f"cannot be read: {error.strerror}")
 
 
 def read_head(path: str, length: int) -> bytes:
-    """The first bytes of a regular file; empty if it cannot be read or is none."""
+    """The first bytes of a regular file; empty if it cannot be read or is not a regular file."""
     try:
         with _opened(path) as file:
             regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)

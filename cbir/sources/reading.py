@@ -30,29 +30,29 @@ def read_uri(uri: str) -> bytes:
     return read_member(*inside)
 
 
-def fetch(url: str, known: ImageVersion) -> Content | NotModified:
-    """The image at a URL with its version, unless its server says that it is still the `known` one.
+def fetch(url: str, previous: ImageVersion) -> Content | NotModified:
+    """The image at a URL with its version; NotModified if the server says it is still `previous`.
 
     Raises ImageError when it cannot be read.
     """
     from cbir.sources.remote import fetch_remote
 
-    return fetch_remote(url, known)
+    return fetch_remote(url, previous)
 
 
 def content_hash(data: bytes) -> bytes:
-    """BLAKE2b digest of an encoded image, 16 bytes: equal digests are taken for equal images."""
+    """BLAKE2b digest of an encoded image, 16 bytes; equal digests count as equal images."""
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
 def read_indexed(uri: str, indexed: bytes) -> bytes:
-    """The encoded image at a URI, whose content hash must still be `indexed`.
+    """The encoded image at a URI, checked against the content hash `indexed`.
 
     Raises ImageError when it cannot be read or has changed since it was indexed.
     """
     data = read_uri(uri)
     if content_hash(data) != indexed:
-        raise ImageError("changed since it was indexed; 'cbir index' brings the gallery up to it")
+        raise ImageError("changed since it was indexed; 'cbir index' brings the gallery up to date")
     return data
 
 

@@ -1,4 +1,4 @@
-"""Images at URLs: http(s) through one httpx client, everything else through fsspec."""
+"""Reads images at URLs: http(s) through one httpx client, all other schemes through fsspec."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["fetch_remote", "is_web", "read_remote", "remote_version"]
 
 
 def is_web(url: str) -> bool:
-    """Whether a URL is of http or https."""
+    """Whether a URL's scheme is http or https."""
     return url.casefold().startswith(("http://", "https://"))
 
 
@@ -28,8 +28,8 @@ def read_remote(url: str) -> bytes:
         raise ImageError(str(error)) from error
 
 
-def fetch_remote(url: str, known: ImageVersion) -> Content | NotModified:
-    """The image at a URL with its version, unless it is still the `known` one.
+def fetch_remote(url: str, previous: ImageVersion) -> Content | NotModified:
+    """The image at a URL with its version; NotModified if it is still `previous`.
 
     Over http this is one conditional request. Raises ImageError.
     """
@@ -37,10 +37,10 @@ def fetch_remote(url: str, known: ImageVersion) -> Content | NotModified:
         if is_web(url):
             from cbir.sources import http
 
-            return http.get_if_changed(url, known)
+            return http.get_if_changed(url, previous)
         from cbir.sources import objects
 
-        return objects.read_if_changed(url, known)
+        return objects.read_if_changed(url, previous)
     except MissingExtraError as error:
         raise ImageError(str(error)) from error
 
@@ -48,7 +48,7 @@ def fetch_remote(url: str, known: ImageVersion) -> Content | NotModified:
 def remote_version(url: str) -> ImageVersion:
     """The version of the image at a URL, without reading it where the server allows.
 
-    Raises ImageError, or ImageMissingError if it is gone.
+    Raises ImageError, or ImageMissingError if it no longer exists.
     """
     try:
         if not is_web(url):

@@ -1,4 +1,4 @@
-"""Finds entries of a source that list an image which an earlier entry lists already."""
+"""Finds entries of a source that repeat an image of an earlier entry."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ __all__ = ["RepeatedImage", "distinct"]
 
 @dataclass(frozen=True, slots=True)
 class RepeatedImage:
-    """An entry that says of an image what an earlier entry says: nothing is left to be done."""
+    """An entry that repeats an earlier one: same image, same metadata. It needs no work."""
 
     uri: str
 
 
 def distinct(source: Source) -> Iterator[SourceImage | FailedImage | RepeatedImage]:
-    """The entries of a source, in which no two images have one key: as many as iterating yields.
+    """Iterate over a source so that no two SourceImages have the same key.
 
-    The first entry with a key is taken. A later one is a RepeatedImage if it lists the same image
-    with the same metadata, and otherwise a FailedImage that says which entry was taken.
+    The first entry with a key is used. A later one becomes a RepeatedImage if it lists the same
+    image with the same metadata, and otherwise a FailedImage that says which entry was used. The
+    number of entries stays the same.
     """
     if getattr(source, "lists_once", False):
         yield from source
@@ -33,56 +34,56 @@ def distinct(source: Source) -> Iterator[SourceImage | FailedImage | RepeatedIma
         if isinstance(entry, FailedImage):
             yield entry
             continue
-        taken = first.add(entry)
-        if taken is None:
+        earlier = first.add(entry)
+        if earlier is None:
             yield entry
-        elif taken.same:
+        elif earlier.same:
             yield RepeatedImage(entry.uri)
         else:
-            yield _conflict(entry, taken, getattr(source, "key", None))
+            yield _conflict(entry, earlier, getattr(source, "key", None))
 
 
 @dataclass(frozen=True, slots=True)
-class _Taken:
-    """The entry that was taken instead of a later one with its key."""
+class _EarlierEntry:
+    """An earlier entry that is used instead of a later one with the same key."""
 
     name: str
     """`line 3`, or the image's name."""
     same: bool
-    """Whether the later entry says the same."""
+    """Whether the later entry has the same image and metadata."""
 
 
 class _FirstEntries:
-    """The first entry of every key, as hashes: some 150 bytes for each."""
+    """The first entry of every key, stored as hashes: about 150 bytes each."""
 
     def __init__(self) -> None:
         self._numbers: dict[int, int] = {}
-        self._statements = array("q")
+        self._hashes = array("q")
         self._names: list[int | str] = []
 
-    def add(self, image: SourceImage) -> _Taken | None:
-        """Note an image; the entry that has its key already, if there is one."""
-        statement = hash((image.uri, image.version.size, repr(image.metadata)))
+    def add(self, image: SourceImage) -> _EarlierEntry | None:
+        """Record an image; returns the earlier entry with the same key, or None."""
+        entry_hash = hash((image.uri, image.version.size, repr(image.metadata)))
         number = self._numbers.setdefault(hash(image.identity), len(self._names))
         if number == len(self._names):
-            self._statements.append(statement)
+            self._hashes.append(entry_hash)
             self._names.append(image.name if image.place is None else image.place.number)
             return None
         name = self._names[number]
         if isinstance(name, int):
             name = f"{'row' if image.place is None else image.place.word} {name}"
-        return _Taken(name, self._statements[number] == statement)
+        return _EarlierEntry(name, self._hashes[number] == entry_hash)
 
 
-def _conflict(image: SourceImage, taken: _Taken, column: str | None) -> FailedImage:
-    """A second entry with one key. It is known by its row: the key is that of the first one."""
+def _conflict(image: SourceImage, earlier: _EarlierEntry, column: str | None) -> FailedImage:
+    """The failure of a later entry with the same key, identified by its row instead."""
     if image.key:
-        reason = f"the {column or 'key'} {image.key!r} stands in {taken.name}, which was taken"
+        reason = f"the {column or 'key'} {image.key!r} stands in {earlier.name}, which was taken"
     elif image.place is None:
-        reason = f"the same path stands in {taken.name}, which was taken"
+        reason = f"the same path stands in {earlier.name}, which was taken"
     else:
         reason = (
-            f"the same path stands in {taken.name} with other metadata; {taken.name} was taken, "
-            "--key COLUMN (key=...) keeps both"
+            f"the same path stands in {earlier.name} with other metadata; {earlier.name} was "
+            "taken, --key COLUMN (key=...) keeps both"
         )
     return FailedImage(image.uri if image.place is None else image.place.uri, reason)

@@ -1,4 +1,4 @@
-"""Retries of network requests whose failure may pass."""
+"""Retries of network requests after transient failures."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 4
 FIRST_WAIT_S = 0.5
-"""Doubled before every further attempt, less up to half at random, so that clients spread out."""
+"""Wait before the second attempt, in seconds; doubled before each later one, and shortened by up
+to half at random, so that clients spread out."""
 LONGEST_WAIT_S = 60.0
-"""If a server asks for a longer wait, the request fails."""
+"""Longest wait that a server may request, in seconds; beyond it the request fails."""
 
 T = TypeVar("T")
 
@@ -27,10 +28,10 @@ _thread = threading.local()
 
 
 class TransientError(Exception):
-    """A failure that may pass; its text is the reason."""
+    """A failure after which a retry may succeed; its text is the reason."""
 
     def __init__(self, reason: str, wait_s: float | None = None) -> None:
-        """`wait_s` is the wait that the server asks for."""
+        """`wait_s` is the wait that the server requests."""
         super().__init__(reason)
         self.wait_s = wait_s
 
@@ -53,7 +54,7 @@ def with_retries(attempt: Callable[[], T], *, attempts: int | None = None) -> T:
             if number == attempts - 1:
                 raise ImageError(f"{failure} ({attempts} attempts)") from failure
             wait = max(requested, FIRST_WAIT_S * 2**number * random.uniform(0.5, 1.0))
-            log.info("%s; again in %.1f s", failure, wait)
+            log.info("%s; next attempt in %.1f s", failure, wait)
             stop: threading.Event | None = getattr(_thread, "stop", None)
             if stop is None:
                 time.sleep(wait)

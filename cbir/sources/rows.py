@@ -1,4 +1,4 @@
-"""The interface of what reads the rows of a manifest, and the formats that there are."""
+"""The protocol of row readers for manifests, and the registry of their formats."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Row:
 
 
 class RowReader(Protocol):
-    """Reads the rows of one file. It can be iterated more than once; memory stays small."""
+    """Reads the rows of one file in little memory. It can be iterated more than once."""
 
     word: str
     """`line` or `row`: the unit of `Row.number`."""
@@ -37,7 +37,7 @@ class RowReader(Protocol):
         """Number of rows. Raises SourceError."""
 
     def __iter__(self) -> Iterator[Row]:
-        """Every row. Raises SourceError when the file cannot be read on."""
+        """Yield every row. Raises SourceError when the file cannot be read further."""
 
 
 _FORMATS = {
@@ -50,10 +50,10 @@ _FORMATS = {
 
 
 def open_rows(path: str, *, image_column: str, names: Collection[str]) -> RowReader:
-    """Open the manifest at `path`, by its suffix.
+    """Open the manifest at `path` with the reader for its suffix.
 
     `names` are columns with paths or keys, which stay text in a format without types. Raises
-    SourceError when the file cannot be read, MissingExtraError without the library that reads it.
+    SourceError when the file cannot be read, MissingExtraError if the library for it is missing.
     """
     reader = load_part(_FORMATS[Path(path).suffix.casefold()])
     rows: RowReader = reader(path, image_column, names)

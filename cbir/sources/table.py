@@ -1,4 +1,4 @@
-"""Reads CSV files with a header row by row, and names the line of what cannot be read."""
+"""Reads CSV files with a header, row by row; errors name the line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Table:
 
     @classmethod
     def open(cls, path: str, *, expected: str) -> Table:
-        """Read the header, with the delimiter by which it has the expected column, if there is one.
+        """Read the header, with the delimiter that yields the expected column, if one does.
 
         Raises SourceError if the file cannot be read or has no header.
         """
@@ -48,7 +48,7 @@ class Table:
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """(line, cells) of every row below the header that is not blank.
 
-        A row may have more or fewer cells than there are columns. The line is the row's last.
+        A row may have more or fewer cells than columns. The line is the last one of the row.
         """
         with _opened(self.path) as file:
             rows = _rows(self.path, file, self.delimiter)
@@ -57,7 +57,7 @@ class Table:
 
 
 class CsvRows:
-    """The rows of a CSV manifest, in types that are found from all cells of a column."""
+    """The rows of a CSV manifest; each column's type is inferred from all its cells."""
 
     word = "line"
 
@@ -92,7 +92,7 @@ class CsvRows:
             )
 
     def _surveyed(self) -> tuple[int, ColumnTypes]:
-        """(number of rows, column types), found by one pass over the file and kept."""
+        """(number of rows, column types), from one pass over the file, then cached."""
         if self._survey is None:
             types, count = ColumnTypes(), 0
             columns = self._table.columns
@@ -118,8 +118,8 @@ def _rows(path: str, file: io.TextIOBase, delimiter: str) -> Iterator[tuple[int,
     reader = csv.reader(lines(), delimiter=delimiter, skipinitialspace=True)
     try:
         for cells in reader:
-            # An open quote swallows the rows after it, often all of them: they must not be taken
-            # for removed.
+            # An open quote swallows the rows after it, often all of them. Without an error they
+            # would count as removed.
             if len(current) > 1 and sum(line.count('"') for line in current) % 2:
                 raise csv.Error("a quote is opened and never closed")
             current.clear()

@@ -1,4 +1,4 @@
-"""Tar shards in the webdataset layout: consecutive files of one basename are one sample."""
+"""Tar shards in the webdataset layout: consecutive files with one basename are one sample."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from cbir.types import FailedImage, ImageVersion
 __all__ = ["TarSource", "expand_braces", "open_tars"]
 
 SAMPLE_KEY = "__key__"
-"""Webdataset's name for the path that the files of a sample have in common."""
+"""Webdataset's name for the path that the files of a sample share."""
 
 LARGEST_DESCRIPTION = 1_000_000
-"""Bytes of a .json or .txt beside an image."""
+"""Largest .json, .txt or .cls of a sample that is read, in bytes."""
 
 MOST_SHARDS = 100_000
 
@@ -35,7 +35,7 @@ _BRACES = re.compile(r"\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}")
 
 
 def open_tars(location: str, options: SourceOptions) -> TarSource:
-    """The tar at a path, the tars of a folder or of a brace pattern. Raises SourceError."""
+    """Open the tar at a path, or the tars of a folder or brace pattern. Raises SourceError."""
     if is_remote(location):
         raise SourceError(f"{location}: tars are read from disk; copy it there")
     return TarSource(location, key=options.key)
@@ -44,9 +44,9 @@ def open_tars(location: str, options: SourceOptions) -> TarSource:
 class TarSource:
     """The images of one tar, of all tars in a folder, or of those that a brace pattern names.
 
-    The .json, .txt and .cls of a sample become the metadata of its images: the fields of the
-    object, and a text and a class number under the extension's name. A damaged tar is a failure;
-    the samples before it are read, except the last one, which may be incomplete.
+    The .json, .txt and .cls of a sample become the metadata of its images: the fields of the JSON
+    object, the text as `txt` and the class number as `cls`. A damaged tar is a failure; the samples
+    before the damage are read, except the last one, which may be incomplete.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, key: str | None = None) -> None:
@@ -116,9 +116,9 @@ class TarSource:
 
 
 def expand_braces(pattern: str) -> list[str]:
-    """`shard-{000..009}.tar`, `{train,val}.tar` and any combination, in order.
+    """Expand `shard-{000..009}.tar`, `{train,val}.tar` and any combination, in order.
 
-    A pattern without braces is itself. Raises SourceError for far too many.
+    A pattern without braces is returned as it is. Raises SourceError for more than MOST_SHARDS.
     """
     names = [pattern]
     while (braces := _BRACES.search(names[0])) is not None:
@@ -126,14 +126,14 @@ def expand_braces(pattern: str) -> list[str]:
         texts = _numbers(first, last) if listed is None else listed.split(",")
         if len(texts) * len(names) > MOST_SHARDS:
             raise SourceError(f"{printable(pattern)}: names more than {MOST_SHARDS:,} files")
-        # The first braces stand before the first difference, so that they are the same in all.
+        # All names are equal up to the first braces, so these are the same in all of them.
         halves = [each.split(braces[0], 1) for each in names]
         names = [f"{before}{text}{after}" for before, after in halves for text in texts]
     return names
 
 
 def _numbers(first: str, last: str) -> list[str]:
-    """`000` to `009`, also backwards; a leading zero pads all to the same width."""
+    """The numbers `000` to `009`, also backwards; a leading zero pads all to the same width."""
     step = 1 if int(first) <= int(last) else -1
     numbers = range(int(first), int(last) + step, step)[: MOST_SHARDS + 1]
     width = len(first) if first.startswith("0") else 0

@@ -1,7 +1,7 @@
 """Reads single members of a tar, by an index of their offsets.
 
-A member has a path through the tar: `/data/shard-000.tar/0001.jpg`. No file system has anything
-below a file, so that such a path is unambiguous.
+A member's path continues the tar's: `/data/shard-000.tar/0001.jpg`. A file cannot contain files, so
+that such a path is unambiguous.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ class Member:
 
 
 def members(path: str) -> Iterator[Member]:
-    """The regular files of a tar, in its order; links and hidden ones are left out.
+    """The regular files of a tar, in its order; links and hidden files are left out.
 
-    Raises ImageError where it is damaged, after the members before that, and OSError when it cannot
-    be opened.
+    Raises ImageError at damage, after yielding the members before it, and OSError when the tar
+    cannot be opened.
     """
     with Path(path).open("rb") as file:
         if file.read(6).startswith(_COMPRESSED):
@@ -57,7 +57,7 @@ def members(path: str) -> Iterator[Member]:
         try:
             tar = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115  `file` is what is closed
             while (info := tar.next()) is not None:
-                # It would remember all of them, a kilobyte each.
+                # `tarfile` would keep all members, a kilobyte each.
                 tar.members = []  # type: ignore[attr-defined]
                 name = posixpath.normpath(info.name).lstrip("/")
                 hidden = any(part.startswith(".") for part in name.split("/"))
@@ -67,7 +67,7 @@ def members(path: str) -> Iterator[Member]:
             last = file.read(_BLOCK)
         except (tarfile.TarError, OSError, ValueError, OverflowError, EOFError) as error:
             raise ImageError(f"damaged tar: {error}") from error
-        # `tarfile` takes anything that is no header for the end.
+        # `tarfile` treats anything that is not a header as the end.
         if len(last) < _BLOCK:
             raise ImageError("truncated tar: it stops without its end mark")
         if last.strip(b"\0"):
@@ -75,7 +75,7 @@ def members(path: str) -> Iterator[Member]:
 
 
 def member_path(path: str) -> tuple[str, str] | None:
-    """(tar, member) of a path through a tar; None for any other path."""
+    """(tar, member) of the path of a tar member; None for any other path."""
     tar, member = os.path.split(path)
     while tar and member and not os.path.isfile(tar):  # noqa: PTH113  (need not be UTF-8)
         if os.path.isdir(tar) or tar == os.path.dirname(tar):  # noqa: PTH112, PTH120
@@ -86,7 +86,7 @@ def member_path(path: str) -> tuple[str, str] | None:
 
 
 def read_member(tar: str, member: str) -> bytes:
-    """A file in a tar. Raises ImageError."""
+    """Read a file in a tar. Raises ImageError."""
     entry = _find(tar, member)[0]
     if entry.size > max_bytes():
         raise ImageError(f"{entry.size / 1e6:,.0f} MB, above the limit of {max_bytes() / 1e6:,.0f}")
@@ -98,7 +98,7 @@ def read_member(tar: str, member: str) -> bytes:
 
 
 def read_slice(descriptor: int, member: Member) -> bytes:
-    """A member of an open tar. Raises ImageError if the tar ends within it."""
+    """Read a member of an open tar. Raises ImageError if the tar ends within it."""
     data = os.pread(descriptor, member.size, member.offset)
     if len(data) < member.size:
         raise ImageError("truncated: the tar ends within it")
@@ -106,7 +106,7 @@ def read_slice(descriptor: int, member: Member) -> bytes:
 
 
 def member_version(tar: str, member: str) -> ImageVersion:
-    """Size of a file in a tar and the tar's own time of modification. Raises ImageError.
+    """Size of a file in a tar, with the tar's modification time. Raises ImageError.
 
     The times that a tar stores for its members are often all the same, whatever the content.
     """
@@ -126,31 +126,34 @@ def _find(tar: str, name: str) -> tuple[Member, int]:
 
 
 class TarIndexes:
-    """The members of the tars used last by name: of all of the latest, else `most` in memory."""
+    """A cache of members by name, of the tars used last.
+
+    Holds at most `most` members, but always all of the latest tar.
+    """
 
     def __init__(self, *, most: int = 500_000) -> None:
         """A member takes 200 bytes."""
         self._most = most
         self._lock = threading.Lock()
-        self._known: OrderedDict[str, tuple[tuple[int, int], dict[str, tuple[int, int]]]] = (
+        self._tars: OrderedDict[str, tuple[tuple[int, int], dict[str, tuple[int, int]]]] = (
             OrderedDict()
         )
 
     def __contains__(self, tar: str) -> bool:
-        return tar in self._known
+        return tar in self._tars
 
     def of(self, tar: str, state: tuple[int, int]) -> dict[str, tuple[int, int]]:
         with self._lock:
-            entry = self._known.pop(tar, None)
+            entry = self._tars.pop(tar, None)
             if entry is None or entry[0] != state:
                 entry = state, _index(tar)
-            self._known[tar] = entry
-            while len(self._known) > 1 and self._total() > self._most:
-                self._known.popitem(last=False)
+            self._tars[tar] = entry
+            while len(self._tars) > 1 and self._total() > self._most:
+                self._tars.popitem(last=False)
             return entry[1]
 
     def _total(self) -> int:
-        return sum(len(index) for _, index in self._known.values())
+        return sum(len(index) for _, index in self._tars.values())
 
 
 def _index(tar: str) -> dict[str, tuple[int, int]]:
@@ -158,7 +161,7 @@ def _index(tar: str) -> dict[str, tuple[int, int]]:
     try:
         for member in members(tar):
             index[member.name] = member.offset, member.size
-    except ImageError:  # what comes before the damage can be read
+    except ImageError:  # the members before the damage can be read
         pass
     return index
 

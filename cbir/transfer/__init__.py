@@ -1,8 +1,8 @@
-"""Galleries as files that other tools can read, and back: Parquet, or `.npy` with `.jsonl`.
+"""Export of galleries to files that other tools can read, and import: Parquet, or `.npy`.
 
-A file has what cannot be computed again: images with their ids, metadata and embeddings, the
-gallery's spec, its whitening, and the pairs marked as no duplicates. Descriptors, regions
-and failures are left out; the vector index is built where a gallery arrives.
+A file contains everything that cannot be recomputed: images with their ids, metadata and
+embeddings, the gallery's spec, its whitening, and the pairs marked as not duplicates. Descriptors,
+regions and failures are left out; the vector index is rebuilt after the import.
 """
 
 from cbir.transfer.export import ExportReport, export_gallery

@@ -12,9 +12,9 @@ from cbir.catalog.metadata.column_types import ColumnType
 from cbir.catalog.metadata.values import as_number, utf8
 
 PREFIX = "metadata."
-"""Before a field's name: no field can be taken for a column of ours."""
+"""Prefix of a field's column, so that no field collides with a column of cbir."""
 MOST = 500
-"""Fields beyond so many get no columns; `metadata` holds them all."""
+"""Largest number of fields with columns; `metadata` contains all fields."""
 
 _COLUMNS: Mapping[ColumnType, tuple[str, Callable[[Any], Any]]] = {
     "text": ("string", str),
@@ -31,7 +31,7 @@ _COLUMNS: Mapping[ColumnType, tuple[str, Callable[[Any], Any]]] = {
     "integers": ("list<int64>", lambda items: [int(item) for item in items]),
     "numbers": ("list<double>", lambda items: [as_number(item) for item in items]),
 }
-"""Column type → its type in Parquet, and the conversion of a JSON value to it."""
+"""Column type → type in Parquet, and conversion from a JSON value."""
 
 
 class FieldColumns:
@@ -42,7 +42,7 @@ class FieldColumns:
 
     @property
     def types(self) -> dict[str, str]:
-        """Name of each column → its type in Parquet."""
+        """Column name → type in Parquet."""
         return {PREFIX + name: _COLUMNS[kind][0] for name, kind in self._types.items()}
 
     def values(self, images: Sequence[CatalogImage]) -> list[list[Any]]:
@@ -61,7 +61,7 @@ class FieldColumns:
 def _or_none(read: Callable[[str], date], text: str) -> date | None:
     try:
         return read(text)
-    except ValueError:  # finer than Python's dates: nanoseconds
+    except ValueError:  # nanoseconds, which Python's dates do not have
         return None
 
 
@@ -69,7 +69,7 @@ def _parsed(text: str) -> dict[str, Any]:
     if text == "{}":
         return {}
     metadata: dict[str, Any] = json.loads(text)
-    # Half a surrogate pair is no text outside of JSON.
+    # Half a surrogate pair is valid in JSON, but not as UTF-8 text.
     if "\\ud" in text:
         metadata = _clean(metadata)
     return metadata

@@ -1,4 +1,4 @@
-"""The description in an exported file: the gallery that it comes from."""
+"""The description of the exported gallery in a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cbir.embedding.whitening import Projection
 from cbir.errors import TransferError
 
 FORMAT = 1
-"""A reader of format n reads every format up to n."""
+"""Version of the file format; a reader of version n reads all versions up to n."""
 
 COLUMNS = {
     "id": "int64",
@@ -28,28 +28,28 @@ COLUMNS = {
     "metadata": "string",
     "dates": "list<string>",
 }
-"""The columns beside the embedding, with their types in Parquet. `metadata` is JSON and complete;
-`dates` names its fields that hold dates."""
+"""The columns besides the embedding, with their types in Parquet. `metadata` is the complete
+metadata as JSON; `dates` names its fields that hold dates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """Everything but the images that is needed to create the gallery again."""
+    """Everything except the images that is needed to recreate the gallery."""
 
     config: GalleryConfig
     projection: Projection | None
-    """How the gallery compares embeddings; the file holds them as the network gave them."""
+    """The gallery's projection; the embeddings in the file are not projected."""
     gallery_id: str
     generation: int
-    """Of the gallery, as of which it was read."""
+    """Generation of the gallery at the export."""
     next_image_id: int
     images: int
     key_columns: Mapping[str, str]
-    """The column that the keys of a source's images come from, for sources that have one."""
+    """Source URI → column of its images' keys, for sources that have one."""
     dismissed: Sequence[tuple[str, str]] = ()
-    """Keys of pairs of images marked as no duplicates."""
+    """Keys of pairs of images marked as not duplicates."""
     projected: bool = False
-    """The file holds projected vectors, from which no gallery can be created."""
+    """Whether the file contains projected vectors, from which no gallery can be created."""
 
     def to_json(self) -> dict[str, Any]:
         data = None if self.projection is None else self.projection.to_bytes()
@@ -69,7 +69,7 @@ class Description:
 
     @classmethod
     def from_json(cls, data: Any, where: str) -> Description:
-        """The inverse of `to_json`. Raises TransferError that names `where` the data are from."""
+        """The inverse of `to_json`. Raises TransferError, naming the origin `where` of the data."""
         version = data.get("format") if isinstance(data, Mapping) else None
         if isinstance(version, int) and version > FORMAT:
             raise TransferError(
@@ -86,17 +86,17 @@ class Description:
                 int(data["next_image_id"]),
                 int(data["images"]),
                 {str(uri): str(column) for uri, column in data["key_columns"].items()},
-                [(str(one), str(other)) for one, other in data.get("dismissed", ())],
+                [(str(a), str(b)) for a, b in data.get("dismissed", ())],
                 bool(data["projected"]),
             )
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise TransferError(
-                f"{where} says nothing that can be read of its gallery; export it again"
+                f"{where}: the description of its gallery cannot be read; export it again"
             ) from error
 
 
 def _projection(encoded: Any, config: GalleryConfig) -> Projection | None:
-    """Raises ValueError or TypeError for one that is not that of the gallery's whitening."""
+    """The projection of a file. Raises ValueError, TypeError if it differs from the whitening."""
     if encoded is None and config.whitening is None:
         return None
     data = base64.b64decode(encoded, validate=True)

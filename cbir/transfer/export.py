@@ -1,4 +1,4 @@
-"""Export: one snapshot of a gallery's catalogue to a file, page by page."""
+"""Exports one snapshot of a gallery's catalogue to a file, page by page."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class ExportReport:
 
     images: int
     dim: int
-    """Dimensions of the vectors in the file."""
+    """Dimension of the vectors in the file."""
     dtype: str
     generation: int
-    """Of the gallery, as of which it was read."""
+    """Generation of the gallery at the export."""
     files: tuple[str, ...]
     bytes: int
     seconds: float
@@ -53,14 +53,13 @@ def export_gallery(
 ) -> ExportReport:
     """Write images with embeddings and metadata to a .parquet file, or to .npy and .jsonl.
 
-    Embeddings are float16, as the catalogue keeps them: what is imported again is the same to the
-    bit. `dtype` float32 writes the same numbers for tools that know no halves. With `projected`
-    the vectors are those that the gallery compares, centred and whitened if it does so (float32);
-    such a file cannot be imported. `path` is replaced at the end, and not before; `progress` is
-    called with the number of images written so far.
+    Embeddings are float16, as in the catalogue: an import restores them bit by bit. `dtype` float32
+    writes the same numbers for tools without float16. With `projected` the vectors are those that
+    the gallery compares, centred or whitened (float32); such a file cannot be imported. `path` is
+    replaced only at the end; `progress` is called with the number of images written so far.
 
     Raises TransferError when the file cannot be written, MissingExtraError for Parquet without
-    pyarrow, FilterError when `where` means nothing in this gallery.
+    pyarrow, FilterError when `where` cannot apply to this gallery.
     """
     started, path = time.perf_counter(), Path(path)
     writer = {".parquet": open_parquet_writer, ".npy": open_npy_writer}.get(path.suffix.lower())

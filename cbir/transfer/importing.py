@@ -1,6 +1,6 @@
-"""Import: a file into a new gallery or one of the same spec; a killed import can be continued.
+"""Imports a file into a new gallery or one with the same spec; a killed import can be continued.
 
-A new gallery is made beside its place, in `GALLERY.importing`, and takes it when it is complete.
+A new gallery is built in `GALLERY.importing` and renamed when it is complete.
 """
 
 from __future__ import annotations
@@ -34,10 +34,12 @@ __all__ = ["ImportReport", "import_gallery", "row_count"]
 log = logging.getLogger(__name__)
 
 PLAN = "import.json"
-"""File in a gallery that is being imported: from what. Without it the import starts over."""
+"""File in an unfinished gallery that identifies the import. Without it the import starts over."""
 
-OWN = frozenset({CATALOG_FILE, f"{CATALOG_FILE}-wal", f"{CATALOG_FILE}-shm", IMAGES, REGIONS, PLAN})
-"""All there is in such a gallery: a folder with anything else is somebody's."""
+EXPECTED_FILES = frozenset(
+    {CATALOG_FILE, f"{CATALOG_FILE}-wal", f"{CATALOG_FILE}-shm", IMAGES, REGIONS, PLAN}
+)
+"""All files of an unfinished gallery; a folder with other files is never replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,11 @@ class ImportReport:
     updated: int = 0
     unchanged: int = 0
     failed: tuple[FailedImage, ...] = ()
-    """Rows that are no images, by the file and their number, from 1."""
+    """Invalid rows, identified by the file and their number, from 1."""
     created: bool = False
     """Whether the gallery is new; its images then have the ids of the file."""
     images: int = 0
-    """In the gallery, at the end."""
+    """Number of images in the gallery after the import."""
     seconds: float = 0.0
 
 
@@ -65,16 +67,16 @@ def import_gallery(
     roots: Sequence[Root] = (),
     progress: Callable[[int], None] | None = None,
 ) -> ImportReport:
-    """Bring what `export_gallery` wrote into the gallery at `path`, which is made if need be.
+    """Import a file of `export_gallery` into the gallery at `path`, which is created if missing.
 
-    A new gallery is the one that was exported: spec, whitening, ids and all; no weights are
-    needed for it. Into one that is there, rows go by their keys, and new images get new ids;
-    images that the file lacks stay. `roots` say where files lie now that lay elsewhere. Killed at
-    any point, the same call goes on and ends in the same gallery. `progress` is called with the
-    number of rows dealt with so far.
+    A new gallery equals the exported one, including spec, whitening and ids; no weights are needed.
+    Into an existing gallery, rows are merged by their keys, and new images get new ids; images that
+    the file lacks stay. `roots` map old locations of files to new ones. After a kill at any point,
+    the same call continues and ends with the same gallery. `progress` is called with the number of
+    rows processed so far.
 
-    Another tool's file has a column `embedding` (unit vectors) and a column `uri`, perhaps `key`;
-    its other columns become metadata. `spec` has to say how its embeddings were made.
+    Another tool's file needs the columns `embedding` (unit vectors) and `uri`, and may have `key`;
+    its other columns become metadata. `spec` must then say how its embeddings were made.
 
     Raises TransferError for a file that cannot be read, SpecMismatchError when its embeddings
     are not of the gallery's spec, or not of `spec`, GalleryError when `path` cannot be written.
@@ -109,7 +111,7 @@ def import_gallery(
                 progress(done)
         _import_dismissals(gallery, reader.description, roots)
         for root in rows.unused:
-            log.warning("%s: no image lies below %s", file, root.old)
+            log.warning("%s: no image is below %s", file, root.old)
         gallery.update_indexes()
         images = gallery.count()
     if created:
@@ -126,7 +128,7 @@ def import_gallery(
 
 
 def row_count(file: str | Path) -> int:
-    """How many rows a file has. Raises TransferError when it cannot be read."""
+    """Number of rows in a file. Raises TransferError when it cannot be read."""
     return _open(Path(file)).rows
 
 
@@ -146,7 +148,7 @@ def _config(
     weights_from: str | None,
     roots: Sequence[Root],
 ) -> GalleryConfig:
-    """How the gallery is made, as the file says it or, where another tool wrote it, the user."""
+    """The gallery's configuration, from the file or, for another tool's file, from `spec`."""
     head = reader.description
     if head is None:
         if spec is None:
@@ -157,7 +159,7 @@ def _config(
         return GalleryConfig(spec, weights_from)
     if head.projected:
         raise TransferError(
-            f"{file} holds vectors as they are compared, which make no gallery; export it again "
+            f"{file} contains projected vectors, which make no gallery; export it again "
             "without --projected"
         )
     written = head.config.spec
@@ -184,24 +186,27 @@ def _plan(file: Path, config: GalleryConfig, roots: Sequence[Root]) -> str:
 def _begin(
     path: Path, config: GalleryConfig, description: Description | None, plan: str
 ) -> Gallery:
-    """The gallery beside its place: what a killed run has left of it, or an empty one."""
+    """The unfinished gallery of the import: left by a killed run, or an empty one."""
     folder = _beside(path)
-    known = folder / PLAN
+    plan_file = folder / PLAN
     try:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise GalleryError(f"{path} is there, and is no gallery; name another place")
-        if known.is_file() and known.read_text(encoding="ascii", errors="replace") == plan:
+            raise GalleryError(f"{path} exists and is not a gallery; choose another path")
+        if plan_file.is_file() and plan_file.read_text(encoding="ascii", errors="replace") == plan:
             try:
                 return Gallery.open(folder)
             except GalleryNotFoundError:
                 pass
         if folder.exists():
-            if not all(file.name in OWN or is_unfinished(file, PLAN) for file in folder.iterdir()):
+            if not all(
+                file.name in EXPECTED_FILES or is_unfinished(file, PLAN)
+                for file in folder.iterdir()
+            ):
                 raise GalleryError(
-                    f"{folder} is no unfinished import; rename it, its place is wanted"
+                    f"{folder} is not an unfinished import; rename it, the import needs its name"
                 )
-            # The plan first: what a kill in between leaves then counts for nothing.
-            known.unlink(missing_ok=True)
+            # The plan is removed first: what a kill in between leaves is then not continued.
+            plan_file.unlink(missing_ok=True)
             shutil.rmtree(folder)
         gallery = Gallery.create(
             folder, config.spec, weights_from=config.weights_from, index=config.index
@@ -211,8 +216,8 @@ def _begin(
                 gallery.catalog.reserve_ids(description.next_image_id)
                 gallery.catalog.change_config(lambda _: replace(config, whitening=None))
                 gallery.catalog.set_whitening(config.whitening, description.projection)
-            with replacing(known) as beside:
-                beside.write_text(plan, encoding="ascii")
+            with replacing(plan_file) as temporary:
+                temporary.write_text(plan, encoding="ascii")
         except BaseException:
             gallery.close()
             raise
@@ -224,20 +229,20 @@ def _begin(
 def _import_key_columns(
     gallery: Gallery, description: Description | None, roots: Sequence[Root]
 ) -> None:
-    """Take over the key columns of sources, so that the next `cbir index` finds the same keys."""
+    """Copy the key columns of sources, so that the next `cbir index` finds the same keys."""
     for source, column in ({} if description is None else description.key_columns).items():
-        if gallery.catalog.key_column(here := moved_uri(source, roots)) is None:
-            gallery.catalog.set_key_column(here, column)
+        if gallery.catalog.key_column(moved := moved_uri(source, roots)) is None:
+            gallery.catalog.set_key_column(moved, column)
 
 
 def _import_dismissals(
     gallery: Gallery, description: Description | None, roots: Sequence[Root]
 ) -> None:
-    """Take over the dismissed pairs of which both images are in the gallery."""
+    """Copy the dismissed pairs whose images are both in the gallery."""
     pairs = [] if description is None else description.dismissed
-    here = [(moved_uri(one, roots), moved_uri(other, roots)) for one, other in pairs]
-    ids = {key: image.id for key, image in gallery.catalog.indexed_images([*chain(*here)]).items()}
-    gallery.catalog.dismiss((ids[a], ids[b]) for a, b in here if a in ids and b in ids)
+    moved = [(moved_uri(a, roots), moved_uri(b, roots)) for a, b in pairs]
+    ids = {key: image.id for key, image in gallery.catalog.indexed_images([*chain(*moved)]).items()}
+    gallery.catalog.dismiss((ids[a], ids[b]) for a, b in moved if a in ids and b in ids)
 
 
 def _finish(path: Path) -> None:

@@ -29,13 +29,13 @@ class Merge:
         self.unchanged = 0
 
     def write(self, images: Sequence[CatalogImage]) -> None:
-        """Commit some images, no key twice, a transaction for each of their sources."""
-        # Keys do not come again: what was empty at the start has none of them.
+        """Commit images with distinct keys, one transaction per source."""
+        # No key is written twice, so that a gallery empty at the start has none of them.
         keys = [] if self._empty else [image.key for image in images]
-        known = self._gallery.catalog.catalog_images(keys)
+        existing = self._gallery.catalog.catalog_images(keys)
         batches: defaultdict[str, Batch] = defaultdict(Batch)
         for image in images:
-            present = known.get(image.key)
+            present = existing.get(image.key)
             if present is None:
                 self.added += 1
                 batches[image.source].add(self._row(image))
@@ -74,7 +74,7 @@ def _content(image: CatalogImage) -> tuple[bytes, bytes, int, int]:
 
 
 def _metadata(image: CatalogImage) -> dict[str, Any]:
-    """The metadata, its dates being dates again: that they are is not to be seen in JSON."""
+    """The metadata with dates restored, which are texts in JSON."""
     metadata: dict[str, Any] = json.loads(image.metadata) if image.metadata != "{}" else {}
     if image.dates:
         for name, value in metadata.items():
@@ -89,5 +89,5 @@ def _date(text: str) -> date | str:
         value = kind.fromisoformat(text)
     except ValueError:
         return text
-    # Finer than Python's dates, it stays the text it is.
+    # A time in nanoseconds, which Python's dates do not have, stays a text.
     return value if value.isoformat() == text else text

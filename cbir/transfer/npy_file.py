@@ -1,7 +1,7 @@
-"""Embeddings as a matrix in `.npy`, a line of JSON for each row, and the gallery in `.json`.
+"""The .npy format: embeddings in `.npy`, a line of JSON for each row, the gallery in `.json`.
 
-`shop.npy` is (N, D), line n of `shop.jsonl` says what row n is of, `shop.json` describes the
-gallery. numpy alone reads and writes it.
+`shop.npy` is (N, D), line n of `shop.jsonl` describes the image of row n, `shop.json` describes the
+gallery. Needs no library but numpy.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class _NpyWriter:
 def open_npy_writer(
     path: Path, description: Description, columns: FieldColumns, dim: int, dtype: str
 ) -> Iterator[Writer]:
-    """Write to `path` and two files beside it, replaced at the end. Raises OSError.
+    """Write to `path` and two files beside it, which are replaced at the end. Raises OSError.
 
-    JSON has types of its own: no field gets a column. Raises TransferError when there are files
-    beside `path` that belong to something else.
+    No field gets a column, as JSON has types. Raises TransferError when files beside `path` belong
+    to something else.
     """
     files = path, path.with_suffix(".jsonl"), path.with_suffix(".json")
     others = [file for file in files[1:] if file.exists()]
@@ -57,21 +57,21 @@ def open_npy_writer(
             np.lib.format.write_array_header_1_0(matrix, head)
             yield _NpyWriter(files, matrix, lines)
         third.write_text(json.dumps(description.to_json(), indent=1), encoding="ascii")
-        # It is renamed last: were the old one to stay, a kill in between could join new
-        # rows with the gallery of others.
+        # The description is renamed last. Without deleting the old one, a kill in between could
+        # combine new rows with an old description.
         files[2].unlink(missing_ok=True)
 
 
 class NpyReader:
-    """A `.npy` file with the two beside it; of another tool's, `.json` may be missing."""
+    """Reads a `.npy` file and the two beside it; for another tool's, `.json` may be missing."""
 
     def __init__(self, path: Path) -> None:
-        """Raises TransferError for what cannot be read or does not belong together."""
+        """Raises TransferError for files that cannot be read or do not belong together."""
         self._path, self._lines = path, path.with_suffix(".jsonl")
         try:
             matrix = np.lib.format.open_memmap(path, mode="r")
         except (OSError, ValueError, EOFError) as error:
-            raise TransferError(f"{path} is no .npy file, or is cut off: {error}") from error
+            raise TransferError(f"{path} is not a .npy file, or truncated: {error}") from error
         if matrix.ndim != 2 or matrix.dtype.kind != "f":
             raise TransferError(f"{path}: {matrix.dtype} {matrix.shape}, not (N, D) floats")
         self.rows, self.dim = matrix.shape
@@ -88,7 +88,7 @@ class NpyReader:
     def pages(self) -> Iterator[Page]:
         first = 0
         for part in self._parts(COMMIT_ROWS):
-            # Mapped again for every page: earlier pages then do not count as this process's memory.
+            # Mapped again for every page, which releases the memory of earlier pages.
             matrix = np.lib.format.open_memmap(self._path, mode="r")
             vectors = np.array(matrix[first : first + len(part)], np.float32)
             names = dict.fromkeys(name for row in part for name in row)
@@ -106,17 +106,17 @@ class NpyReader:
                         number += 1
                         row = json.loads(line)
                         if not isinstance(row, dict):
-                            raise ValueError("no object")
+                            raise ValueError("not an object")
                         rows.append(row)
                     yield rows
         except OSError as error:
             raise TransferError(
-                f"{self._lines} cannot be read: {error.strerror}; it says what the rows of "
-                f"{self._path.name} are of"
+                f"{self._lines} cannot be read: {error.strerror}; it describes the rows of "
+                f"{self._path.name}"
             ) from error
         except ValueError as error:
             raise TransferError(
-                f"{self._lines}: line {max(number, 1)} is no JSON: {error}"
+                f"{self._lines}: line {max(number, 1)} is not JSON: {error}"
             ) from error
 
 
@@ -130,7 +130,7 @@ def _describe(path: Path) -> Description | None:
     try:
         data = json.loads(text)
     except ValueError as error:
-        raise TransferError(f"{path} is no JSON: {error}") from error
+        raise TransferError(f"{path} is not JSON: {error}") from error
     return Description.from_json(data, str(path))
 
 
@@ -153,5 +153,5 @@ def _line(image: CatalogImage) -> str:
         "content_hash": image.content_hash.hex(),
         "dates": image.dates,
     }
-    # The catalogue's JSON as it is: parsed and written again it might be another text.
+    # The catalogue's JSON text is copied: parsing and writing it again might change it.
     return f'{json.dumps(values)[:-1]}, "metadata": {image.metadata}}}\n'

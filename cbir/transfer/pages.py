@@ -1,4 +1,4 @@
-"""Protocols of files that are written and read page by page, never whole."""
+"""Protocols of file formats that are written and read page by page."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ COMMIT_ROWS = 1000
 
 
 def page_rows(dim: int) -> int:
-    """How many rows of embeddings are held in memory at once."""
+    """Number of rows of embeddings held in memory at once."""
     return max(1, min(PAGE_ROWS, PAGE_BYTES // (4 * dim)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:
-    """Some rows of a file, as they stand there."""
+    """Consecutive rows of a file, not yet validated."""
 
     first: int
-    """The number of the first row; a file's first is 1."""
+    """Number of the first row, counted from 1."""
     columns: Mapping[str, Sequence[Any]]
     vectors: Vectors
-    """(N, D) float32; NaN where a row has none."""
+    """(N, D) float32; NaN where a row has no valid embedding."""
 
     def __len__(self) -> int:
         return len(self.vectors)
 
 
 class Writer(Protocol):
-    """A file that is being written."""
+    """Writes a file."""
 
     files: tuple[Path, ...]
 
@@ -51,16 +51,16 @@ class Writer(Protocol):
 
 
 class Reader(Protocol):
-    """A file that can be read again and again."""
+    """Reads a file; can be iterated several times."""
 
     description: Description | None
-    """None where another tool wrote the file."""
+    """The exported gallery; None for another tool's file."""
     columns: tuple[str, ...]
-    """All but the embeddings'; where rows differ in theirs, the first row's."""
+    """All columns but the embedding; those of the first row where rows differ."""
     dim: int | None
-    """None where the file has no rows to tell."""
+    """Dimension of the embeddings; None for a file without rows."""
     rows: int
 
     def pages(self) -> Iterator[Page]:
-        """All rows, from the first. Raises TransferError where they are damaged."""
+        """All rows, in order. Raises TransferError where the file is damaged."""
         ...

@@ -1,4 +1,4 @@
-"""Embeddings in one Parquet file, the description of their gallery in its schema's metadata."""
+"""The Parquet format: one file, with the gallery's description in the schema's metadata."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cbir.transfer.pages import COMMIT_ROWS, Numbers, Page, Writer
 HEAD = b"cbir"
 EMBEDDING = "embedding"
 LARGEST_PROJECTION = 24 << 20
-"""Bytes; readers refuse a head that is much longer."""
+"""Largest projection in bytes; readers refuse a file whose schema is much larger."""
 
 
 class _ParquetWriter:
@@ -40,7 +40,7 @@ class _ParquetWriter:
         values += self._columns.values(images)
         types = self._schema.types[:-1]
         arrays = [arrow.array(v, type=t) for v, t in zip(values, types, strict=True)]
-        # One row group: a reader holds one in memory.
+        # One row group per page: a reader holds a row group in memory.
         self._writer.write_table(arrow.table([*arrays, listed], schema=self._schema))
 
 
@@ -66,7 +66,7 @@ def open_parquet_writer(
         parquet.ParquetWriter(
             beside,
             schema,
-            # Embeddings are as good as random: neither a dictionary nor zstd makes them smaller.
+            # Embeddings are nearly random: neither a dictionary nor zstd compresses them.
             compression=dict.fromkeys(types, "zstd") | {f"{EMBEDDING}.list.element": "none"},
             use_dictionary=["source", *(name for name in types if name not in COLUMNS)],
             write_statistics=list(types),
@@ -76,7 +76,7 @@ def open_parquet_writer(
 
 
 class ParquetReader:
-    """A Parquet file with a column of embeddings; cbir's own also has a description."""
+    """Reads a Parquet file with a column of embeddings and, if cbir wrote it, a description."""
 
     def __init__(self, path: Path) -> None:
         """Raises TransferError for a file that cannot be read, or has no embeddings."""
@@ -86,7 +86,7 @@ class ParquetReader:
             with parquet.ParquetFile(path) as file:
                 schema, self.rows = file.schema_arrow, file.metadata.num_rows
         except self._errors as error:
-            raise TransferError(f"{path} is no Parquet file, or is cut off: {error}") from error
+            raise TransferError(f"{path} is not a Parquet file, or truncated: {error}") from error
         head = (schema.metadata or {}).get(HEAD)
         self.description = None
         if head is not None:
@@ -112,7 +112,7 @@ class ParquetReader:
 
     def pages(self) -> Iterator[Page]:
         first = 1
-        # Fields' own columns only repeat what `metadata` says.
+        # The columns of single fields only repeat `metadata`.
         names = tuple(COLUMNS) if set(COLUMNS) <= set(self.columns) else self.columns
         for batch in self._batches(COMMIT_ROWS, [*names, EMBEDDING]):
             columns = {name: batch.column(name).to_pylist() for name in names}
@@ -124,7 +124,7 @@ class ParquetReader:
         _, parquet = _pyarrow()
         rows = 0
         try:
-            # What pyarrow reads ahead it keeps until the file is closed: in the end all of it.
+            # With pre-buffering, pyarrow would keep the whole file in memory until it is closed.
             with parquet.ParquetFile(self._path, pre_buffer=False) as file:
                 for batch in file.iter_batches(size, columns=columns):
                     yield batch
@@ -136,7 +136,7 @@ class ParquetReader:
             ) from error
 
     def _first_length(self) -> int | None:
-        """The length of the first row's list: what the others have to have, too."""
+        """The length of the first row's list, which all others must have."""
         for batch in self._batches(1, [EMBEDDING]):
             values = batch.column(0)[0].as_py()
             if values is not None:

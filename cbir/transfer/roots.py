@@ -1,4 +1,4 @@
-"""Roots: where images lay on another machine, and where they lie on this one."""
+"""Roots map locations of images on another machine to locations on this one."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from cbir.sources.paths import path_to_uri, uri_to_path
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """Whatever lies at or below `old` is to be found at `new`; paths, or other URLs."""
+    """Maps everything at or below `old` to `new`; both are paths or URLs."""
 
     old: str
     new: str
 
     @classmethod
     def parse(cls, text: str) -> Root:
-        """`OLD=NEW`. Raises TransferError for anything else."""
+        """Parse `OLD=NEW`. Raises TransferError for anything else."""
         old, _, new = text.partition("=")
         if not old or not new:
-            raise TransferError(f"{text!r} is no root; write it as /old/photos=/new/photos")
+            raise TransferError(f"{text!r} is not a root; write it as /old/photos=/new/photos")
         return cls(old, new)
 
     def moved(self, uri: str) -> str | None:
-        """The URI below `new`; None for one that does not lie at or below `old`."""
+        """The URI below `new`; None if it is not at or below `old`."""
         path, old = uri_to_path(uri), uri_to_path(self.old).rstrip("/")
         if path != old and not path.startswith(old + "/"):
             return None
@@ -35,12 +35,12 @@ class Root:
 
 
 def moved_uri(uri: str, roots: Sequence[Root]) -> str:
-    """A URI by the first of the roots that it lies below, or as it is."""
+    """A URI mapped by the first root that contains it, or unchanged."""
     return next((new for root in roots if (new := root.moved(uri)) is not None), uri)
 
 
 def moved_image(image: CatalogImage, roots: Sequence[Root]) -> CatalogImage:
-    """An image whose URI, source and, where that is its URI, key are below other roots."""
+    """An image with its URI, its source and, if equal to the URI, its key mapped by roots."""
     if not roots:
         return image
     uri = moved_uri(image.uri, roots)

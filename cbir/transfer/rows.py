@@ -1,4 +1,4 @@
-"""Reads the rows of a file as images; a row that is none becomes a `BadRow` with the reason."""
+"""Reads the rows of a file as images; an invalid row becomes a `BadRow` with the reason."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from cbir.transfer.pages import Reader
 from cbir.transfer.roots import Root, moved_image
 
 LENGTH_TOLERANCE = 0.01
-"""Ten times what rounding to half precision can do to the length of a unit vector."""
+"""Tolerance for the length of a unit vector: ten times the rounding error of float16."""
 
 BEYOND = 1 << 63
-"""The first whole number that a database does not hold."""
+"""The first whole number that does not fit a database column."""
 
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that is no image, and the reason."""
+    """An invalid row, and the reason."""
 
     number: int
-    """From 1."""
+    """Number of the row, counted from 1."""
     reason: str
 
 
@@ -42,7 +42,7 @@ ReadRow: TypeAlias = CatalogImage | BadRow
 
 
 class RowReader:
-    """Reads every row of a file; a bad one never stops it."""
+    """Reads every row of a file; an invalid row does not stop it."""
 
     def __init__(self, path: Path, reader: Reader, roots: Sequence[Root] = ()) -> None:
         """Raises TransferError when a column is missing."""
@@ -50,8 +50,8 @@ class RowReader:
         self._reader = reader
         self._roots = roots
         self.unused = set(roots)
-        """Roots that no image has been below so far."""
-        # Another tool may have dropped the head of what cbir wrote, and left the rows.
+        """Roots that have matched no image so far."""
+        # Another tool may have dropped cbir's description and kept the rows.
         self._own = reader.description is not None or set(COLUMNS) <= set(reader.columns)
         wanted = COLUMNS if self._own else ["uri"]
         missing = [name for name in wanted if name not in reader.columns]
@@ -86,7 +86,7 @@ class RowReader:
         metadata, digest = cells["metadata"], cells["content_hash"]
         text = metadata if isinstance(metadata, str) else json.dumps(metadata)
         if not isinstance(json.loads(text), dict):
-            raise ValueError("its metadata are no JSON object")
+            raise ValueError("its metadata is not a JSON object")
         digest = bytes.fromhex(digest) if isinstance(digest, str) else bytes(digest)
         if len(digest) != 16:
             raise ValueError(f"its content hash has {len(digest)} bytes, not 16")
@@ -94,7 +94,7 @@ class RowReader:
         number = _whole(cells, "id")
         if head is not None and not 0 < number < head.next_image_id:
             raise ValueError(
-                f"its id {number} is none of that gallery's (1 to {head.next_image_id - 1})"
+                f"its id {number} is not one of that gallery's (1 to {head.next_image_id - 1})"
             )
         return CatalogImage(
             id=number,
@@ -115,8 +115,8 @@ class RowReader:
     def _foreign(self, cells: Mapping[str, Any], vector: bytes) -> CatalogImage:
         """A row of another tool's file: a URI, perhaps a key, and metadata. Raises ValueError.
 
-        What is not known of the image (its size, its content) is left unknown: the next
-        `cbir index` of its source looks at it.
+        The size and content of the image are unknown: the next `cbir index` of its source reads
+        it.
         """
         uri, name = _place(_text(cells, "uri"), self._path.absolute().parent)
         key = _text(cells, "key") if cells.get("key") is not None else uri
@@ -139,7 +139,7 @@ class RowReader:
             height=0,
             size=0,
             mtime_ns=None,
-            # Like no content, and like that of no other image.
+            # Equal to no content hash of an image, and different for every image.
             content_hash=content_hash(b"unknown\0" + key.encode()),
             metadata=as_json(metadata),
             dates=tuple(sorted(n for n, value in metadata.items() if type_of(value) == "date")),
@@ -148,14 +148,14 @@ class RowReader:
 
 
 class _Seen:
-    """Which keys and ids have been met: some 100 bytes for each row."""
+    """The set of keys and ids read so far, at about 100 bytes per row."""
 
     def __init__(self) -> None:
-        self._keys: set[int] = set()  # hashes: another collision in every process
+        self._keys: set[int] = set()  # hashes, which differ between processes
         self._ids: set[int] = set()
 
     def check(self, image: CatalogImage) -> None:
-        """Raise ValueError for a key or an id that comes again; an id of 0 is none."""
+        """Raise ValueError for a repeated key or id; an id of 0 means none."""
         if hash(image.key) in self._keys:
             raise ValueError(f"an earlier row has the same key, {image.key}")
         if image.id in self._ids:
@@ -166,7 +166,7 @@ class _Seen:
 
 
 def _checked(vectors: Vectors) -> tuple[Vectors, dict[int, str]]:
-    """Unit vectors (N, D), zeros in place of what is none, and what is wrong with those."""
+    """Unit vectors (N, D), with zeros for invalid rows, and row → reason of those."""
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.linalg.norm(vectors, axis=1)
         good = np.abs(lengths - 1) <= LENGTH_TOLERANCE

@@ -1,4 +1,4 @@
-"""Benchmarks by name: what each measures, and how `scripts/benchmark all` runs it.
+"""Registry of benchmarks by name, with the arguments that `scripts/benchmark all` gives each.
 
 A new one is a module with `main(arguments)` and an entry here.
 """
@@ -17,15 +17,15 @@ class Benchmark:
     """One benchmark. In the arguments, DATA stands for the folder of photographs."""
 
     target: str
-    """Its function, `module:name`; it takes a list of arguments."""
+    """Its function as `module:name`, called with a list of arguments."""
     usage: str
     help: str
     options: tuple[str, ...] = ()
-    """Always given."""
+    """Arguments of every run."""
     full: tuple[str, ...] | None = None
-    """Arguments when all are run; None: not among them."""
+    """Further arguments in a run of all benchmarks; None to leave it out of these."""
     quick: tuple[str, ...] = ()
-    """Arguments when all are run to see whether they work."""
+    """Further arguments in a quick run, which only checks that the benchmarks work."""
     writes_json: bool = False
     writes_plot: bool = False
 

@@ -1,4 +1,4 @@
-"""`scripts/benchmark`: one benchmark by its name, or all of them."""
+"""`scripts/benchmark`: runs one benchmark by its name, or all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> None:
 
 
 def listing() -> str:
-    """Every name with its usage and one line about it."""
+    """The list of benchmarks, each with its usage and a line of description."""
     lines = ["usage: scripts/benchmark NAME [ARGUMENTS]", ""]
     for name, benchmark in BENCHMARKS.items():
         lines.append(f"  {name:<11} {benchmark.help}")

@@ -1,4 +1,4 @@
-"""Command lines of the benchmarks, all of one form."""
+"""Command-line arguments that several benchmarks share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def add_data(command: argparse.ArgumentParser) -> None:
 
 
 def add_sets(command: argparse.ArgumentParser) -> None:
-    """A folder of labelled sets, and which of them."""
+    """Add the arguments for a folder of labelled sets and a selection of them."""
     command.add_argument(
         "data", type=Path, help="a folder of sets, each with a labels.csv (path,label)"
     )

@@ -1,4 +1,4 @@
-"""A function of the benchmarks in a process of its own: see `measuring.call_in_process`."""
+"""Runs a function of the benchmarks in a new process: see `measuring.call_in_process`."""
 
 from __future__ import annotations
 

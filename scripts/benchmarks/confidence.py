@@ -1,4 +1,4 @@
-"""Ask galleries for what they lack and for what they hold: how often do they report a match?
+"""How often a search reports a match, for objects that the gallery has and for ones it lacks.
 
 Absent: every label is taken out of its set, and its images ask what is left. Present: every image
 asks all others, if one of them has its label. In a set where none has, an altered version of each
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def absent(whole: Gallery, whitening: Whitening | None) -> list[Word | None]:
-    """What is said of the best hit for each image, its label taken out of the gallery."""
+    """Confidence of the best hit for each image, with the images of its label removed."""
     rows, labels = contents(whole)
     words: list[Word | None] = []
     for label in np.unique(labels):
@@ -65,7 +65,7 @@ def absent(whole: Gallery, whitening: Whitening | None) -> list[Word | None]:
 
 
 def judged(gallery: Gallery, vectors: np.ndarray) -> Iterator[Word | None]:
-    """What is said of the best hit for each of these embeddings, (Q, D)."""
+    """Confidence of the best hit for each of these embeddings, (Q, D)."""
     best = gallery.search(vectors, 1).similarities[:, 0].tolist()
     for vector, similarity in zip(vectors, best, strict=True):
         scale = scale_of(gallery, vector[None])
@@ -73,7 +73,8 @@ def judged(gallery: Gallery, vectors: np.ndarray) -> Iterator[Word | None]:
 
 
 def present(gallery: Gallery) -> list[tuple[Word | None, bool]]:
-    """What is said of the best hit for each image with relatives, and whether it is one."""
+    """Confidence of the best hit for each image with others of its label, and whether it is
+    right."""
     retriever = Retriever(gallery)
     records = [record for record, _ in gallery.catalog.scan()]
     labels = [record.metadata["label"] for record in records]
@@ -117,6 +118,6 @@ def show(
 
 
 def share(words: Sequence[Word | None]) -> str:
-    """How many of a hundred are a match, and how many the same object."""
+    """Percentage of hits that are a match, and that are the same object."""
     matches = np.mean([word not in (None, "weak") for word in words])
     return f"{100 * matches:5.1f} {100 * np.mean([word == SAME for word in words]):5.1f}"

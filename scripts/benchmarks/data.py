@@ -1,4 +1,4 @@
-"""Data for benchmarks: photographs out of a folder, drawn pictures, rows of made-up galleries."""
+"""Data for benchmarks: photographs of a folder, drawn pictures, rows of synthetic galleries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PICTURES_PER_FOLDER = 1000
 
 
 def photographs(data: Path, count: int) -> list[Path]:
-    """`count` JPEG files, spread over all there are; taken again where there are fewer."""
+    """`count` JPEG files spread evenly over the folder, repeated if it has fewer."""
     files = sorted(p for p in data.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg"))
     if not files:
         sys.exit(f"{data}: no photographs; name a folder of JPEG files")
@@ -40,7 +40,7 @@ def labelled_sets(data: Path, names: Sequence[str]) -> list[str]:
 
 
 def link(files: Sequence[Path], folder: Path) -> Path:
-    """The files as one folder, under numbers."""
+    """A folder with these files under numbered names."""
     if not folder.exists():
         folder.mkdir()
         for number, file in enumerate(files):
@@ -63,7 +63,7 @@ def draw_pictures(folder: Path, start: int, end: int) -> None:
 
 
 def random_weights(backbone: str, folder: Path) -> str:
-    """A checkpoint of random numbers where the network's own are not installed; or ''."""
+    """A checkpoint of random weights if the network's are not installed; else ''."""
     from cbir.embedding import find_backbone, weights_present
 
     found = find_backbone(backbone)
@@ -80,7 +80,7 @@ def random_weights(backbone: str, folder: Path) -> str:
 
 
 def open_gallery(folder: Path, path: Path) -> None:
-    """Makes a gallery of a folder's images, with the default backbone, where there is none."""
+    """Create a gallery of a folder's images with the default backbone, unless it exists."""
     from cbir import Gallery, index_images, resolve_spec
 
     if not path.exists():
@@ -89,7 +89,7 @@ def open_gallery(folder: Path, path: Path) -> None:
 
 
 def made_up_spec(dim: int) -> EmbeddingSpec:
-    """The spec of a gallery whose embeddings are no network's."""
+    """The spec of a gallery whose embeddings come from no network."""
     return EmbeddingSpec("benchmark", "none", "none", dim, Preprocessing(32, 32))
 
 

@@ -1,4 +1,4 @@
-"""`cbir duplicates` on near-duplicates whose answers are known, on sets that have none, and large.
+"""Recall, precision and speed of `cbir duplicates`: on known copies, on sets without, and large.
 
 Recall is of pairs: a copy and its original in one group, and all pairs of a photograph's versions.
 Precision is of pairs, too: of all that share a group, those of one photograph.
@@ -26,7 +26,7 @@ from scripts.benchmarks.recommend import fill
 from scripts.examples.copies import ALTERATIONS, write_copies
 
 PLANTED = 0.02
-"""Of the images of the large gallery, so many are copies of others."""
+"""Share of the images of the large gallery that are copies of others."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -97,7 +97,7 @@ def judged(groups: dict[str, list[tuple[str, Path]]], run: dict[str, Any]) -> di
 
 
 def distinct(photographs: Path, gallery: Path, modes: dict[str, list[str]]) -> dict[str, Any]:
-    """What is found among images of which none is a copy, in each mode."""
+    """Number of false duplicates among images without copies, in each mode."""
     index(photographs, gallery)
     figures: dict[str, Any] = {}
     for name, options in modes.items():
@@ -162,7 +162,7 @@ def describe(gallery: Gallery, count: int, real: np.ndarray) -> list[tuple[int, 
 
 
 def shifted(greys: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Grey pictures (N, SIDE²), each moved round its edges by a number of pixels of its own."""
+    """Grey pictures (N, SIDE²), each shifted cyclically by another number of pixels."""
     along = np.arange(SIDE)
     down, right = rng.integers(0, SIDE, (2, len(greys), 1))
     rows, columns = (along + down) % SIDE, (along + right) % SIDE
@@ -176,7 +176,7 @@ def index(source: Path, gallery: Path) -> None:
 
 
 def timed(gallery: Path, options: list[str]) -> dict[str, Any]:
-    """What `cbir duplicates` finds, its seconds, and its memory in MB."""
+    """The result of `cbir duplicates`, its seconds, and its memory in MB."""
     run = run_cbir("duplicates", "-g", gallery, "--json", *options)
     return {
         "found": json.loads(run.output),

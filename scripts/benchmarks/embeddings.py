@@ -1,4 +1,5 @@
-"""Real embeddings in numbers: random crops and alterations of photographs, embedded once, kept."""
+"""Many real embeddings: of random crops and alterations of photographs, computed once and
+stored."""
 
 from __future__ import annotations
 
@@ -18,10 +19,10 @@ from scripts.benchmarks.measuring import ROOT
 
 KEPT = ROOT / "index_data/benchmark"
 INPUT = 128
-"""Side of the network's input in pixels: a third of the work of 224, and real all the same."""
+"""Side of the network's input in pixels: takes a third of the time of 224."""
 REAL = 101_200
-"""So many are embedded: a gallery of 100,000, and what is searched and added. More are mixtures
-of those, perturbed."""
+"""Number of crops embedded: a gallery of 100,000, the queries and the additions. Further vectors
+are perturbed mixtures of these."""
 
 Vectors = npt.NDArray[np.float32]
 
@@ -73,7 +74,7 @@ def _real(data: Path, count: int) -> npt.NDArray[np.float16]:
 
 
 def _views(path: Path, count: int) -> list[npt.NDArray[np.uint8]]:
-    """So many random crops of a photograph, half of them mirrored, brighter, paler."""
+    """Random crops of a photograph, half of them mirrored, brighter, paler."""
     rng = np.random.default_rng(len(path.name) + path.stat().st_size)
     image = Image.open(path).convert("RGB")
     views = []

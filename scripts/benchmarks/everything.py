@@ -1,4 +1,4 @@
-"""All benchmarks one after another, each in a process of its own."""
+"""Runs all benchmarks one after another, each in a new process."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def run(name: str, data: Path, *, quick: bool, plots: Path | None) -> dict[str, Any]:
-    """One benchmark: its lines, shown as they come, and its figures where it writes JSON."""
+    """Run one benchmark: prints its lines as they come, and returns its figures if it writes
+    JSON."""
     benchmark = BENCHMARKS[name]
     chosen = (benchmark.quick if quick else benchmark.full) or ()
     arguments = [str(data) if word == "DATA" else word for word in chosen]

@@ -1,4 +1,4 @@
-"""How fast a GPU embeds, from the bare network out to a whole gallery, and what holds it up.
+"""Speed of embedding on a GPU, from the network alone to a whole gallery, by stage.
 
 The same network, each time with one thing more: arrays that lie on the GPU, with and without
 recorded kernels; arrays in main memory, with the copies; JPEG bytes, decoded by threads or by
@@ -31,7 +31,7 @@ from scripts.benchmarks.data import link, photographs, random_weights
 from scripts.benchmarks.measuring import stopwatch
 
 WANTED = 0.6
-"""Of the bare network's rate, from JPEG bytes."""
+"""Target share of the network's own rate, for embedding from JPEG bytes."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -96,7 +96,7 @@ def network_rates(embedder: TorchRuntime) -> dict[str, float]:
 
 
 def rate(work: Callable[[], object], embedder: TorchRuntime, *, least_s: float = 3.0) -> float:
-    """Images a second, a batch at a time; the first runs, which set things up, do not count."""
+    """Images per second, batch by batch, without the first runs, which set things up."""
     for _ in range(5 if embedder.device != "cpu" else 1):
         work()
     finish(embedder)
@@ -115,7 +115,7 @@ def finish(embedder: TorchRuntime) -> None:
 
 
 class Blind:
-    """Embeds nothing: what is left is decoding."""
+    """An embedder that does nothing, so that only decoding is measured."""
 
     def __init__(self, inner: TorchRuntime) -> None:
         self.spec = inner.spec

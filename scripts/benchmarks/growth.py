@@ -1,4 +1,4 @@
-"""How time and memory grow with a gallery: indexing to 100,000 images, searching to a million.
+"""Growth of time and memory with a gallery: indexing to 100,000 images, searching to a million.
 
 Indexing is whole `cbir index` runs over 16-pixel pictures with the backbone that needs no network:
 a network takes the same time for every image, and would hide what the rest does. Searching is over

@@ -1,4 +1,4 @@
-"""Whole `cbir index` runs beside the loop that tutorials show, on the same images and weights.
+"""Speed of `cbir index` against the loop of tutorials, on the same images and weights.
 
 With --memory: the peak memory of COUNT images and of ten times as many, instead.
 
@@ -42,7 +42,7 @@ STEPS = {
     "default": "cbir index",
     "int8": "cbir index --precision int8",
 }
-"""In the order in which they run; ratios are to the first."""
+"""Ways to index, in the order in which they run; ratios are to the first."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -110,7 +110,7 @@ def figures(run: ProcessRun | Stopwatch) -> dict[str, float]:
 
 
 def tutorial(data: str, count: int, backbone: str, weights: str) -> dict[str, float]:
-    """What a first program does: open, resize, normalise, stack 32, run, keep."""
+    """The loop of tutorials: open, resize, normalise, stack 32, run, store."""
     import torch
     from PIL import Image
     from torchvision import transforms
@@ -137,7 +137,7 @@ def tutorial(data: str, count: int, backbone: str, weights: str) -> dict[str, fl
 
 
 def ceiling(data: str, count: int, backbone: str, weights: str) -> dict[str, float]:
-    """Decoding and inference with nothing around them, one thread per core, encoded in memory."""
+    """Only decoding and inference of encoded images in memory, one thread per core."""
     from cbir.config import available_cores
     from cbir.embedding import load_embedder, resolve_spec
     from cbir.images import decode

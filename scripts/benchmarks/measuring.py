@@ -1,4 +1,4 @@
-"""Seconds, processor time and memory, of this process and of processes that it starts."""
+"""Measures seconds, processor time and memory of this process and of others that it starts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CBIR = [sys.executable, "-c", "from cbir.cli import main; main()"]
 """The command line of cbir, in this environment."""
 SOME_UNREADABLE = 3
-"""Exit code of commands that had images which could not be read."""
+"""Exit code of commands if some images could not be read."""
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ProcessRun:
-    """A finished process: what it printed, how long it took, and its memory at most."""
+    """A finished process: its output, its duration, and its peak memory."""
 
     output: str
     seconds: float
@@ -104,7 +104,7 @@ def module_environment() -> dict[str, str]:
 
 
 def last_json(output: str) -> Any:
-    """What a process printed on its last line."""
+    """The last line that a process printed."""
     return json.loads(output.splitlines()[-1])
 
 

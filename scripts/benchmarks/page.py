@@ -1,4 +1,4 @@
-"""How long the page takes from an image's drop to its first result on the screen.
+"""Time of the web page from dropping an image to the first result on the screen.
 
 A headless Chromium, the server and its gallery share one machine. The clock starts when the file
 is handed to the page and stops when the first result's image is drawn.

@@ -1,4 +1,4 @@
-"""The same queries answered by other libraries, in an environment of their own."""
+"""Runs the same queries in other index libraries, in a separate environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One peer at work, in its own environment: index a folder, answer queries, say how long it took.
+"""Runs one other library in its environment: indexes a folder, searches, and prints the times.
 
 Random weights come where torchvision would download its own; nothing else of a peer is changed.
 Each peer is a generator: it yields once when its network is open, then its search.
@@ -49,7 +49,7 @@ def imagededup(photos: Path) -> Steps:
     from torch import nn
     from torchvision import models
 
-    # It has no ResNet-50 of its own, but a door for other networks.
+    # It has no ResNet-50, but accepts other networks.
     weights = models.ResNet50_Weights.IMAGENET1K_V2
     net = models.resnet50(weights=weights)
     net.fc = nn.Identity()

@@ -1,4 +1,4 @@
-"""Other libraries for image search and ours: the same photographs, a ResNet-50 each.
+"""Compares cbir with other libraries for image search, on the same photographs with a ResNet-50.
 
 Every peer is installed into an environment of its own, which sees our torch; nothing of it comes
 into ours. Downloading weights is the one thing that is taken from a peer: it is given random
@@ -26,9 +26,9 @@ from scripts.benchmarks.tables import Table
 
 QUERIES = 100
 STARTS = 5
-"""Of ours, whose start is short enough to be disturbed by chance: the median counts."""
+"""Runs of cbir, whose start is so short that it varies: the median counts."""
 LIMIT = 1800
-"""Seconds that a peer may take."""
+"""Most seconds that a library may take."""
 PEERS = {
     "imagededup": ["imagededup"],
     "img2vec_pytorch": ["img2vec_pytorch"],

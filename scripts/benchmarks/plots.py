@@ -1,4 +1,4 @@
-"""Plots of what the benchmarks measure: the same colour for the same method everywhere."""
+"""Plots of benchmark results, with the same colour for a method everywhere."""
 
 from __future__ import annotations
 

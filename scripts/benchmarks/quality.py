@@ -1,4 +1,4 @@
-"""Index every labelled set in a folder three times and let `cbir evaluate` judge it.
+"""Retrieval quality: indexes every labelled set of a folder three times and evaluates each.
 
 Leave-one-out over the labels: every image is a query, images of its label are the answers.
 """

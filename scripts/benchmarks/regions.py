@@ -1,4 +1,4 @@
-"""Does a detail find its whole? Galleries of photographs, without regions and with them.
+"""How often a detail finds its image, in galleries without regions and with regions.
 
 Of every photograph a part of 1/4, 1/9 and 1/16 of its area is cut out at random, saved as a JPEG
 and searched for: P@1 is how often the photograph comes first. Where photographs have labels, the
@@ -74,7 +74,7 @@ def cut(retriever: Retriever, area: int) -> dict[int, Vectors]:
 
 
 def first(gallery: Gallery, details: dict[int, Vectors]) -> float:
-    """How many of the details find their image first."""
+    """Share of the details whose image is the first hit."""
     found = gallery.search(np.stack(list(details.values())), 1)
     return float(np.mean(found.ids[:, 0] == list(details)))
 

@@ -1,4 +1,4 @@
-"""How long reranking 50 candidates takes, on photographs that come with scikit-image.
+"""Time to rerank 50 candidates, on photographs that come with scikit-image.
 
 The gallery compares tiny images, so that no network is needed; the time to rerank does not depend
 on it. `first` is a search whose candidates have no stored descriptors yet.

@@ -1,4 +1,4 @@
-"""How fast and how completely the vector indexes find the nearest of many real embeddings.
+"""Speed and recall of the vector indexes on many real embeddings.
 
 Queries are embeddings held out of the gallery. Every kind runs in a process of its own, so that
 its memory is its own: a gallery's catalogue is filled, the index built, reopened, searched one
@@ -142,7 +142,7 @@ def write(catalog: Catalog, vectors: np.ndarray, first: int) -> None:
 
 
 def measure(kind: Any, path: str) -> dict[str, Any]:
-    """Everything about one kind of ours; the catalogue is left as it was."""
+    """Measure one kind of cbir's indexes; the catalogue is left unchanged."""
     folder = Path(path)
     catalog = Catalog.open(f"sqlite:///{folder}/catalog.sqlite")
     queries = np.load(folder / "queries.npy").astype(np.float32)

@@ -1,4 +1,4 @@
-"""How many searches per second `cbir serve` answers, by clients on the same machine.
+"""Searches per second of `cbir serve`, with clients on the same machine.
 
 Server and load generator are processes of their own and share its cores. Images of the folder are
 the gallery and, in a random order, the uploads.
@@ -77,7 +77,7 @@ def served(gallery: Path) -> Iterator[tuple[str, int]]:
 
 
 def report(what: str, address: str, pid: int, asked: list[bytes]) -> None:
-    """Send every request once, by all clients, and print how that went."""
+    """Send every request once, spread over all clients, and print the results."""
     waiting, lock = iter(asked), threading.Lock()
     times: list[float] = []
     refused = 0
@@ -115,7 +115,7 @@ def report(what: str, address: str, pid: int, asked: list[bytes]) -> None:
 
 
 class Connection:
-    """HTTP/1.1 as far as it is needed: the clients are to take little of the server's cores."""
+    """A minimal HTTP/1.1 client, which takes little processor time from the server."""
 
     def __init__(self, address: str) -> None:
         host, _, port = address.rpartition(":")

@@ -1,4 +1,4 @@
-"""How long the pairwise measures take, on photographs that come with scikit-image.
+"""Time of the pairwise measures, on photographs that come with scikit-image.
 
 SSIM stands beside scikit-image's. Local features are extracted at 480 pixels and matched as a
 re-ranker does it: stored features of one query against those of 50 candidates.

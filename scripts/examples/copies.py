@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 from cbir.images import IMAGE_SUFFIXES
 
 QUALITY = 90
-"""Of the copies whose JPEG compression is not what is altered."""
+"""JPEG quality of the copies, except of those whose compression is altered."""
 
 Random = np.random.Generator
 Alteration = Callable[[Image.Image, Random], Image.Image]

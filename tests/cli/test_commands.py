@@ -148,11 +148,11 @@ def test_search_errors_are_one_line(shop: Path, image: str, code: int, message: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("search",), "Missing argument 'IMAGE...'; 'cbir search --help' lists what there is"),
+        (("search",), "Missing argument 'IMAGE...'; 'cbir search --help' shows its usage"),
         (("search", "id:1", "-k", "0"), "Invalid value for '-k'"),
         (("search", "id:1", "--colour", "red"), "No such option: --colour"),
         (("serch", "id:1"), "No such command 'serch'"),
-        (("index", "folder", "--force"), "--force has a meaning with --prune only"),
+        (("index", "folder", "--force"), "--force only works with --prune"),
     ],
 )
 def test_wrong_usage_is_one_line(arguments: tuple[str, ...], message: str) -> None:

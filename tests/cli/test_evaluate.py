@@ -36,7 +36,7 @@ def test_it_prints_a_table_and_what_stands_behind_it(shop: Path) -> None:
         *("P@1", "P@2", "R@1", "R@2", "nDCG@1", "nDCG@2"),
     ]
     assert re.match(
-        r"9 queries · 1 left out \(nothing to be found\) · ranked 10 images in [\d.]+ s · "
+        r"9 queries · 1 left out \(no relevant images\) · ranked 10 images in [\d.]+ s · "
         r"a search takes \d+ ms, p90 \d+, p99 \d+$",
         lines[-1],
     )
@@ -87,15 +87,15 @@ def test_it_writes_a_report(shop: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "what should be found? give either --label NAME or --ground-truth FILE"),
-        (["--label", "a", "--ground-truth", "b"], "what should be found?"),
+        ([], "give either --label NAME or --ground-truth FILE"),
+        (["--label", "a", "--ground-truth", "b"], "give either --label NAME or --ground-truth"),
         (["--label", "kind"], "no image has such a label (columns: label, split)"),
         (["--label", "label", "--queries", "split"], "--queries 'split' is not COLUMN=VALUE"),
         (["--label", "label", "--queries", "split=x"], "no labelled image has split=x"),
         (["--label", "label", "--protocol", "easy"], "--protocol is for --ground-truth"),
         (["--ground-truth", "b", "--queries", "a=b"], "--queries is for --label"),
         (["--ground-truth", "none.json"], "none.json: cannot be read: No such file"),
-        (["--label", "label", "--depth", "5"], "k 20 looks deeper than the depth of 5"),
+        (["--label", "label", "--depth", "5"], "k 20 is larger than the depth of 5"),
     ],
 )
 def test_errors_are_one_line(shop: Path, arguments: list[str], message: str) -> None:

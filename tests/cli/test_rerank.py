@@ -74,7 +74,7 @@ def test_what_could_not_be_verified_is_said(shop: Path, query: Path, tmp_path: P
     (tmp_path / "photos" / "chelsea.png").unlink()
     sheet = tmp_path / "sheet.html"
     run = cbir("search", query, "-g", shop, "--rerank", "sift", "--html", sheet)
-    assert "chelsea.png is where it was: cannot be read: No such file or directory" in run.out
+    assert "chelsea.png was not reranked: cannot be read: No such file or directory" in run.out
     assert "not verified" in sheet.read_text()
     hits = json.loads(cbir("search", query, "-g", shop, "--rerank", "sift", "--json").out)["hits"]
     notes = {Path(hit["uri"]).name: hit["rerank"].get("note") for hit in hits}

@@ -44,7 +44,7 @@ def test_conditions_must_all_hold(colours: Path, shop: Path) -> None:
     ("condition", "says"),
     [
         ("kynd=warm", "no image has a field 'kynd'; did you mean 'kind'? known fields: kind"),
-        ("kind", "'kind' is no condition; write as 'category=shoes'"),
+        ("kind", "'kind' is not a condition; write as 'category=shoes'"),
         ("kind has warm", "'kind' holds values of type text"),
     ],
 )
@@ -96,6 +96,16 @@ def test_a_region(colours: Path, shop: Path, tmp_path: Path) -> None:
         assert says in run.err
     several = cbir("search", "id:1", "id:2", "-g", shop, "--crop", "0,0,1,1")
     assert "a region of one image" in several.err
+
+
+def test_a_file_is_named_by_its_plain_path(
+    colours: Path, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(colours)
+    run = cbir("search", "./red.png", ".//blue.png", "--not", "./pink.png", "-g", shop, "--json")
+    assert json.loads(run.out)["query"] == "red.png + blue.png, not pink.png"
+    run = cbir("search", "", "-g", shop)
+    assert (run.code, run.err) == (1, "error: .: cannot be read: Is a directory\n")
 
 
 def test_groups_bounds_and_pages(colours: Path, shop: Path) -> None:

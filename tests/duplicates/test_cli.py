@@ -40,7 +40,7 @@ def incoming(photographs: Path, tmp_path: Path) -> Path:
 def test_groups_are_shown_with_what_to_keep(shop: Path) -> None:
     run = cbir("duplicates", "-g", shop)
     assert run.code == 0, run.err
-    assert "2 groups   2 of 6 images could go" in run.out
+    assert "2 groups   2 of 6 images could be removed" in run.out
     lines = run.out.splitlines()
     assert any("keep" in line and "coffee.png" in line for line in lines)
     assert any("copy" in line and "half <b>.jpg" in line and "near" in line for line in lines)
@@ -155,8 +155,8 @@ def test_an_empty_gallery_knows_nothing(incoming: Path, gallery: Gallery) -> Non
     [
         (("folder",), "go together"),
         (("--against", "somewhere"), "go together"),
-        (("--dismiss",), "two images and more"),
-        (("--dismiss", "id:1"), "two images and more"),
+        (("--dismiss",), "name two or more images"),
+        (("--dismiss", "id:1"), "name two or more images"),
         (("--dismiss", "id:1", "id:99"), "no image 99"),
         (("--dismiss", "--undismiss", "id:1", "id:2"), "opposites"),
         (("--dismiss", "id:1", "id:2", "--verify"), "leave the others out"),

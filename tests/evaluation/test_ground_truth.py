@@ -44,7 +44,7 @@ def test_queries_can_be_restricted_and_their_answers_are_not(
     [
         ("lable", None, r"lable: no image has such a label \(columns: label, split\)"),
         ("label", {"split": "val"}, "label: no labelled image has split=val"),
-        ("label", {"label": "lonely"}, "label: none of 1 queries has an image to be found"),
+        ("label", {"label": "lonely"}, "label: none of 1 queries has a relevant image"),
     ],
 )
 def test_labels_that_say_nothing_are_errors(

@@ -66,7 +66,7 @@ def test_junk_is_not_shown_and_a_reranked_order_is(
     assert "ship2.png" not in text
     shown = re.findall(r"</b> (\w+)\.png", text)
     assert shown[-1] == "ship1"
-    assert "1 to be found, first at rank 9" in text
+    assert "1 relevant, first at rank 9" in text
 
 
 def test_labels_are_text_whatever_they_hold() -> None:
@@ -100,7 +100,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(labelled: Gallery, tmp_path: P
     (tmp_path / "file").write_text("")
     retriever = Retriever(labelled)
     evaluation = evaluate(retriever, from_labels(labelled, "label"), timed=0)
-    with pytest.raises(CbirError, match="cannot be made"):
+    with pytest.raises(CbirError, match="cannot be created"):
         write_evaluation_report(tmp_path / "file", evaluation, retriever)
 
 

@@ -83,7 +83,7 @@ def test_what_lies_deeper_than_the_depth_is_not_found(labelled: Gallery) -> None
         retriever, truth, ks=(1,), depth=2, search=lambda q, k: retriever.search(q, k=k), timed=0
     )
     assert searched.metrics == shallow.metrics
-    with pytest.raises(CbirError, match="k 20 looks deeper than the depth of 2"):
+    with pytest.raises(CbirError, match="k 20 is larger than the depth of 2"):
         evaluate(retriever, truth, depth=2)
 
 

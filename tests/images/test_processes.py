@@ -135,7 +135,7 @@ def test_an_image_that_kills_its_decoder_is_one_failure_and_no_more(
     report = index_images(photos, gallery, decoders=decoders)
     assert (report.added, len(report.failed)) == (29, 1)
     assert report.failed[0].key.endswith("17.png")
-    assert report.failed[0].reason == "the process that decoded it died, probably of it"
+    assert report.failed[0].reason == "the decoding process died, probably on this image"
     assert died.read_text() == "xx"
 
 

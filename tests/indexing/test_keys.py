@@ -107,7 +107,7 @@ def test_what_is_no_key_is_said(tmp_path: Path, value: str) -> None:
     (tmp_path / "feed.jsonl").write_text(f'{{"path": "a.png", "sku": {value}}}\n')
     (failure,) = ManifestSource(tmp_path / "feed.jsonl", key="sku")
     assert isinstance(failure, FailedImage)
-    assert failure.reason.startswith(f"row 'sku' is {json.loads(value)}, which is no key")
+    assert failure.reason.startswith(f"row 'sku' is {json.loads(value)}, which is not a key")
 
 
 def test_the_column_is_remembered(shop: Path) -> None:

@@ -115,7 +115,7 @@ def test_the_command_prints_the_plan(changed: Path, gallery: Gallery) -> None:
     ]
     assert lines[5].startswith("would fail    2  ")
     assert lines[6].startswith("unchanged 1   in ")
-    assert lines[7] == "nothing was written; the same without --dry-run does it"
+    assert lines[7] == "nothing was written; run it without --dry-run to do it"
 
 
 def test_a_refusal_is_foretold(folder: Path, gallery: Gallery) -> None:

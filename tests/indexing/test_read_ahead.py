@@ -19,7 +19,7 @@ sent: list[str] = []
 
 @dataclass(frozen=True)
 class Remote(SourceImage):
-    def fetch(self, known: ImageVersion = UNKNOWN) -> Content:
+    def fetch(self, previous: ImageVersion = UNKNOWN) -> Content:
         sent.append(self.uri)
         if self.name == "broken":
             raise ImageError("broken")

@@ -87,8 +87,8 @@ def test_all_items_into_each_kind_of_file(feed: Path, shop: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "either an ITEM"),
-        (("id:1", "--all"), "either an ITEM"),
+        ((), "no item; give either an ITEM"),
+        (("id:1", "--all"), "ITEM id:1 exclude each other; give either an ITEM"),
         (("--all",), "go together"),
         (("id:1", "-k", "12", "--pool", "3"), "too small"),
         (("id:1", "--same", "colr"), "did you mean 'colour'"),

@@ -76,7 +76,7 @@ def test_what_is_absent_is_no_match_and_what_is_there_is(
 
 
 def test_more_similar_never_means_less() -> None:
-    scale = Scale(count=1000, level=0.4)
+    scale = Scale(count=1000, background=0.4)
     similarities = np.linspace(-1, 1, 401).tolist()
     found = [scale.confidence(similarity) for similarity in similarities]
     assert all(a.p_value >= b.p_value for a, b in pairwise(found))
@@ -91,7 +91,7 @@ def test_more_similar_never_means_less() -> None:
 
 @pytest.mark.parametrize(("cut", "word"), [(SAME, SAME_OBJECT), (MATCH, "similar")])
 def test_a_band_begins_where_so_many_unrelated_images_are_expected(cut: float, word: str) -> None:
-    scale = Scale(count=1000, level=0.4)
+    scale = Scale(count=1000, background=0.4)
     least = scale.threshold(cut)
     assert scale.confidence(least).expected == pytest.approx(cut, rel=1e-3)
     assert scale.confidence(least).word == word
@@ -99,7 +99,7 @@ def test_a_band_begins_where_so_many_unrelated_images_are_expected(cut: float, w
 
 
 def test_in_a_larger_gallery_a_similarity_means_less() -> None:
-    small, large = Scale(count=100, level=0.4), Scale(count=10_000, level=0.4)
+    small, large = Scale(count=100, background=0.4), Scale(count=10_000, background=0.4)
     assert small.confidence(0.8).p_value == large.confidence(0.8).p_value
     assert large.confidence(0.8).expected == pytest.approx(100 * small.confidence(0.8).expected)
     assert large.threshold(MATCH) > small.threshold(MATCH)
@@ -131,7 +131,7 @@ def test_several_vectors_are_as_many_chances(make: Make) -> None:
         both = scale_of(gallery, vectors[:2, 0])
     assert None not in (*one, both)
     assert both.count == 2 * one[0].count  # type: ignore[union-attr]
-    assert both.level == max(scale.level for scale in one)  # type: ignore[union-attr]
+    assert both.background == max(scale.background for scale in one)  # type: ignore[union-attr]
 
 
 def test_it_is_measured_again_when_the_gallery_changes(make: Make) -> None:
@@ -151,7 +151,7 @@ def test_it_is_measured_again_when_the_gallery_changes(make: Make) -> None:
         after = scale_of(gallery, vectors[:1])
     assert before is not None
     assert after is not None
-    assert after.level < before.level - 0.1  # the cone that all vectors share is gone
+    assert after.background < before.background - 0.1  # the cone that all vectors share is gone
 
 
 def test_the_images_drawn_hardly_change_with_the_gallery(make: Make) -> None:
@@ -229,7 +229,7 @@ def test_queries_of_every_kind_are_judged(pictures: Path, gallery: Gallery) -> N
 
 
 def test_a_gallery_that_cannot_be_written(pictures: Path, gallery: Gallery) -> None:
-    Retriever(gallery).search(1)  # the index file is level
+    Retriever(gallery).search(1)  # the index file is up to date
     before = {path: path.stat().st_mtime_ns for path in gallery.path.rglob("*.*")}
     for path in (gallery.path, *gallery.path.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
@@ -249,11 +249,13 @@ def test_the_command(pictures: Path, gallery: Gallery, tmp_path: Path) -> None:
     assert re.search(rf"  {SAME_OBJECT}  +\d+  00.png$", lines[1])
     assert re.search(r"  weak  +\d+  \d\d.png$", lines[3])
     lines = cbir("search", stranger, "-g", gallery.path, "-k", "3").out.splitlines()
-    assert lines[0] == "nothing close; the nearest are"
+    assert lines[0] == "no confident match; the most similar images are"
     assert len(lines) == 6
     only = "-g", gallery.path, "--matches-only"
     assert cbir("search", known, *only).out.count(".png") == 2
-    assert cbir("search", stranger, *only).out.startswith("nothing close; without --matches-only")
+    assert cbir("search", stranger, *only).out.startswith(
+        "no confident match; without --matches-only"
+    )
     answer = json.loads(cbir("search", known, *only, "--json").out)
     assert (answer["matched"], answer["matches_only"]) == (True, True)
     first = answer["hits"][0]["confidence"]
@@ -263,10 +265,10 @@ def test_the_command(pictures: Path, gallery: Gallery, tmp_path: Path) -> None:
     assert (answer["matched"], answer["hits"]) == (False, [])
     sheet = tmp_path / "sheet.html"
     cbir("search", stranger, "-g", gallery.path, "--html", sheet)
-    assert "<p>nothing close; the nearest are</p>" in sheet.read_text()
+    assert "<p>no confident match; the most similar images are</p>" in sheet.read_text()
     cbir("search", known, "-g", gallery.path, "--html", sheet)
     assert f"{SAME_OBJECT}</span>" in sheet.read_text()
-    assert "nothing close" not in sheet.read_text()
+    assert "no confident match" not in sheet.read_text()
 
 
 def test_a_small_gallery_has_no_such_column(folder: Path, gallery: Gallery) -> None:

@@ -295,7 +295,7 @@ def test_confidence_is_said_in_words(browser: Any, tmp_path: Path) -> None:
         page.goto("/")
         choose(page, tmp_path / "stranger.png")
         hits(page)
-        assert page.inner_text("#verdict strong") == "Nothing close; the nearest are"
+        assert page.inner_text("#verdict strong") == "No confident match. Most similar images:"
         page.goto("/")
         choose(page, folder / "07.png")
         assert hits(page)[0] == "07"

@@ -119,6 +119,26 @@ def test_what_fails_within_a_search_is_logged(
     assert 'route="/search",status="500"' in http.get("/api/v1/metrics").text
 
 
+@pytest.mark.parametrize(
+    ("method", "url", "sent"),
+    [
+        ("GET", "/api/v1/images/4/similar?rerank=sifd", {}),
+        ("GET", "/api/v1/images/4/matches?query_id=5&method=sifd", {}),
+        ("POST", "/api/v1/search", {"json": {"ids": [4], "rerank": "sifd"}}),
+        ("POST", "/api/v1/search/upload", {"data": {"options": '{"rerank": "sifd"}'}}),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_known_ones(
+    serve: Serve, method: str, url: str, sent: dict[str, Any]
+) -> None:
+    answer = serve().request(method, url, **sent)
+    assert answer.status_code == 422
+    _, _, reason = answer.json()["detail"].partition(": ")
+    assert reason.startswith("no ")
+    assert "'sifd'; did you mean 'sift'? there are " in reason
+    assert [error["reason"] for error in answer.json().get("errors", [])] in ([], [reason])
+
+
 @pytest.mark.parametrize("gallery", [".", "/", "a", "/home/me/my photos", "in"])
 @pytest.mark.parametrize("kind", [NotFoundError, GalleryError, GalleryUnavailableError])
 def test_a_message_leaves_the_gallery_out_and_the_rest_as_it_is(kind: Any, gallery: str) -> None:

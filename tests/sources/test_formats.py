@@ -138,7 +138,7 @@ def test_lines_that_are_no_objects_fail_and_the_rest_goes_on(folder: Path) -> No
     assert failures(source) == [
         (f"{path}:2", "not JSON: Expecting property name enclosed in double quotes"),
         (f"{path}:3", 'not a JSON object, as {"path": "a.jpg"}'),
-        (f"{path}:5", "5 is no path"),
+        (f"{path}:5", "5 is not a path"),
         (f"{path}:6", "not JSON: nested too deeply"),
         (f"{path}:7", "longer than 1,000,000 bytes"),
     ]

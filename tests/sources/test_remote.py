@@ -75,7 +75,7 @@ def test_verify_does_not_take_an_unreachable_server_for_missing_files(
     web.scripts["/img/2.png"] = [(503, {})] * 9
     run = cbir("verify", "-g", feed.parent / "g")
     assert run.code == 0
-    assert f"file cannot be looked at: {web.url}/img/2.png: the server says 503" in run.out
+    assert f"file cannot be read: {web.url}/img/2.png: the server says 503" in run.out
     assert "gone" not in run.out
 
 

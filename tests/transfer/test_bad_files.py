@@ -66,9 +66,9 @@ def _embeddings(values: Any) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (_cut, "no Parquet file, or is cut off"),
-        (_text, "no Parquet file, or is cut off"),
-        (_empty, "no Parquet file, or is cut off"),
+        (_cut, "not a Parquet file, or truncated"),
+        (_text, "not a Parquet file, or truncated"),
+        (_empty, "not a Parquet file, or truncated"),
         (Path.unlink, "no such file"),
         (_no_head, "does not say how its embeddings were made"),
         (_without("embedding"), "no column 'embedding'"),
@@ -112,17 +112,17 @@ def test_damage_in_the_middle(shop: Gallery, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (_cut, "no .npy file, or is cut off"),
-        (_text, "no .npy file, or is cut off"),
+        (_cut, "not a .npy file, or truncated"),
+        (_text, "not a .npy file, or truncated"),
         (lambda file: np.save(file, np.zeros(7)), r"not \(N, D\) floats"),
         (lambda file: np.save(file, np.zeros((7, 16), int)), r"not \(N, D\) floats"),
         (lambda file: np.save(file, np.zeros((6, 16))), "do not belong together"),
         (lambda file: file.with_suffix(".jsonl").unlink(), "cannot be read: No such file"),
         (lambda file: file.with_suffix(".jsonl").write_text("{}\n" * 6), "do not belong together"),
-        (lambda file: file.with_suffix(".jsonl").write_text("{\n" * 7), "line 1 is no JSON"),
-        (lambda file: file.with_suffix(".jsonl").write_text("1\n" * 7), "line 1 is no JSON"),
+        (lambda file: file.with_suffix(".jsonl").write_text("{\n" * 7), "line 1 is not JSON"),
+        (lambda file: file.with_suffix(".jsonl").write_text("1\n" * 7), "line 1 is not JSON"),
         (lambda file: file.with_suffix(".json").unlink(), "does not say how"),
-        (lambda file: file.with_suffix(".json").write_text("{"), "no JSON"),
+        (lambda file: file.with_suffix(".json").write_text("{"), "not JSON"),
         (lambda file: file.with_suffix(".json").write_text("[]"), "export it again"),
     ],
 )
@@ -153,8 +153,8 @@ BAD_ROWS: list[tuple[str, Any, str]] = [
     ("uri", "a\0b", "its uri"),
     ("uri", "\udcff", "not UTF-8"),
     ("id", 1, "same id"),
-    ("id", 0, r"none of that gallery's \(1 to 7\)"),
-    ("id", 8, r"none of that gallery's \(1 to 7\)"),
+    ("id", 0, r"not one of that gallery's \(1 to 7\)"),
+    ("id", 8, r"not one of that gallery's \(1 to 7\)"),
     ("id", True, "not a whole number"),
     ("id", 1 << 63, "not a whole number"),
     ("size", 1 << 63, "not a whole number"),
@@ -164,7 +164,7 @@ BAD_ROWS: list[tuple[str, Any, str]] = [
     ("content_hash", "abcd", "2 bytes, not 16"),
     ("content_hash", "xyz", "non-hexadecimal"),
     ("content_hash", None, "NoneType"),
-    ("metadata", [1], "no JSON object"),
+    ("metadata", [1], "not a JSON object"),
     ("metadata", "{", "Expecting"),
 ]
 

@@ -97,7 +97,7 @@ def test_another_tool_s_embeddings(feed: Path, tmp_path: Path) -> None:
     [
         (("import", "nothing.parquet"), "no such file: nothing.parquet"),
         (("import", "nothing.csv"), "should end in .parquet or .npy"),
-        (("import", "nothing.npy", "--root", "/a"), "'/a' is no root"),
+        (("import", "nothing.npy", "--root", "/a"), "'/a' is not a root"),
         (("import", "nothing.npy", "--backbone", "tiny_imag"), "did you mean 'tiny_image'"),
         (("export", "--out", "a.npy"), "no gallery at"),
     ],

@@ -108,7 +108,7 @@ def test_a_root_of_no_image_is_said(
     roots = [Root("/shop", "/here"), Root("/shap", "/there")]
     import_gallery(tmp_path / "shop.npy", tmp_path / "new", roots=roots)
     assert [record.getMessage() for record in caplog.records] == [
-        f"{tmp_path / 'shop.npy'}: no image lies below /shap"
+        f"{tmp_path / 'shop.npy'}: no image is below /shap"
     ]
 
 
@@ -132,7 +132,7 @@ def test_a_place_that_is_taken(shop: Gallery, tmp_path: Path, what: str) -> None
         (place / "notes.txt").write_text("mine")
     else:
         place.write_text("mine")
-    with pytest.raises(GalleryError, match="no gallery; name another place"):
+    with pytest.raises(GalleryError, match="not a gallery; choose another path"):
         import_gallery(tmp_path / "shop.npy", place)
 
 
@@ -141,7 +141,7 @@ def test_somebody_s_folder_is_not_taken(shop: Gallery, tmp_path: Path) -> None:
     mine = tmp_path / "new.importing" / "notes.txt"
     mine.parent.mkdir()
     mine.write_text("mine")
-    with pytest.raises(GalleryError, match="no unfinished import"):
+    with pytest.raises(GalleryError, match="not an unfinished import"):
         import_gallery(tmp_path / "shop.npy", tmp_path / "new")
     assert mine.read_text() == "mine"
 

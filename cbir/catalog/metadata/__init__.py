@@ -1,1 +1,1 @@
-"""Metadata as rows of an index: what filters ask, what fields hold, whole columns."""
+"""Metadata in the catalogue: filtering, facets, field types, whole columns."""

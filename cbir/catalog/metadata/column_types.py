@@ -1,4 +1,4 @@
-"""The column type that can hold all values of a metadata field: for exports with columns."""
+"""Column types for exports: the type that holds all values of a metadata field."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ColumnType = Literal[
 ]
 
 EXACT = 2**53
-"""Up to here a float holds every whole number."""
+"""A float represents every whole number up to this one."""
 
 
 def column_types(connection: Connection) -> dict[str, ColumnType]:
@@ -46,7 +46,7 @@ def column_types(connection: Connection) -> dict[str, ColumnType]:
     )
     types: dict[str, ColumnType | None] = {}
     for row in connection.execute(query.order_by(fields.c.name)):
-        # A name that comes twice has two types.
+        # A name that occurs twice has two types.
         types[row.name] = None if row.name in types else _column_type(row.type, row)
     return {name: kind for name, kind in types.items() if kind is not None}
 

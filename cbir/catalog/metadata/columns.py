@@ -1,4 +1,4 @@
-"""Whole columns of a gallery's images, for work over all of them at once."""
+"""Reads whole columns of a gallery, for operations over all images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Contents:
     ids: Ids
     keys: list[str]
     hashes: list[bytes]
-    """Of the encoded image: equal where the files are."""
+    """Hashes of the encoded images: equal for equal files."""
 
 
 def contents(connection: Connection) -> Contents:
@@ -39,10 +39,10 @@ def contents(connection: Connection) -> Contents:
 
 def check(connection: Connection, field: str) -> None:
     """Raise FilterError for a field that no image has, and for one that holds lists."""
-    known = field_types(connection)
-    if field not in known:
-        raise FilterError(unknown_field(field, known))
-    if "list" in known[field]:
+    types = field_types(connection)
+    if field not in types:
+        raise FilterError(unknown_field(field, types))
+    if "list" in types[field]:
         raise FilterError(f"{field!r} holds lists; name a field with one value per image")
 
 
@@ -57,20 +57,20 @@ def column(connection: Connection, field: str) -> dict[int, Cell]:
 
 
 def sharing(connection: Connection, image_id: int, field: str, *, same: bool) -> Ids:
-    """Images whose value of a field is that of an image or, if not `same`, another one: (N,).
+    """Ids of images with the same value of a field as an image, or with another one: (N,).
 
-    Ascending; without the images that lack the field, and empty when `image_id` does. Raises
+    Ascending, without images that lack the field; empty when `image_id` lacks it. Raises
     FilterError as `column` does.
     """
     check(connection, field)
     cells = _cells(field)
-    own = connection.execute(cells.where(field_values.c.image_id == image_id)).first()
-    if own is None:
+    value = connection.execute(cells.where(field_values.c.image_id == image_id)).first()
+    if value is None:
         return np.empty(0, np.int64)
     equal = and_(
-        fields.c.type == own.type,
-        _is(field_values.c.number, own.number),
-        _is(field_values.c.text, own.text),
+        fields.c.type == value.type,
+        _is(field_values.c.number, value.number),
+        _is(field_values.c.text, value.text),
     )
     chosen = cells.where(equal if same else not_(equal))
     return np.sort([row.image_id for row in connection.execute(chosen)]).astype(np.int64)

@@ -1,4 +1,4 @@
-"""One field compared with values: conditions on the index of all values, each value bound."""
+"""Translates a comparison of one field into SQL conditions on the index of all values."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from cbir.metadata import FieldType, plain_value
 
 VALUES_PER_STATEMENT = 10_000
 DATES_PER_STATEMENT = 200
-"""Of a long `in`: below what SQLite binds, and below how deep its expressions may be."""
+"""Dates of a long `in` per statement: below SQLite's limits on parameters and expression depth."""
 
 Kinds: TypeAlias = Mapping[FieldType, int]
-"""The id of a field's values of each type."""
+"""Type → id of a field's values of that type."""
 
 _ORDERED: Mapping[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "=": operator.eq,
@@ -32,7 +32,7 @@ _ORDERED: Mapping[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-# A year, a month, a day, or a moment of that day down to fractions of a second.
+# A year, a month, a day, or a time of that day down to fractions of a second.
 _DATE = re.compile(
     r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01])"
     r"([T ]([01]\d|2[0-3])(:[0-5]\d(:[0-5]\d(\.\d+)?)?)?(?P<zone>Z|[+-]\d\d:\d\d)?)?)?)?",
@@ -49,8 +49,10 @@ _EXAMPLE: Mapping[FieldType, str] = {
 
 def conditions_on(where: Compare, kinds: Kinds) -> list[ColumnElement[bool]]:
     """Conditions on rows of `field_values`, one statement each; an image may match several."""
-    if where.operator not in (known := (*_ORDERED, "in", "has")):
-        raise FilterError(f"{where.operator!r} is no operator; there are {', '.join(known)}")
+    if where.operator not in (operators := (*_ORDERED, "in", "has")):
+        raise FilterError(
+            f"{where.operator!r} is not an operator; the operators are {', '.join(operators)}"
+        )
     values = where.value if isinstance(where.value, tuple) else (where.value,)
     if isinstance(where.value, tuple) and where.operator != "in":
         raise FilterError(_mismatch(where, kinds))
@@ -64,11 +66,12 @@ def conditions_on(where: Compare, kinds: Kinds) -> list[ColumnElement[bool]]:
             readable, conditions = _any_of(kind, values)
         else:
             compared = _compared(kind, where.operator, values[0])
-            # A value of another type is another value.
+            # A value of another type is unequal.
             other = [true()] if where.operator == "!=" else []
             readable, conditions = ({0}, [compared]) if compared is not None else (set(), other)
         unread -= readable
-        statements += [and_(field_values.c.field_id == field_id, one) for one in conditions]
+        of_field = field_values.c.field_id == field_id
+        statements += [and_(of_field, condition) for condition in conditions]
     if unread:
         raise FilterError(_mismatch(where, kinds, values[min(unread)]))
     return statements
@@ -77,7 +80,7 @@ def conditions_on(where: Compare, kinds: Kinds) -> list[ColumnElement[bool]]:
 def _any_of(
     kind: FieldType, values: Sequence[Value]
 ) -> tuple[set[int], Sequence[ColumnElement[bool]]]:
-    """Which of many values can be read as one of a type, and what equals any of those."""
+    """Positions of the values that can be read as a type, and conditions equal to any of them."""
     if kind == "number":
         numbers = {i: n for i, value in enumerate(values) if (n := _number(value)) is not None}
         split = parts(list(numbers.values()), VALUES_PER_STATEMENT)
@@ -87,12 +90,12 @@ def _any_of(
         pieces = parts(list(texts.values()), VALUES_PER_STATEMENT)
         return set(texts), [_text(field_values.c.text.in_(piece)) for piece in pieces]
     each = {i: _compared(kind, "=", value) for i, value in enumerate(values)}
-    equal = {i: one for i, one in each.items() if one is not None}
+    equal = {i: condition for i, condition in each.items() if condition is not None}
     return set(equal), [or_(*part) for part in parts(list(equal.values()), DATES_PER_STATEMENT)]
 
 
 def _compared(kind: FieldType, sign: str, value: Value) -> ColumnElement[bool] | None:
-    """A value compared as one of a type; None when it cannot be."""
+    """The condition that compares with a value read as a type; None if it cannot be read so."""
     if (sign == "has") != (kind == "list"):
         return None
     if kind == "list":
@@ -115,7 +118,7 @@ def _compared(kind: FieldType, sign: str, value: Value) -> ColumnElement[bool] |
 
 
 def _within(sign: str, moment: str) -> ColumnElement[bool]:
-    """As much of a date as was given: `added=2026-11` is all of November."""
+    """Compare dates at the given precision: `added=2026-11` is all of November."""
     begins, ends = field_values.c.text >= moment, field_values.c.text < moment + "~"
     return _text(
         {
@@ -130,7 +133,7 @@ def _within(sign: str, moment: str) -> ColumnElement[bool]:
 
 
 def _text(compared: ColumnElement[bool]) -> ColumnElement[bool]:
-    # Without the first part the index, whose numbers come before its texts, could not be used.
+    # The first part lets SQL use the index, whose order is field, number, text.
     return field_values.c.number.is_(None) & compared
 
 
@@ -139,7 +142,7 @@ def _as_text(value: Value) -> str:
 
 
 def _encodable(value: str) -> bool:
-    """Whether a text can be stored at all; an argument whose bytes are not UTF-8 cannot."""
+    """Whether a text can be stored: a command-line argument that is not UTF-8 cannot."""
     try:
         value.encode()
     except UnicodeEncodeError:

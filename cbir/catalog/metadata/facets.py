@@ -1,4 +1,4 @@
-"""Facets: the values of every metadata field, counted, for filters that people choose from."""
+"""Facets: counts of the values of every metadata field, from which users choose filters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COUNT = func.count()
 
 def facets(connection: Connection, *, most: int) -> list[Facet]:
     """Every field by name, with its `most` frequent values, or its range and a histogram."""
-    found = []
+    all_facets = []
     for (name, kind), field_id in sorted(field_ids(connection).items()):
         of_field = field_values.c.field_id == field_id
         count = connection.execute(select(_COUNT).where(of_field)).scalar_one()
@@ -31,13 +31,13 @@ def facets(connection: Connection, *, most: int) -> list[Facet]:
         pairs = select(_NUMBER, _TEXT).where(of_field).distinct().subquery()
         distinct = connection.execute(select(_COUNT).select_from(pairs)).scalar_one()
         if kind == "number":
-            found.append(_numbers(connection, name, of_field, count, distinct))
+            all_facets.append(_numbers(connection, name, of_field, count, distinct))
         elif kind == "date":
-            found.append(_dates(connection, name, of_field, count, distinct))
+            all_facets.append(_dates(connection, name, of_field, count, distinct))
         else:
             values = _most_frequent(connection, kind, of_field, most)
-            found.append(Facet(name, kind, count, distinct, values=values))
-    return found
+            all_facets.append(Facet(name, kind, count, distinct, values=values))
+    return all_facets
 
 
 def _most_frequent(
@@ -95,7 +95,7 @@ def _dates(
 
 
 def _counts(bars: Iterable[tuple[int, int]]) -> Sequence[int]:
-    """How many values lie in each bar; the greatest value closes the last one."""
+    """Number of values in each bar; the greatest value belongs to the last one."""
     counts: Counter[int] = Counter()
     for bar, times in bars:
         counts[min(bar, BARS - 1)] += times

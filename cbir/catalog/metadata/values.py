@@ -1,4 +1,4 @@
-"""Metadata value by value: the rows that filters and facets read, written with every image."""
+"""Metadata as one row per value, which filters and facets read; written with every image."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from cbir.catalog.schema import field_values, fields, images
 from cbir.metadata import Fields, FieldSummary, FieldType, plain_value, type_of_class
 
 Single: TypeAlias = "tuple[int, float | None, str | None]"
-"""A value that is no list: the id of its field, and a number or a text."""
+"""A value that is not a list: the id of its field, and a number or a text."""
 
 MANY_IMAGES = 20_000
-"""From here on, reading a field of all images costs less than of these."""
+"""Number of images above which reading a field of all images is cheaper than of those alone."""
 
 EXAMPLES = 4
-"""Of a field whose values have no range."""
+"""Number of example values of a field without a range."""
 
 _COUNT = select(func.count()).select_from(images)
 _ENDS = (func.min, func.max)
@@ -48,28 +48,28 @@ def insert_values(connection: Connection, rows_of_metadata: ImageMetadata) -> No
 
 
 def delete_values(connection: Connection, ids: Sequence[int]) -> None:
-    """Delete the values of these images, of at most as many as fit one statement."""
+    """Delete the values of these images; at most ROWS_PER_STATEMENT ids."""
     connection.execute(delete(field_values).where(field_values.c.image_id.in_(ids)))
 
 
 def replace_values(connection: Connection, image_id: int, changes: Mapping[str, Any]) -> None:
     """Replace some fields' values of one image; None deletes. A field of dates keeps its type."""
-    known = field_ids(connection)
-    own = [number for (name, _), number in known.items() if name in changes]
+    all_fields = field_ids(connection)
+    changed = [field_id for (name, _), field_id in all_fields.items() if name in changes]
     connection.execute(
         delete(field_values).where(
-            field_values.c.image_id == image_id, field_values.c.field_id.in_(own)
+            field_values.c.image_id == image_id, field_values.c.field_id.in_(changed)
         )
     )
     values = {
-        name: _as_date(value) if {k for n, k in known if n == name} == {"date"} else value
+        name: _as_date(value) if {k for n, k in all_fields if n == name} == {"date"} else value
         for name, value in changes.items()
     }
     insert_values(connection, [(image_id, values)])
 
 
 def _as_date(value: Any) -> Any:
-    """A text that is a date as one; anything else as it is."""
+    """Convert a text that is an ISO date; return anything else unchanged."""
     try:
         return (date if len(value) == 10 else datetime).fromisoformat(value)
     except (TypeError, ValueError):
@@ -78,10 +78,10 @@ def _as_date(value: Any) -> Any:
 
 def field_types(connection: Connection) -> Fields:
     """Every field that some image has or had, with the types of its values."""
-    found: dict[str, set[FieldType]] = defaultdict(set)
+    types_by_name: dict[str, set[FieldType]] = defaultdict(set)
     for row in connection.execute(select(fields.c.name, fields.c.type).order_by(fields.c.name)):
-        found[row.name].add(row.type)
-    return {name: frozenset(types) for name, types in found.items()}
+        types_by_name[row.name].add(row.type)
+    return {name: frozenset(types) for name, types in types_by_name.items()}
 
 
 def values_of(connection: Connection, field: str, ids: Sequence[int]) -> dict[int, Single]:
@@ -89,21 +89,21 @@ def values_of(connection: Connection, field: str, ids: Sequence[int]) -> dict[in
     kinds = _single_kinds(connection, field)
     columns = field_values.c.field_id, field_values.c.number, field_values.c.text
     if len(ids) <= MANY_IMAGES:
-        one = field_values.c.image_id
+        image = field_values.c.image_id
         return {
             row.image_id: (row.field_id, row.number, row.text)
             for part in parts(ids)
             for row in connection.execute(
-                select(one, *columns).where(one.in_(part), columns[0].in_(kinds))
+                select(image, *columns).where(image.in_(part), columns[0].in_(kinds))
             )
         }
-    # Of very many images, all that have one value come as one text: a tenth of the time.
+    # For very many images, the ids of each value are joined into one text: a tenth of the time.
     listed = func.aggregate_strings(cast(field_values.c.image_id, Text), ",").label("ids")
     groups = select(*columns, listed).where(columns[0].in_(kinds)).group_by(*columns)
-    found: dict[int, Single] = {}
+    values: dict[int, Single] = {}
     for row in connection.execute(groups):
-        found.update(dict.fromkeys(map(int, row.ids.split(",")), tuple(row)[:3]))
-    return found
+        values.update(dict.fromkeys(map(int, row.ids.split(",")), tuple(row)[:3]))
+    return values
 
 
 def distinct_values(connection: Connection, field: str) -> int:
@@ -118,13 +118,13 @@ def distinct_values(connection: Connection, field: str) -> int:
 
 
 def _single_kinds(connection: Connection, field: str) -> list[int]:
-    """The ids under which a field holds anything but lists."""
-    known = field_ids(connection)
-    return [number for (name, kind), number in known.items() if name == field and kind != "list"]
+    """The field ids of a field's values that are not lists."""
+    ids = field_ids(connection).items()
+    return [field_id for (name, kind), field_id in ids if name == field and kind != "list"]
 
 
 def field_summaries(connection: Connection) -> list[FieldSummary]:
-    """A summary of every field, by name; fields that no image has any more are left out."""
+    """A summary of every field, by name; fields without values are left out."""
     summaries = []
     for (name, kind), field_id in sorted(field_ids(connection).items()):
         of_field = field_values.c.field_id == field_id
@@ -138,7 +138,7 @@ def field_summaries(connection: Connection) -> list[FieldSummary]:
 def _examples(
     connection: Connection, kind: FieldType, of_field: ColumnElement[bool]
 ) -> Iterator[str | float]:
-    """A few values, each found at one place of the index, however many there are."""
+    """A few values, each by one look-up in the index, however many values there are."""
     number, text = field_values.c.number, field_values.c.text
     texts = of_field & number.is_(None)
     if kind in ("number", "date"):
@@ -162,7 +162,7 @@ def field_ids(connection: Connection) -> dict[tuple[str, FieldType], int]:
 
 
 class _FieldIds(dict[tuple[str, type], int]):
-    """Field and class of a value → id of the field of that type, which is made if it is new."""
+    """Field and class of a value → id of the field of that type, inserted if it is new."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__()
@@ -183,7 +183,7 @@ class _FieldIds(dict[tuple[str, type], int]):
 
 
 def _columns(item: Any) -> tuple[float | None, str | None]:
-    """A value, or one of a list, as its number and its text."""
+    """A value, or a list item, as (number, text), one of which is None."""
     if isinstance(item, (bool, int, float)):
         return as_number(item), None
     return None, utf8(str(item))
@@ -197,5 +197,5 @@ def as_number(value: float) -> float:
 
 
 def utf8(text: str) -> str:
-    """Text as a database column can hold it."""
+    """Text made storable in a database column."""
     return text if text.isascii() else text.encode(errors="backslashreplace").decode()

@@ -14,7 +14,7 @@ __all__ = ["EFFICIENTNET_LITE", "build"]
 
 
 def build(backbone: Backbone, side: int) -> Architecture:
-    """EfficientNet-Lite up to its feature map, which one of its own methods returns."""
+    """EfficientNet-Lite up to its feature map, the output of its method `extract_features`."""
     from efficientnet_lite_pytorch import EfficientNet
 
     from cbir.embedding.pytorch.architecture import Architecture, MethodOutput

@@ -1,7 +1,7 @@
-"""The classical baseline: the image itself, very small.
+"""The classical baseline: the image scaled down to 32 × 32 pixels.
 
-A. Torralba, R. Fergus, W. T. Freeman, "80 million tiny images", IEEE TPAMI 2008: at 32 × 32 colour
-pixels, of zero mean and unit norm, images are compared by their pixels alone.
+A. Torralba, R. Fergus, W. T. Freeman, "80 million tiny images", IEEE TPAMI 2008: images of 32 × 32
+colour pixels, with zero mean and unit norm, are compared by their pixels.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class TinyImageEmbedder:
     def embed(self, images: Sequence[Pixels]) -> Vectors:
         """N × uint8 (32, 32, 3) → (N, 3072) float32, L2 = 1: pixels minus their mean.
 
-        A grey image without any structure is zero after centring and becomes the constant
-        vector, which is orthogonal to every centred one: similarity 1 to its like, 0 to others.
+        A uniform grey image is zero after centring and becomes the constant vector, which is
+        orthogonal to every centred one: similarity 1 to other uniform images, 0 to the rest.
         """
         pixels = stack_images(images, self.spec.preprocessing.crop)
         rows = pixels.reshape(len(pixels), self.spec.dim).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Builders of torchvision's networks, each cut off before its classification head."""
+"""Builders of torchvision's networks, without their classification heads."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def build(backbone: Backbone, side: int) -> Architecture:
     """A convolutional network (or Swin, MaxViT) up to its last feature map (N, C, h, w)."""
     options: dict[str, Any] = {}
     if backbone.name in ("googlenet", "inception_v3"):
-        # As torchvision builds them for its own checkpoints.
+        # The options that torchvision uses with its own checkpoints.
         options.update(transform_input=True, aux_logits=True, init_weights=False)
     return _cut(backbone, side, _last_map, options)
 
 
 def build_vit(backbone: Backbone, side: int) -> Architecture:
-    """A vision transformer up to its class token (N, C); its positions are those of one size."""
+    """A vision transformer up to its class token (N, C), for a single input size."""
     return _cut(backbone, side, _class_token, {"image_size": side})
 
 
@@ -41,14 +41,14 @@ def _cut(
     last: Callable[[fx.GraphModule], fx.Node],
     options: dict[str, Any],
 ) -> Architecture:
-    """A network, and the part of it that ends in the node which `last` chooses."""
+    """A network, and the part of it up to the node that `last` selects."""
     from torchvision.models import get_model
 
     net: nn.Module = get_model(backbone.name, weights=None, **options).eval()
     traced = fx.symbolic_trace(net)
     device = next(net.parameters()).device
     with torch.no_grad():
-        # The side of the input decides where the last map is.
+        # Which map is the last depends on the side of the input.
         ShapeProp(traced).propagate(torch.zeros(1, 3, side, side, device=device))
     end = last(traced)
     for node in reversed(traced.graph.nodes):
@@ -61,7 +61,7 @@ def _cut(
 
 
 def _last_map(traced: fx.GraphModule) -> fx.Node:
-    """The last node before the head whose output has positions: 4-D and larger than 1 × 1."""
+    """The last node before the head whose output is a feature map: 4-D, larger than 1 × 1."""
     maps: list[fx.Node] = []
     for node in takewhile(lambda node: not _is_head(node), traced.graph.nodes):
         tensor = node.meta.get("tensor_meta")

@@ -1,1 +1,1 @@
-"""Networks on the CPU: exported from torch once, then loaded and run without it."""
+"""The OpenVINO runtime for the CPU: networks are exported from torch once and run without it."""

@@ -1,6 +1,6 @@
-"""Annotations in an exported network that tell OpenVINO's CPU plugin how to run single layers.
+"""Annotations of single layers in an exported network, which control OpenVINO's CPU plugin.
 
-They are attributes in the .xml file, which OpenVINO's Python API cannot set.
+They are attributes in the .xml file that OpenVINO's Python API cannot set.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ def grouped_layers(network: Path) -> list[ElementTree.Element]:
 
 
 def keep_first_depthwise_exact(network: Path) -> None:
-    """Keeps the first grouped convolution in an .xml file in float32, whatever the others run in.
+    """Keeps the first grouped convolution in an .xml file in float32 at any precision.
 
-    A depthwise convolution adds up nine products where others add up hundreds, so that what
-    bfloat16 rounds does not average out, and the first one decides for all that follow. Over 200
-    photographs and efficientnet_lite0 the worst cosine between bf16 and fp32 rises from 0.990 to
-    0.999 for 5 % of the speed. The annotation is named for float16
-    (DisableFP16Compression), and the CPU plugin heeds it for bfloat16, too.
+    A depthwise convolution adds up nine products where others add up hundreds, so that bfloat16's
+    rounding errors do not average out, and the error of the first one affects all later layers.
+    Over 200 photographs and efficientnet_lite0 the worst cosine between bf16 and fp32 rises from
+    0.990 to 0.999, at 5 % of the speed. The annotation is named for float16
+    (DisableFP16Compression), and the CPU plugin applies it to bfloat16, too.
     """
     if grouped := grouped_layers(network):
         first = grouped[0].get("id")
@@ -32,9 +32,9 @@ def keep_first_depthwise_exact(network: Path) -> None:
 
 
 def prefer_kernels(network: Path, kernels: dict[str, str]) -> None:
-    """Names the kernels that are to run layers of some types in an .xml file, where they can.
+    """Sets preferred kernels for some layer types in an .xml file.
 
-    `kernels` gives oneDNN's name for each type of layer, such as `cpu:jit_avx2_dw`.
+    `kernels` maps a layer type to oneDNN's name of the kernel, such as `cpu:jit_avx2_dw`.
     """
 
     def attribute(layer: ElementTree.Element) -> dict[str, str] | None:

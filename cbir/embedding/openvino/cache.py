@@ -1,11 +1,11 @@
-"""Networks in OpenVINO's format in the user's cache directory.
+"""The cache of networks in OpenVINO's format, in the user's cache directory.
 
     <cache>/networks/<name>/network.xml, network.bin     the network
                             export.json                  their SHA-256, written last
                             compiled/                    OpenVINO's own cache
 
-A folder is written under another name, synced to disk and renamed, so that it is complete or
-absent. A folder that was damaged later counts as absent.
+A folder is written under another name, synced and renamed, so that it is complete or absent. A
+folder that was damaged later counts as absent.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from cbir.errors import CbirError
 __all__ = ["cache_network", "cached_network", "save_network"]
 
 FORMAT = 1
-"""Raised when networks are built differently, so that older ones are made again."""
+"""Version of the build; increased when networks are built differently, to replace older ones."""
 FILES = ("network.xml", "network.bin")
 MANIFEST = "export.json"
 
@@ -40,7 +40,7 @@ def cached_network(name: str) -> Path | None:
 def cache_network(name: str, write: Callable[[Path], object]) -> Path:
     """Stores a network under a name; `write` puts `network.xml` and `network.bin` into a folder.
 
-    Several processes may do so at once; one of them wins. Raises CbirError if the cache is not
+    Several processes may do this at once; one of them wins. Raises CbirError if the cache is not
     writable.
     """
     folder = _folder(name)
@@ -91,7 +91,7 @@ def _is_complete(folder: Path) -> bool:
 
 
 def _move_into_place(building: Path, folder: Path) -> None:
-    """Renames a finished folder; one that another process finished first is left as it is."""
+    """Renames a finished folder, unless another process has finished it first."""
     try:
         building.rename(folder)
     except OSError:

@@ -1,4 +1,4 @@
-"""torch → OpenVINO, once per embedding space; kept in the cache under its fingerprint."""
+"""Export of networks from torch to OpenVINO, once per embedding space, into the cache."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def exported_network(spec: EmbeddingSpec) -> Path | None:
 
 
 def export_network(spec: EmbeddingSpec, checkpoint: Path) -> Path:
-    """Builds the network in torch, converts it and keeps it. Takes seconds, and imports torch.
+    """Builds the network in torch, converts and caches it. Takes seconds, and imports torch.
 
     Several processes may export at once; one of them wins. Raises WeightsError if the checkpoint
     does not fit, BackboneError if the conversion fails, CbirError if the cache is not writable.
@@ -55,13 +55,13 @@ def _convert(network: EmbeddingNetwork, spec: EmbeddingSpec) -> Any:
     for convert in (_by_tracing, _by_torch_export):
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # the tracer's remarks on torchvision's asserts
+                warnings.simplefilter("ignore")  # the tracer warns about torchvision's asserts
                 model = convert(network, torch.zeros(1, side, side, 3, dtype=torch.uint8))
             model.reshape([-1, side, side, 3])
             if _agrees(model, images, expected):
                 return model
             reasons.append("the converted network disagrees with torch")
-        except Exception as error:  # converters raise many kinds; the next one may do better
+        except Exception as error:  # converters raise many kinds; the next one may succeed
             reasons.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
     raise BackboneError(
         f"cannot convert {spec.backbone} to OpenVINO ({'; '.join(reasons)}); "
@@ -74,17 +74,17 @@ def _by_tracing(network: EmbeddingNetwork, example: Any) -> Any:
 
 
 def _by_torch_export(network: EmbeddingNetwork, example: Any) -> Any:
-    """For networks whose trace differs from run to run, such as vision transformers."""
+    """Converts networks whose trace differs from run to run, such as vision transformers."""
     import torch
 
     batch = torch.export.Dim("batch", min=1, max=1024)
-    example = example.repeat(2, 1, 1, 1)  # a batch of 1 would be taken for a constant
+    example = example.repeat(2, 1, 1, 1)  # a batch size of 1 would become a constant
     program = torch.export.export(network, (example,), dynamic_shapes={"images": {0: batch}})
     return import_openvino().convert_model(program)
 
 
 def _mosaics(side: int) -> Any:
-    """Two images of large coloured tiles, uint8 (2, side, side, 3): a batch unlike the example."""
+    """Two images of large coloured tiles, uint8 (2, side, side, 3), unlike the example batch."""
     import numpy as np
 
     tiles = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
@@ -93,9 +93,9 @@ def _mosaics(side: int) -> Any:
 
 
 def _agrees(model: Any, images: Any, expected: Any) -> bool:
-    """Whether the converted network gives torch's vectors, cosine at least 0.999.
+    """Whether the converted network agrees with torch, at a cosine of at least 0.999.
 
-    A right conversion of a trained network comes to 0.999999, a wrong one falls far below.
+    A correct conversion of a trained network reaches 0.999999, a wrong one is far below.
     """
     import numpy as np
 

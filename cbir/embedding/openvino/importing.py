@@ -11,16 +11,16 @@ __all__ = ["import_openvino"]
 CONVERTER = "openvino.tools.ovc"
 
 _importing = threading.Lock()
-"""One thread at a time: importing changes `sys.modules` for a while."""
+"""Only one thread imports at a time: the import changes `sys.modules` temporarily."""
 
 
 def import_openvino() -> Any:
-    """The module openvino, with its telemetry replaced by its own stub.
+    """The module openvino, imported with its telemetry disabled and its converter deferred.
 
-    openvino reports imports and conversions through the package openvino_telemetry where that
-    is installed, and does without where it is not: None in `sys.modules` says that it is not. The
-    same goes for the converter, which takes half of the import's time, and which no search needs:
-    `openvino.convert_model` is there when somebody asks for it.
+    openvino reports imports and conversions through the package openvino_telemetry, and uses a stub
+    where that is not installed: None in `sys.modules` makes it appear not installed. The converter,
+    half of the import's time and needed by no search, is imported on the first use of
+    `openvino.convert_model`.
     """
     with _importing:
         if "openvino" not in sys.modules:

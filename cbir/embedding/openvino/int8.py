@@ -1,8 +1,8 @@
-"""Exported networks in 8-bit integers, calibrated on images of the gallery that they embed.
+"""Quantisation of exported networks to int8, calibrated on images of the gallery.
 
 Post-training quantisation by NNCF (Jacob et al. 2018 describe the arithmetic): the ranges of
-activations are those met on some hundred images. The quantised network is kept beside the exported
-one, under the digest of what it was calibrated on.
+activations are measured on some hundred images. The quantised network is cached beside the exported
+one, named by the digest of the calibration images.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ log = logging.getLogger(__name__)
 CALIBRATION_IMAGES = 128
 MIN_CALIBRATION_IMAGES = 32
 FLOAT_LAYERS = 3
-"""First convolutions that stay in float32 in a network with depthwise ones. At no cost in speed the
-mean cosine to float32 over 1,000 photographs rises from 0.989 to 0.995 (efficientnet_lite0), the
-worst from 0.917 to 0.980. In other networks all are quantised: their first convolutions add up many
-products, of pixels that were 8-bit integers anyway, and resnet50 is 6 % faster for it."""
+"""Number of first convolutions that stay in float32 in a network with depthwise ones. The mean
+cosine to float32 over 1,000 photographs rises from 0.989 to 0.995 (efficientnet_lite0), the worst
+from 0.917 to 0.980, at no cost in speed. In other networks all are quantised: their first
+convolutions add up many products of 8-bit pixels, and resnet50 becomes 6 % faster."""
 MIN_COSINE = 0.95
-"""Mean cosine to float32 over the calibration images, below which int8 is refused."""
+"""Least mean cosine to float32 over the calibration images; below it int8 is refused."""
 
 
 def quantised_network(spec: EmbeddingSpec, calibration: str) -> Path | None:
@@ -71,8 +71,8 @@ def quantise_network(
     cosine = _mean_cosine(core, network, model, images)
     if not cosine >= min_cosine:
         raise BackboneError(
-            f"{spec.backbone} does not bear int8: its embeddings keep a cosine of {cosine:.2f} to "
-            f"those in fp32 only; leave --precision int8 out"
+            f"{spec.backbone} is not accurate in int8: the mean cosine of its embeddings to those "
+            f"in fp32 is only {cosine:.2f}; leave --precision int8 out"
         )
     cache_network(_name(spec, calibration), lambda folder: save_network(model, folder))
     return calibration
@@ -91,8 +91,8 @@ def _digest(images: Sequence[Pixels]) -> str:
 
 def _quantise(model: Any, spec: EmbeddingSpec, images: Sequence[Pixels]) -> Any:
     try:
-        import_openvino()  # first: it keeps NNCF's telemetry out, too
-        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # CUDA is not meant
+        import_openvino()  # first: it disables NNCF's telemetry, too
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # CUDA is not used
         import nncf
         from nncf.quantization.advanced_parameters import (
             AdvancedQuantizationParameters,
@@ -102,13 +102,13 @@ def _quantise(model: Any, spec: EmbeddingSpec, images: Sequence[Pixels]) -> Any:
         raise MissingExtraError(
             "int8 needs nncf, which is not installed; pip install 'cbir[int8]'"
         ) from error
-    # Not by its own set_log_level, which quiets whatever handlers others have given it, too.
+    # NNCF's own set_log_level would silence handlers that the application has added, too.
     logging.getLogger("nncf").setLevel(logging.ERROR)
     convolutions = [op for op in model.get_ordered_ops() if "Convolution" in op.get_type_name()]
     grouped = any(op.get_type_name() == "GroupConvolution" for op in convolutions)
     first = [op.get_friendly_name() for op in convolutions[:FLOAT_LAYERS]] if grouped else []
     transformer = find_backbone(spec.backbone).transformer
-    with contextlib.redirect_stdout(io.StringIO()):  # it draws progress bars, unasked
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints progress bars
         return nncf.quantize(
             model,
             nncf.Dataset(list(images), lambda image: image[None]),
@@ -116,13 +116,14 @@ def _quantise(model: Any, spec: EmbeddingSpec, images: Sequence[Pixels]) -> Any:
             subset_size=len(images),
             model_type=nncf.ModelType.TRANSFORMER if transformer else None,
             ignored_scope=nncf.IgnoredScope(names=first),
-            # Weights of 7 bits: without VNNI, pairs of products are added in 16, which 8 overflow.
+            # 7-bit weights: without VNNI, pairs of products are added in 16 bits, which 8-bit
+            # weights overflow.
             advanced_parameters=AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE),
         )
 
 
 def _mean_cosine(core: Any, network: Path, quantised: Any, images: Sequence[Pixels]) -> float:
-    """Between the embeddings of both networks, the mean over the images."""
+    """The mean cosine between both networks' embeddings, over the images."""
     import numpy as np
 
     exact, coarse = (

@@ -1,9 +1,9 @@
-"""Choice of the fastest convolution kernels for this processor, measured once per network.
+"""Chooses the fastest convolution kernels for this processor, measured once per network.
 
-On a processor with AVX2 alone OpenVINO keeps the channels of a pixel together ("brgconv").
-Depthwise convolutions take two thirds of that time on blocks of eight channels, and the ones
-around them no longer. On Zen 3 the time of efficientnet_lite0 falls to 0.86, mobilenet_v2's to
-0.89, efficientnet_b0's to 0.95; convnext_tiny's would rise to 1.7, shufflenet_v2_x1_0's to 2.4.
+On a processor with AVX2 alone OpenVINO stores the channels of a pixel together ("brgconv"). With
+blocks of eight channels, depthwise convolutions take two thirds of the time, and the convolutions
+around them as long as before. On Zen 3 the time of efficientnet_lite0 falls to 0.86, mobilenet_v2's
+to 0.89, efficientnet_b0's to 0.95; convnext_tiny's would rise to 1.7, shufflenet_v2_x1_0's to 2.4.
 resnet50 gains nothing, nor does efficientnet_lite0 in int8.
 """
 
@@ -37,16 +37,16 @@ BATCH = 4
 ROUNDS = 7
 ENOUGH_S = 2.0
 GAIN = 0.97
-"""Faster kernels are taken below this share of the usual time; the rest is noise."""
+"""Other kernels are chosen if they take less than this share of the usual time; above is noise."""
 
 
 def tuned_network(name: str) -> Path | None:
-    """The .xml file of a network as this processor runs it fastest, if that has been measured."""
+    """The .xml file of a network tuned for this processor, if it is in the cache."""
     return cached_network(_tuned(name))
 
 
 def tune_network(name: str, network: Path) -> Path:
-    """Measures how this processor runs a network fastest, and caches that beside it.
+    """Tunes a network for this processor by measuring kernels, and caches the result.
 
     Returns the network itself where there is no choice, or where measuring or caching fails.
     """
@@ -92,7 +92,7 @@ def _choose(network: Path) -> None:
 
 
 def _times(networks: list[Path], weights: Path) -> list[float]:
-    """Seconds that each takes for a batch on one core, measured in turns."""
+    """Seconds that each network takes for a batch on one core, measured in turns."""
     core = import_openvino().Core()
     options = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
     compiled = [
@@ -104,7 +104,7 @@ def _times(networks: list[Path], weights: Path) -> list[float]:
     requests = [network.create_infer_request() for network in compiled]
     seconds: list[list[float]] = [[] for _ in requests]
     for request in requests:
-        _timed(request, images)  # makes the kernels
+        _timed(request, images)  # the first run creates the kernels
     started = time.perf_counter()
     while len(seconds[0]) < ROUNDS and time.perf_counter() - started < ENOUGH_S:
         for request, times in zip(requests, seconds, strict=True):

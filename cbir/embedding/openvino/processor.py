@@ -1,4 +1,4 @@
-"""Instruction sets of this machine's processor, by its own flags."""
+"""Instruction sets of this machine's processor, from its flags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exported networks on the CPU; they load in a fraction of a second, without torch."""
+"""Runs exported networks on the CPU; they load in a fraction of a second, without torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cbir.errors import BackboneError
 __all__ = ["OpenVinoRuntime"]
 
 BATCH = 4
-"""Images per inference: small batches stay in the processor's cache, which is faster on a CPU."""
+"""Images per inference: small batches fit the processor's cache, which is faster on a CPU."""
 
 
 class OpenVinoRuntime:
@@ -45,7 +45,7 @@ class OpenVinoRuntime:
         options = {
             "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": max(streams, available_cores()),
-            "ENABLE_CPU_PINNING": False,  # decoding threads and other processes want cores too
+            "ENABLE_CPU_PINNING": False,  # decoding threads and other processes need cores, too
         }
         self._model = _compile(core, network, precision, options)
 
@@ -75,10 +75,10 @@ _first_inference = threading.Lock()
 
 
 def _infer(request: Any, batch: Pixels) -> None:
-    """Runs a request; the first ones of a process one after another.
+    """Runs a request; the first requests of a process run one after another.
 
-    OpenVINO's Python binding sets up statics in its first inference. Two threads that come there
-    together wait for each other's lock for ever.
+    OpenVINO's Python binding initialises static variables in its first inference, where two threads
+    can deadlock.
     """
     with nullcontext() if _inferred.is_set() else _first_inference:
         request.infer([batch], share_inputs=True)
@@ -86,7 +86,7 @@ def _infer(request: Any, batch: Pixels) -> None:
 
 
 def _compile(core: Any, network: Path, precision: str, options: dict[str, Any]) -> Any:
-    """Compiles a network, or reads what was compiled before; the cache is only an acceleration."""
+    """Compiles a network, or loads it from the cache of compiled networks if possible."""
     cache = {"CACHE_DIR": str(network.parent / "compiled")}
     try:
         return compile_network(core, network, precision, {**options, **cache})

@@ -1,1 +1,1 @@
-"""Networks in torch: built from a checkpoint, to be exported or to run on a GPU."""
+"""The torch runtime: builds networks from checkpoints, for export or to run on a GPU."""

@@ -1,4 +1,4 @@
-"""Untrained networks in torch, by the builder that a backbone names."""
+"""Builds untrained networks in torch with the builder of a backbone."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["Architecture", "MethodOutput", "build_architecture", "map_side"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Architecture:
-    """A network as its checkpoints have it, and the part of it that an embedding needs."""
+    """A whole network, as its checkpoints contain it, and the part that an embedding needs."""
 
     net: nn.Module
-    """The whole network, in eval mode, whose `state_dict` has the names of a checkpoint."""
+    """The whole network, in eval mode; its `state_dict` has the names of a checkpoint."""
     body: nn.Module
     """Normalised pixels float (N, 3, side, side) → a feature map (N, C, h, w), or a token (N, C)
     for the pooling `cls`. It shares its parameters with `net`, and may be `net` itself."""
     heads: tuple[str, ...] = ()
-    """Modules of `net` after the body: a checkpoint may lack them or have others instead."""
+    """Modules of `net` after the body; a checkpoint may lack them or have others instead."""
 
     @property
     def needed(self) -> set[str]:
@@ -34,7 +34,7 @@ class Architecture:
 
 
 class MethodOutput(nn.Module):
-    """A network's body by a method of its own: `extract_features`, for example."""
+    """A network's body as the output of one of its methods, such as `extract_features`."""
 
     def __init__(self, net: nn.Module, method: str) -> None:
         super().__init__()
@@ -49,11 +49,12 @@ class MethodOutput(nn.Module):
 def build_architecture(backbone: Backbone, side: int) -> Architecture:
     """The untrained network of a backbone, for inputs of `side` pixels. Raises BackboneError."""
     if backbone.builder is None:
-        raise BackboneError(f"{backbone.name} is no network")
-    built = load_reference(backbone, backbone.builder)(backbone, side)
-    if not isinstance(built, Architecture):
-        raise BackboneError(f"{backbone.builder} returned {type(built).__name__}, no Architecture")
-    return built
+        raise BackboneError(f"{backbone.name} is not a network")
+    network = load_reference(backbone, backbone.builder)(backbone, side)
+    if not isinstance(network, Architecture):
+        kind = type(network).__name__
+        raise BackboneError(f"{backbone.builder} returned {kind}, not an Architecture")
+    return network
 
 
 def map_side(backbone: Backbone, side: int) -> int:

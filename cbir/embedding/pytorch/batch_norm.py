@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolution before it: same result, half the kernels.
+"""Folds batch normalisation into the convolution before it: same result, half the kernels.
 
 At inference, normalisation is a scale and an offset per channel, which a convolution's own
 weights and bias can hold. B. Jacob et al., "Quantization and Training of Neural Networks for
@@ -19,15 +19,15 @@ log = logging.getLogger(__name__)
 
 
 def fold_batch_norms(body: nn.Module) -> nn.Module:
-    """A network in eval mode without the normalisations that directly follow a convolution.
+    """Folds the normalisations that directly follow a convolution, in a copy of a network.
 
-    Its parameters are copies where they differ; `body` stays as it is. A network that cannot be
-    traced, as one whose path depends on its input, is returned unchanged.
+    `body` is in eval mode and is not changed; unchanged parameters are shared. A network that
+    cannot be traced, because its path depends on its input, is returned as it is.
     """
     try:
         traced = body if isinstance(body, fx.GraphModule) else _traced(body)
     except Exception as error:  # tracing runs the network's own code, which may raise anything
-        log.info("batch normalisation is not folded: %s", error)
+        log.info("batch normalisation not folded: %s", error)
         return body
     folded = fx.GraphModule(traced, _copy(traced.graph))
     modules = dict(folded.named_modules())
@@ -52,7 +52,7 @@ def fold_batch_norms(body: nn.Module) -> nn.Module:
 
 
 class _Tracer(fx.Tracer):
-    """Keeps convolutions whole that pad their input themselves, as EfficientNet-Lite's do."""
+    """Does not trace into convolutions that pad their input themselves, as EfficientNet-Lite's."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, nn.Conv2d) or super().is_leaf_module(m, module_qualified_name)

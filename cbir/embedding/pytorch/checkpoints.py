@@ -1,4 +1,4 @@
-"""Reading checkpoint files into networks, with errors that say what does not fit."""
+"""Loads checkpoint files into networks; errors say which parameters do not fit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cbir.errors import WeightsError
 __all__ = ["load_checkpoint"]
 
 WRAPPERS = ("state_dict", "model")
-"""Keys under which training scripts store the weights beside their own bookkeeping."""
+"""Keys under which training scripts store the weights beside other data."""
 OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
 """torchvision's DenseNet files are older than the names of its modules: norm.1 is now norm1."""
 
@@ -24,11 +24,11 @@ OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$"
 def load_checkpoint(
     net: nn.Module, path: Path, name: str, *, needed: Collection[str], heads: Collection[str]
 ) -> None:
-    """Fills the `needed` parameters of a network from a checkpoint file.
+    """Loads the `needed` parameters of a network from a checkpoint file.
 
     A classification head (the modules in `heads`) may be missing, of another size, or unknown to
-    the network: an embedding does not use it, so that the checkpoint of a network fine-tuned on
-    other classes fits. Raises WeightsError.
+    the network: an embedding does not use it, so that checkpoints fine-tuned on other classes fit.
+    Raises WeightsError.
     """
     state = _read(path, name)
     expected = net.state_dict()
@@ -83,6 +83,6 @@ def _read(path: Path, name: str) -> dict[str, torch.Tensor]:
 
 
 def _some(keys: list[str]) -> str:
-    """The first three of many names."""
+    """The first three of many names, and the number of the others."""
     more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
     return ", ".join(keys[:3]) + more

@@ -1,7 +1,7 @@
 """CUDA graphs: a network's kernels recorded once per batch size, then launched together.
 
-A network is hundreds of kernels, each started by the processor: with small batches a GPU waits
-for that, and the cores it takes are wanted for decoding. A CUDA graph starts them all at once.
+A network runs hundreds of kernels, each launched by the CPU: with small batches the GPU waits for
+the launches, which also occupy cores needed for decoding. A CUDA graph launches them all at once.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ __all__ = ["SIZES", "CudaRecorder", "GraphedNetwork", "Recording"]
 log = logging.getLogger(__name__)
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)
-"""Batch sizes that are recorded; a batch runs in the smallest that holds it."""
+"""Batch sizes that are recorded; a batch runs in the smallest that fits it."""
 RUNS_BEFORE_RECORDING = 3
-"""Runs of a batch size until it is recorded: a single query would wait for a recording."""
+"""Number of runs of a batch size before it is recorded: recording delays a single query."""
 WARM_UPS = 3
-"""Runs before a recording, in which libraries try out kernels and set aside memory."""
+"""Number of runs before a recording, in which libraries try kernels and allocate memory."""
 TOLERANCE = 0.02
 """Largest error of a recording's vectors, relative to their length: a cosine of 0.9998."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Kernels that read one fixed tensor and write another."""
+    """Recorded kernels that read one fixed tensor and write another."""
 
     images: Tensor
     """uint8 (size, H, W, 3)"""
@@ -53,11 +53,11 @@ class CudaRecorder:
         self._pool: Any = None
 
     def __call__(self, network: nn.Module, images: Tensor) -> Recording:
-        """Of batches shaped as `images`, in inference mode. Raises RuntimeError."""
+        """Record batches shaped as `images`, in inference mode. Raises RuntimeError."""
         device = images.device
         with (
             torch.cuda.device(device),
-            # Restores this thread's stream, whatever fails within.
+            # Restores this thread's stream, even after an error.
             torch.cuda.stream(torch.cuda.current_stream(device)),
             # cuDNN chooses its fastest kernels in the warm-up runs, and those are recorded.
             torch.backends.cudnn.flags(enabled=True, benchmark=True),
@@ -71,7 +71,7 @@ class CudaRecorder:
                     network(images)
             torch.cuda.current_stream(device).wait_stream(aside)
             graph = torch.cuda.CUDAGraph()
-            # Other threads go on copying their batches, which a "global" recording forbids.
+            # Other threads keep copying their batches, which a "global" recording forbids.
             with torch.cuda.graph(
                 graph, pool=self._pool, stream=aside, capture_error_mode="thread_local"
             ):
@@ -80,9 +80,9 @@ class CudaRecorder:
 
 
 class GraphedNetwork:
-    """A network on a GPU, by recordings of it once a batch size has come a few times.
+    """A network on a GPU that records and replays batch sizes it has run a few times.
 
-    Without a recording that works it is the network itself. Calls must take turns.
+    Without a working recording it runs the network itself. Not thread-safe.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class GraphedNetwork:
         self._works = True
 
     def __call__(self, images: Tensor) -> Tensor:
-        """uint8 (N, H, W, 3) in any memory → float32 (N, D) on the GPU, which may be at work."""
+        """uint8 (N, H, W, 3) in any memory → float32 (N, D) on the GPU, computed asynchronously."""
         size = min((size for size in SIZES if size >= len(images)), default=None)
         if size is None:
             return self._run(images)
@@ -108,7 +108,7 @@ class GraphedNetwork:
         return self._replay(self._recordings[size], images)
 
     def clear(self) -> None:
-        """Frees the memory of all recordings, which are made again when needed."""
+        """Frees the memory of all recordings; they are recorded again when needed."""
         self._recordings.clear()
         self._runs.clear()
 
@@ -119,19 +119,19 @@ class GraphedNetwork:
     def _replay(self, recording: Recording, images: Tensor) -> Tensor:
         recording.images[: len(images)].copy_(images, non_blocking=True)
         recording.replay()
-        # The next replay writes over it.
+        # The next replay overwrites it.
         return recording.vectors[: len(images)].clone()
 
     def _record(self, size: int, images: Tensor) -> None:
-        """Records batches of `size`, unless that fails or computes something else."""
+        """Records batches of `size`, unless that fails or gives other results."""
         blank = torch.zeros((size, *images.shape[1:]), dtype=torch.uint8, device=self._device)
         try:
             recording = self._recorder(self.network, blank)
             vectors, expected = self._replay(recording, images), self._run(images)
             error, length = (vectors - expected).norm(dim=1), expected.norm(dim=1)
             if not bool((error <= TOLERANCE * length + 1e-6).all()):
-                raise RuntimeError("it computes something else")
-        except RuntimeError as error:  # as torch's errors of CUDA are, lack of memory among them
+                raise RuntimeError("its vectors differ from the network's")
+        except RuntimeError as error:  # torch raises it for CUDA errors, also for lack of memory
             log.warning("no CUDA graph of this network, which runs without: %s", error)
             self._works = False
             self._recordings.clear()

@@ -39,7 +39,7 @@ class EmbeddingNetwork(nn.Module):
         return self.pooling(features.float())  # type: ignore[no-any-return]
 
     def compute_in(self, dtype: torch.dtype) -> None:
-        """Sets the precision of the body's weights and sums; input and pooling stay float32."""
+        """Sets the precision of the body; input and pooling stay float32."""
         self.body.to(dtype)
         self.dtype = dtype
 

@@ -1,4 +1,4 @@
-"""From a feature map to one vector per image. Imported only where torch is."""
+"""Pooling: a feature map to one vector per image, as torch modules."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class GemPooling(nn.Module):
 class RmacPooling(nn.Module):
     """Regional maxima (R-MAC, Tolias et al. 2016), (N, C, s, s) → (N, C).
 
-    Square regions of side 2 · s / (l + 1) at the levels l = 1, 2, 3, l × l of them spread evenly:
-    14 in all. The maximum over each region, scaled to unit norm, and the sum of these. (The
+    The sum of the maxima over square regions, each scaled to unit norm. The regions have side
+    2 · s / (l + 1) at the scales l = 1, 2, 3, with l × l of them spread evenly: 14 in all. (The
     paper whitens the regions before the sum; cbir can whiten embeddings instead.)
     """
 
-    LEVELS = (1, 2, 3)
+    SCALES = (1, 2, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         total = torch.zeros_like(x[:, :, 0, 0])
@@ -63,9 +63,9 @@ class RmacPooling(nn.Module):
 def rmac_regions(size: int) -> list[tuple[int, int, int]]:
     """The regions of a map of `size` × `size` positions: (top, left, side), without repeats."""
     regions = []
-    for level in RmacPooling.LEVELS:
-        side = max(1, -(-2 * size // (level + 1)))
-        starts = [round(i * (size - side) / max(1, level - 1)) for i in range(level)]
+    for scale in RmacPooling.SCALES:
+        side = max(1, -(-2 * size // (scale + 1)))
+        starts = [round(i * (size - side) / max(1, scale - 1)) for i in range(scale)]
         regions += [(top, left, side) for top in starts for left in starts]
     return list(dict.fromkeys(regions))
 
@@ -74,7 +74,7 @@ def pooling_module(pooling: Pooling) -> nn.Module:
     """The module of a pooling, float32 in and out.
 
     `flatten` keeps every position, (N, C, h, w) → (N, C·h·w), channels first: for VGG16 the classic
-    "block5_pool, flattened". `cls` passes a class token (N, C) on as it is. Raises ValueError.
+    "block5_pool, flattened". `cls` returns a class token (N, C) unchanged. Raises ValueError.
     """
     modules: dict[Pooling, type[nn.Module]] = {
         "avg": AvgPooling,

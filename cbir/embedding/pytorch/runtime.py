@@ -1,4 +1,4 @@
-"""Networks in torch: on a GPU in half precision, or on the CPU where OpenVINO is not wanted."""
+"""Runs networks in torch: on a GPU in half precision, or on the CPU instead of OpenVINO."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 GPU_BATCH = 64
 CPU_BATCH = 4
-"""Small batches stay in the processor's cache, which is faster on a CPU."""
+"""Images per inference on a CPU: small batches fit the processor's cache, which is faster."""
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -71,7 +71,7 @@ class TorchRuntime:
 
     @property
     def network(self) -> Callable[[torch.Tensor], torch.Tensor]:
-        """The network on its device, without recorded kernels."""
+        """The network on its device, without CUDA graphs."""
         network = self._network
         return network.network if isinstance(network, GraphedNetwork) else network
 
@@ -91,7 +91,7 @@ class TorchRuntime:
     def _run(self, batch: torch.Tensor) -> torch.Tensor:
         """uint8 (N, H, W, 3) → float32 (N, D), both in main memory."""
         if self._on_gpu:
-            # Only copies from and to pinned memory let the processor go on meanwhile.
+            # Only copies from and to pinned memory are asynchronous.
             batch = batch.pin_memory()
         precision = self._precision
         vectors = self._fetch(batch)
@@ -107,14 +107,14 @@ class TorchRuntime:
             vectors = self.forward(batch)
             fetched = torch.empty(vectors.shape, dtype=vectors.dtype, pin_memory=True)
             fetched.copy_(vectors, non_blocking=True)
-            # Waits for this batch alone, not for the next thread's, and without a busy core.
+            # Waits for this batch alone, not for other threads' batches, and without a busy loop.
             done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
             done.record()
         done.synchronize()
         return fetched
 
     def _fall_back(self) -> None:
-        """Runs in fp32 from now on; the embeddings of both are comparable."""
+        """Switches to fp32; embeddings in both precisions are comparable."""
         with self._lock:
             if self._precision != "fp32":
                 log.warning("%s overflows in fp16; it runs in fp32", self.spec.backbone)
@@ -122,7 +122,7 @@ class TorchRuntime:
                 self._precision = "fp32"
 
     def _shrink_batches(self, tried: int) -> None:
-        """Runs smaller batches from now on. Raises BackboneError where one image is too much."""
+        """Reduces the batch size. Raises BackboneError if even one image does not fit."""
         if tried == 1:
             raise BackboneError(
                 f"{self.spec.backbone} does not fit into the memory of {self.device}; choose a "
@@ -151,10 +151,11 @@ def _open_device(name: str) -> torch.device:
 
 
 def _choose_precision(precision: str, device: torch.device) -> str:
-    """`auto` is fp16 on a GPU and fp32 on a CPU.
+    """Resolves `auto`: fp16 on a GPU and fp32 on a CPU. Raises BackboneError.
 
     The default backbone's worst cosine to fp32, over 48 photographs: 0.99996 in fp16 and 0.9968
-    in bf16. fp16 has the narrower range: what overflows is widened (`TorchRuntime._fall_back`).
+    in bf16. fp16 has the narrower range; on overflow the network runs in fp32
+    (`TorchRuntime._fall_back`).
     """
     if precision == "auto":
         return "fp16" if device.type == "cuda" else "fp32"

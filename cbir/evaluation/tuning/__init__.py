@@ -1,8 +1,8 @@
-"""Which flags suit these images? One thing after the other is tried on a sample of them.
+"""Tuning: tries settings on a sample of images, stage by stage, and recommends the best.
 
     network ─► input and pooling ─► views ─► comparison ─► reranking
 
-Each stage starts from what the last one chose. A costlier setting must be better beyond chance.
+Each stage starts from the choice of the last one. A costlier setting must be better beyond chance.
 """
 
 from cbir.evaluation.tuning.search import BACKBONES, Tuning, tune

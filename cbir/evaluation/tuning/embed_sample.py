@@ -1,4 +1,4 @@
-"""Embeddings of a sample: each image passes a network once per input size, for all poolings."""
+"""Embeds a sample: the network runs once per image and input size, for all poolings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Square: TypeAlias = tuple[View, bool]
 POOLINGS: tuple[Pooling, ...] = ("avg", "gem", "rmac", "max")
 
 MEASURED = 16
-"""Images from which the time of all others is predicted."""
+"""Number of images from which the time of all others is predicted."""
 
 
 class OutOfTimeError(Exception):
@@ -36,22 +36,22 @@ class OutOfTimeError(Exception):
 
 
 class Clock:
-    """A time budget that starts with the clock."""
+    """A time budget, which starts when it is created."""
 
     def __init__(self, budget: float | None) -> None:
-        """`budget` is in seconds; None has no end."""
+        """`budget` is in seconds; None for no limit."""
         self._end = None if budget is None else time.perf_counter() + budget
 
     def watch(self, progress: Callable[[int], None], total: int) -> Callable[[int], None]:
-        """`progress` for a step of `total` parts, which raises OutOfTimeError once it is clear
-        that the step takes too long."""
+        """Wrap `progress` for a step of `total` parts; it raises OutOfTimeError once the step is
+        predicted to take too long."""
         started = time.perf_counter()
 
         def watched(done: int) -> None:
             progress(done)
             now = time.perf_counter()
-            ahead = (now - started) / done * (total - done) if done >= MEASURED else 0.0
-            if self._end is not None and done < total and now + ahead > self._end:
+            left_s = (now - started) / done * (total - done) if done >= MEASURED else 0.0
+            if self._end is not None and done < total and now + left_s > self._end:
                 raise OutOfTimeError
 
         return watched
@@ -59,10 +59,10 @@ class Clock:
 
 def poolings_of(backbone: str) -> tuple[Pooling, ...]:
     """The poolings to try with a network, its default first."""
-    found = find_backbone(backbone)
-    others = tuple(p for p in POOLINGS if p in found.poolings and p != found.default_pooling)
-    # Others are computed from the map, which a network without `flatten` does not hand out.
-    return (found.default_pooling, *(others if "flatten" in found.poolings else ()))
+    info = find_backbone(backbone)
+    others = tuple(p for p in POOLINGS if p in info.poolings and p != info.default_pooling)
+    # Others are computed from the feature map, which `flatten` gives.
+    return (info.default_pooling, *(others if "flatten" in info.poolings else ()))
 
 
 def embed_sample(
@@ -74,14 +74,14 @@ def embed_sample(
     weights_from: str | None,
     progress: Callable[[int], None],
 ) -> dict[Pooling, Vectors]:
-    """Embeddings by pooling, each (N, versions, squares, D); the network runs once for all.
+    """Embed a sample, by pooling: (N, versions, squares, D); the network runs once for all.
 
-    `progress` is called with the number of images seen so far. Raises BackboneError,
-    WeightsError, and ImageError for an image that cannot be read any more.
+    `progress` is called with the number of images embedded so far. Raises BackboneError,
+    WeightsError, and ImageError for an image that can no longer be read.
     """
     if len(poolings) == 1:
         embedder = _load(replace(spec, pooling=poolings[0]), weights_from)
-        pool = partial(_as_it_is, poolings[0], embedder)
+        pool = partial(_one_pooling, poolings[0], embedder)
     else:
         side = spec.preprocessing.crop
         flat, _ = resolve_spec(
@@ -90,46 +90,48 @@ def embed_sample(
         embedder = _load(flat, weights_from)
         pool = partial(_from_map, poolings, spec.dim, embedder)
 
-    def look(number: int) -> dict[Pooling, Vectors]:
+    def embed_image(number: int) -> dict[Pooling, Vectors]:
         views = list(dict.fromkeys(view for view, _ in squares))
-        shown: list[Pixels] = []
+        inputs: list[Pixels] = []
         for data in sample.read(number):
             pixels = decode_views(data, spec.preprocessing, views).pixels
             upright = dict(zip(views, pixels, strict=True))
-            shown += [upright[v][:, ::-1] if mirrored else upright[v] for v, mirrored in squares]
-        return pool(shown)
+            inputs += [upright[v][:, ::-1] if mirrored else upright[v] for v, mirrored in squares]
+        return pool(inputs)
 
-    seen = []
+    embedded = []
     with ThreadPoolExecutor(embedder.parallelism) as workers:
         try:
-            for vectors in workers.map(look, range(len(sample))):
-                seen.append(vectors)
-                progress(len(seen))
+            for vectors in workers.map(embed_image, range(len(sample))):
+                embedded.append(vectors)
+                progress(len(embedded))
         except BaseException:
             workers.shutdown(cancel_futures=True)
             raise
     shape = len(sample), sample.versions, len(squares), -1
-    return {p: np.stack([each[p] for each in seen]).reshape(shape) for p in poolings}
+    return {p: np.stack([vectors[p] for vectors in embedded]).reshape(shape) for p in poolings}
 
 
 def _load(spec: EmbeddingSpec, weights_from: str | None) -> Embedder:
     return load_embedder(spec, weights_from=weights_from, streams=available_cores())
 
 
-def _as_it_is(pooling: Pooling, embedder: Embedder, shown: list[Pixels]) -> dict[Pooling, Vectors]:
-    return {pooling: embedder.embed(shown)}
+def _one_pooling(
+    pooling: Pooling, embedder: Embedder, inputs: list[Pixels]
+) -> dict[Pooling, Vectors]:
+    return {pooling: embedder.embed(inputs)}
 
 
 def _from_map(
-    poolings: Sequence[Pooling], channels: int, embedder: Embedder, shown: list[Pixels]
+    poolings: Sequence[Pooling], channels: int, embedder: Embedder, inputs: list[Pixels]
 ) -> dict[Pooling, Vectors]:
-    """All poolings of the flattened maps. Their unit norm does not matter: it goes with the
-    norm of what is pooled, which is of the first degree in the map."""
+    """All poolings of flattened feature maps. These have unit norm, which does not matter: pooling
+    is homogeneous of degree one, and the result is normalised."""
     import torch
 
     from cbir.embedding.pytorch.pooling import pooling_module
 
-    flat = embedder.embed(shown)
+    flat = embedder.embed(inputs)
     side = round((flat.shape[1] / channels) ** 0.5)
     if channels * side**2 != flat.shape[1]:
         raise BackboneError(f"{embedder.spec.backbone} has a feature map that is no square")

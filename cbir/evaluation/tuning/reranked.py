@@ -1,4 +1,4 @@
-"""The last stage: what reranking adds to the best embedding, in a gallery of the sample."""
+"""The last stage: evaluates rerankers with the best embedding, in a gallery of the sample."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cbir.retrieval import Retriever
 __all__ = ["rerankings"]
 
 QUERIES = 200
-"""Most queries, taken evenly from the sample: each has 50 candidates verified."""
+"""Most queries, taken evenly from the sample: 50 candidates of each are verified."""
 
 
 def rerankings(
@@ -36,11 +36,11 @@ def rerankings(
     weights_from: str | None,
     watch: Callable[[str, int], Callable[[int], None]],
 ) -> Iterator[Measured]:
-    """The setting without reranking, then with each method, as far as time allows.
+    """Evaluate the setting without reranking, then with each method, while time allows.
 
-    `embeddings` (N, D) are those of the sample's images; `watch(what, total)` gives a progress
-    callback, and whatever that raises ends the method it stands in. Raises ImageError for an
-    image that cannot be read any more.
+    `embeddings` (N, D) are those of the sample's images; `watch(what, total)` returns a progress
+    callback; an error that it raises ends the evaluation. Raises ImageError for an image that can
+    no longer be read.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
@@ -55,7 +55,7 @@ def rerankings(
 
 
 def _truth(sample: Sample, gallery: Gallery, folder: Path) -> GroundTruth:
-    """At most 200 queries: images of the gallery, or altered ones, which become files."""
+    """At most 200 queries: images of the gallery, or altered ones, which are written to files."""
     if sample.label is not None:
         truth = from_labels(gallery, sample.label)
         step = -(-len(truth.queries) // QUERIES)
@@ -66,8 +66,8 @@ def _truth(sample: Sample, gallery: Gallery, folder: Path) -> GroundTruth:
         file = folder / f"{record.id}.jpg"
         image = next(image for image in sample.images if image.identity == record.key)
         file.write_bytes(sample.altered(image.read()))
-        answer, none = np.array([record.id]), np.array([], dtype=np.int64)
-        queries.append(JudgedQuery(str(file), record.name, answer, none))
+        relevant, junk = np.array([record.id]), np.array([], dtype=np.int64)
+        queries.append(JudgedQuery(str(file), record.name, relevant, junk))
     return GroundTruth(tuple(queries))
 
 

@@ -1,4 +1,4 @@
-"""The images that settings are tried on, and what should find what."""
+"""The sample of images that settings are tried on, with its ground truth."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ ALTERED_SIDE = 1024
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """Images, and which of them belong together."""
+    """A sample of images, and their groups: images of one group should find each other."""
 
     images: tuple[SourceImage, ...]
     groups: npt.NDArray[np.int64]
-    """(N,) equal numbers belong together."""
+    """(N,) number of the group of each image."""
     label: str | None
-    """The column that says so; None: each image should be found by an altered version of it."""
+    """The metadata column that gives the groups; None if queries are altered versions."""
 
     def __len__(self) -> int:
         return len(self.images)
 
     @property
     def versions(self) -> int:
-        """Images embedded per image: 2 where an altered version is the query, else 1."""
+        """Versions embedded per image: 2 if an altered version is the query, else 1."""
         return 2 if self.label is None else 1
 
     def read(self, number: int) -> list[bytes]:
-        """The encoded image, and its altered version where there are two. Raises ImageError."""
+        """The encoded image, and its altered version if queries are such. Raises ImageError."""
         data = self.images[number].read()
         return [data, self.altered(data)] if self.label is None else [data]
 
@@ -55,13 +55,13 @@ class Sample:
 
     def readable(self, progress: Callable[[int], None]) -> Sample:
         """The sample without images that cannot be read. Raises CbirError if too few are left."""
-        kept = []
+        readable = []
         for number in range(len(self)):
-            kept += [number] if self._is_image(number) else []
+            readable += [number] if self._is_image(number) else []
             progress(number + 1)
-        if len(kept) < 2:
+        if len(readable) < 2:
             raise CbirError("no two images of the sample can be read; try another source")
-        return Sample(tuple(self.images[i] for i in kept), self.groups[kept], self.label)
+        return Sample(tuple(self.images[i] for i in readable), self.groups[readable], self.label)
 
     def _is_image(self, number: int) -> bool:
         try:
@@ -71,7 +71,7 @@ class Sample:
         return True
 
     def score(self, vectors: Vectors) -> Scores:
-        """Scores of unit vectors (N, versions, D), of which the last versions are queries."""
+        """Score unit vectors (N, versions, D); the last version of each image is a query."""
         gallery, queries = vectors[:, 0], vectors[:, -1]
         similarities = queries @ gallery.T
         if self.label is not None:
@@ -111,9 +111,9 @@ class Sample:
 
 
 def draw(source: str | PathLike[str], label: str | None, count: int) -> Sample:
-    """About `count` images of a source: whole groups where there are labels, else any.
+    """Draw about `count` images of a source: of groups if there are labels, else any.
 
-    Raises SourceError for a source that cannot be read, CbirError when no label stands on two.
+    Raises SourceError for a source that cannot be read, CbirError when no label is on two images.
     """
     images = [image for image in distinct(open_source(source)) if isinstance(image, SourceImage)]
     rng = np.random.default_rng(0)
@@ -127,7 +127,7 @@ def draw(source: str | PathLike[str], label: str | None, count: int) -> Sample:
     groups = [group for group in by_label.values() if len(group) > 1]
     if not groups:
         raise CbirError(f"no two images have the same {label!r}; name another column with --label")
-    # A few of each of many groups say more than all of a few.
+    # A few images of many groups tell more than all images of a few.
     per_group = max(2, -(-count // len(groups)))
     drawn = [groups[i] for i in rng.permutation(len(groups))[: max(1, count // 2)]]
     parts = [[group[i] for i in sorted(rng.permutation(len(group))[:per_group])] for group in drawn]

@@ -33,10 +33,10 @@ __all__ = ["BACKBONES", "Tuning", "tune"]
 log = logging.getLogger(__name__)
 
 BACKBONES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
-"""Tried by default, as far as their weights are at hand; the cheapest first."""
+"""Networks tried by default if their weights are on this machine; the cheapest first."""
 
 LARGER = 2**0.5
-"""Another input size: twice the pixels, to a multiple of 32, the stride of most networks."""
+"""Factor of the larger input size: twice the pixels, to a multiple of 32, the usual stride."""
 
 VIEWS: tuple[tuple[tuple[View, ...], bool], ...] = (
     (("crop",), False),
@@ -62,7 +62,7 @@ WHITENINGS: tuple[Whitening | None, ...] = (
     *(Whitening(power, shrink) for power in (0.25, 0.5, 0.75, 1.0) for shrink in (0.0, 0.5)),
 )
 DIMS = (256, 512)
-"""Directions that are kept, tried with the best whitening."""
+"""Numbers of dimensions kept, tried with the best whitening."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +89,23 @@ def tune(
     budget: float | None = None,
     progress: StageProgress | None = None,
 ) -> Tuning:
-    """Find the setting that suits `source` on a sample of its images, stage by stage.
+    """Find the best setting for the images of `source`, on a sample, stage by stage.
 
     With `label`, a metadata column, images of one value should find each other: whole groups are
     drawn. Without, each image should be found by a version of itself that is cropped, turned and
     recoloured. `backbones` are ordered by their cost. `rerankers` are all by default; without any
-    the last stage is left out. What would not end within `budget` seconds is left out; the first
-    network is not. `progress` is called with a step's name, how much of it is done, and how much
-    there is.
+    the last stage is left out. A trial that would not end within `budget` seconds is left out,
+    except the first network. `progress` is called with a step's name, the number done, and the
+    total.
 
-    Raises SourceError for a source that cannot be read, CbirError when too few of its images say
-    anything, BackboneError and WeightsError for a network that is asked for by name.
+    Raises SourceError for a source that cannot be read, CbirError when too few of its images can be
+    used, BackboneError and WeightsError for a network given by name.
     """
     rerankers = tuple(RERANKERS) if rerankers is None else rerankers
-    clock, told = Clock(budget), progress or _silent
+    clock, report = Clock(budget), progress or _silent
     drawn = draw(source, label, sample)
-    readable = drawn.readable(lambda done: told("reading", done, len(drawn)))
-    tuner = _Tuner(readable, clock, told)
+    readable = drawn.readable(lambda done: report("reading", done, len(drawn)))
+    tuner = _Tuner(readable, clock, report)
     tuner.choose_network(backbones)
     tuner.choose_input()
     tuner.choose_views()
@@ -126,9 +126,9 @@ class _Tuner:
     left_out: list[str] = field(default_factory=list)
     origin: str | None = None
     """Where the weights of the chosen network came from."""
-    seen: dict[tuple[int, Pooling], Vectors] = field(default_factory=dict)
-    """Embeddings of the chosen network by input size and pooling, (N, versions, S, D):
-    one square, the centre, until the views are chosen."""
+    embeddings: dict[tuple[int, Pooling], Vectors] = field(default_factory=dict)
+    """Embeddings of the chosen network by input size and pooling, (N, versions, S, D), with S = 1
+    square, the centre, until the views are chosen."""
     mixed: Vectors | None = None
     """(N, versions, D) embeddings of the chosen views."""
 
@@ -139,12 +139,12 @@ class _Tuner:
 
     def choose_network(self, backbones: Sequence[str]) -> None:
         measured: list[Measured] = []
-        found: dict[str, tuple[str | None, dict[tuple[int, Pooling], Vectors]]] = {}
+        embedded: dict[str, tuple[str | None, dict[tuple[int, Pooling], Vectors]]] = {}
         for number, backbone in enumerate(backbones):
-            with_limit = bool(found)
+            with_limit = bool(embedded)
             try:
                 spec, origin = resolve_spec(backbone)
-                maps = self._see(spec, origin, SQUARES[:1], poolings_of(backbone), with_limit)
+                maps = self._embed(spec, origin, SQUARES[:1], poolings_of(backbone), with_limit)
             except BackboneError as error:
                 if backbones is not BACKBONES:
                     raise
@@ -153,24 +153,24 @@ class _Tuner:
             except OutOfTimeError:
                 self.left_out.append(f"{backbone}: no time")
                 continue
-            found[backbone] = origin, {(spec.preprocessing.crop, p): v for p, v in maps.items()}
+            embedded[backbone] = origin, {(spec.preprocessing.crop, p): v for p, v in maps.items()}
             setting = Setting(spec, self._centring())
             scores = self._score(maps[spec.pooling].mean(axis=2), setting.whitening)
             measured.append(Measured(setting, (number,), scores))
         if not measured:
             raise CbirError(
-                "no network has its weights at hand; 'cbir models' tells how to get one"
+                "no network has its weights here; 'cbir models' lists where they come from"
             )
         self._decide("network", measured)
-        self.origin, self.seen = found[self.setting.spec.backbone]
+        self.origin, self.embeddings = embedded[self.setting.spec.backbone]
 
     def choose_input(self) -> None:
-        """Poolings, and a larger input, each with each."""
+        """Try all poolings, each at the default and at a larger input size."""
         base = self.setting
         try:
             spec = self._larger(base.spec)
-            maps = self._see(spec, self.origin, SQUARES[:1], poolings_of(spec.backbone))
-            self.seen |= {(spec.preprocessing.crop, p): v for p, v in maps.items()}
+            maps = self._embed(spec, self.origin, SQUARES[:1], poolings_of(spec.backbone))
+            self.embeddings |= {(spec.preprocessing.crop, p): v for p, v in maps.items()}
         except BackboneError as error:  # of one input size only
             log.info("a larger input is left out: %s", error)
         except OutOfTimeError:
@@ -178,7 +178,7 @@ class _Tuner:
         except ImageError as error:
             self.left_out.append(f"a larger input: {error}")
         measured = []
-        for (size, pooling), vectors in self.seen.items():
+        for (size, pooling), vectors in self.embeddings.items():
             spec, _ = resolve_spec(
                 base.spec.backbone, weights=self.origin, pooling=pooling, input_size=size
             )
@@ -190,10 +190,10 @@ class _Tuner:
     def choose_views(self) -> None:
         base = self.setting
         key = base.spec.preprocessing.crop, base.spec.pooling
-        centre = self.seen[key]
+        centre = self.embeddings[key]
         self.mixed = unit_rows_of(centre)
         try:
-            others = self._see(base.spec, self.origin, SQUARES[1:], [base.spec.pooling])
+            others = self._embed(base.spec, self.origin, SQUARES[1:], [base.spec.pooling])
         except OutOfTimeError:
             self.left_out.append("views: no time")
             return
@@ -221,7 +221,7 @@ class _Tuner:
             self.left_out.append(f"whitening: it takes {MIN_IMAGES} images")
             return
         measured = [self._compared(base, whitening) for whitening in WHITENINGS]
-        best = max(measured[1:], key=lambda each: each.scores.precisions.mean()).setting.whitening
+        best = max(measured[1:], key=lambda trial: trial.scores.precisions.mean()).setting.whitening
         assert best is not None
         fewer = [dims for dims in DIMS if dims < min(vectors.shape[0], vectors.shape[2])]
         measured += [self._compared(base, replace(best, dims=dims)) for dims in fewer]
@@ -238,8 +238,8 @@ class _Tuner:
             watch=self._watch,
         )
         try:
-            for each in tried:
-                measured.append(each)
+            for trial in tried:
+                measured.append(trial)
         except OutOfTimeError:
             self.left_out.append("further reranking: no time")
         except ImageError as error:
@@ -253,11 +253,12 @@ class _Tuner:
         return Measured(replace(base, whitening=whitening), (cost,), scores)
 
     def _centring(self) -> Whitening | None:
-        """Centring helps nearly everywhere, and settings should be told apart under it."""
+        """Centring, if the sample is large enough: it helps nearly everywhere, so settings are
+        compared with it."""
         return Whitening() if len(self.sample) >= MIN_IMAGES else None
 
     def _score(self, vectors: Vectors, whitening: Whitening | None) -> Scores:
-        """(N, versions, D), as a gallery of the sample would compare them."""
+        """Score embeddings (N, versions, D), compared as in a gallery of the sample."""
         vectors = unit_rows_of(vectors[:, :, None])
         if whitening is not None:
             projection = fit(vectors[:, 0], whitening)
@@ -265,7 +266,7 @@ class _Tuner:
             vectors = projected.reshape(*vectors.shape[:2], -1)
         return self.sample.score(vectors)
 
-    def _see(
+    def _embed(
         self,
         spec: EmbeddingSpec,
         origin: str | None,
@@ -274,17 +275,17 @@ class _Tuner:
         limited: bool = True,
     ) -> dict[Pooling, Vectors]:
         what = f"embedding, {spec.backbone} at {spec.preprocessing.crop}"
-        watch = self._watch if limited else self._told
+        watch = self._watch if limited else self._report
         progress = watch(what, len(self.sample))
         return embed_sample(
             self.sample, spec, squares, poolings, weights_from=origin, progress=progress
         )
 
-    def _told(self, what: str, total: int) -> Callable[[int], None]:
+    def _report(self, what: str, total: int) -> Callable[[int], None]:
         return lambda done: self.progress(what, done, total)
 
     def _watch(self, what: str, total: int) -> Callable[[int], None]:
-        return self.clock.watch(self._told(what, total), total)
+        return self.clock.watch(self._report(what, total), total)
 
     def _larger(self, spec: EmbeddingSpec) -> EmbeddingSpec:
         """The spec at a larger input. Raises BackboneError where there is none."""

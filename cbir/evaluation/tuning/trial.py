@@ -1,4 +1,4 @@
-"""Settings, how well each of them did, and which of several is chosen."""
+"""Settings, their scores, and the choice of one setting of a stage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cbir.evaluation.result import Interval
 __all__ = ["Measured", "Scores", "Setting", "Trial", "decide"]
 
 NEARLY = 0.003
-"""A cheaper setting this close to the best mAP is preferred, whatever the sample tells apart."""
+"""Difference of mAP up to which a cheaper setting is preferred, even if it is significant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Setting:
         return len(self.spec.views) * (2 if self.spec.flip else 1)
 
     def commands(self, source: str) -> list[str]:
-        """The command lines that index `source` so, and search it."""
+        """The command lines that index `source` with this setting, and search it."""
         spec, backbone = self.spec, find_backbone(self.spec.backbone)
         flags = [f"--backbone {spec.backbone}"]
         if spec.pooling != backbone.default_pooling:
@@ -65,7 +65,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """A setting, what it costs beside the others of its stage, and how it did."""
+    """A setting with its relative cost within its stage, and its scores."""
 
     setting: Setting
     cost: tuple[int, ...]
@@ -74,42 +74,42 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One setting of one stage, and how well it found what belongs together."""
+    """One setting of one stage, with its mAP and its gain over the stage's first setting."""
 
     stage: str
     setting: Setting
     map: Interval
     precision_at_1: float
     gain: Interval
-    """mAP beyond that of the setting the stage began with, query by query."""
+    """Gain in mAP over the setting that the stage began with, paired by query."""
     chosen: bool
 
 
 def decide(stage: str, measured: Sequence[Measured], *, begun_with: int = 0) -> list[Trial]:
-    """The trials of a stage; one of them is chosen.
+    """Choose one setting of a stage and return the trials of all.
 
-    That is the cheapest of those which the best is not better than beyond chance (the 95 %
-    interval of the differences, query by query, reaches 0) or by 0.003 at most; of equally cheap
-    ones the best.
+    The chosen one is the cheapest of those that are not significantly worse than the best (the 95 %
+    interval of the differences, paired by query, reaches 0), or worse by 0.003 at most; of equally
+    cheap ones the best.
     """
-    maps = [float(each.scores.precisions.mean()) for each in measured]
+    maps = [float(trial.scores.precisions.mean()) for trial in measured]
     best, start = measured[int(np.argmax(maps))].scores, measured[begun_with].scores
     rivals = []
-    for number, each in enumerate(measured):
-        ahead = _mean(best.precisions - each.scores.precisions)
-        if ahead.low <= 0 or ahead.value <= NEARLY:
+    for number, trial in enumerate(measured):
+        deficit = _mean(best.precisions - trial.scores.precisions)
+        if deficit.low <= 0 or deficit.value <= NEARLY:
             rivals.append(number)
     chosen = min(rivals, key=lambda number: (measured[number].cost, -maps[number]))
     return [
         Trial(
             stage,
-            each.setting,
-            _mean(each.scores.precisions),
-            float(each.scores.firsts.mean()),
-            _mean(each.scores.precisions - start.precisions),
+            trial.setting,
+            _mean(trial.scores.precisions),
+            float(trial.scores.firsts.mean()),
+            _mean(trial.scores.precisions - start.precisions),
             number == chosen,
         )
-        for number, each in enumerate(measured)
+        for number, trial in enumerate(measured)
     ]
 
 

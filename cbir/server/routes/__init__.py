@@ -1,1 +1,1 @@
-"""What can be asked, one module per topic; each has a `router`."""
+"""Routes of the HTTP API, one module per topic; each has a `router`."""

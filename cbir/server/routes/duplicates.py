@@ -1,4 +1,4 @@
-"""Groups of duplicates, and pairs that people have said are none."""
+"""Routes for groups of duplicates, and for pairs marked as no duplicates."""
 
 from __future__ import annotations
 
@@ -96,15 +96,15 @@ def _group(service: Service, group: Group) -> DuplicateGroup | None:
         bytes_saved=sum(image.size for image in others),
         evidence=[
             DuplicateEvidence(
-                first=one.first,
-                second=one.second,
-                kind=one.kind,
-                similarity=one.similarity,
-                bits=one.bits,
-                inliers=one.inliers,
-                form=one.form,
+                first=pair.first,
+                second=pair.second,
+                kind=pair.kind,
+                similarity=pair.similarity,
+                bits=pair.bits,
+                inliers=pair.inliers,
+                form=pair.form,
             )
-            for one in group.evidence
-            if one.first in present and one.second in present
+            for pair in group.evidence
+            if pair.first in present and pair.second in present
         ],
     )

@@ -111,7 +111,7 @@ async def thumbnail(
     size: Annotated[int, Query(json_schema_extra={"enum": list(SIZES)})] = 320,
     v: Annotated[str, Query(max_length=64)] = "",
 ) -> Response:
-    """A JPEG whose longer side is at most `size` pixels."""
+    """A thumbnail: a JPEG whose longer side is at most `size` pixels."""
     service = service_of(request)
     if size not in SIZES:
         raise Problem(422, f"size is one of {', '.join(map(str, SIZES))}")

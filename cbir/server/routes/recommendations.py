@@ -40,7 +40,7 @@ async def recommendations(
         return json_response(
             RecommendationsResponse.model_construct(
                 item=Image.of(item),
-                recommendations=[RecommendedImage.of(one) for one in recommended],
+                recommendations=[RecommendedImage.of(image) for image in recommended],
             )
         )
 

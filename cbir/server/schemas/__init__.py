@@ -1,1 +1,1 @@
-"""What goes over the wire, made from the library's values; one module per topic."""
+"""Models of requests and responses, one module per topic."""

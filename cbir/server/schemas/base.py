@@ -29,7 +29,7 @@ class ResponseModel(BaseModel):
 
     @classmethod
     def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
-        """A response of values for all fields, in their order, which are not validated.
+        """Create a response from values for all fields, in order, without validation.
 
         The response of a search has thirty such models; pydantic's own method takes three times as
         long.

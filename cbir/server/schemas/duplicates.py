@@ -1,4 +1,4 @@
-"""Groups of duplicates, and pairs that people have dismissed."""
+"""Models of duplicate groups and of dismissals."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class DuplicatesQuery(RequestModel):
     verify: bool = False
     """Also find images that are parts of others, by keypoints; takes longer."""
     limit: Annotated[int, Field(ge=1, le=500)] = 50
-    """How many groups to return."""
+    """Number of groups to return."""
     offset: Annotated[int, Field(ge=0, le=MAX_ID)] = 0
 
 
 class ProgressResponse(ResponseModel):
-    """How far the search for duplicates has come."""
+    """Progress of the search for duplicates."""
 
     stage: str
     done: int
@@ -26,7 +26,7 @@ class ProgressResponse(ResponseModel):
 
 
 class DuplicateEvidence(ResponseModel):
-    """Why two images count as copies of one another."""
+    """Evidence that two images are copies of one another."""
 
     first: int
     second: int
@@ -35,7 +35,7 @@ class DuplicateEvidence(ResponseModel):
     similarity: float | None
     """Cosine similarity of the embeddings."""
     bits: int | None
-    """How many of the 255 bits of the perceptual hashes differ."""
+    """Number of differing bits, of 255, of the perceptual hashes."""
     inliers: int | None
     """Keypoint matches that agree on one geometry."""
     form: str
@@ -75,4 +75,4 @@ class DismissRequest(RequestModel):
 
 class DismissResponse(ResponseModel):
     pairs: int
-    """How many pairs have changed."""
+    """Number of pairs changed."""

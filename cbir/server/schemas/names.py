@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
 from cbir.descriptors import DESCRIPTORS
-from cbir.errors import OptionError
 from cbir.registry import did_you_mean
 from cbir.reranking import RERANKERS
 
@@ -28,7 +27,9 @@ class OneOf:
         names = list(self.names())
         if name not in names:
             hint = did_you_mean(name, names)
-            raise OptionError(f"no {self.what} {name!r}; {hint}there are {', '.join(names)}")
+            reason = f"no {self.what} {name!r}; {hint}there are {', '.join(names)}"
+            # A ValueError would be reported with "Value error, " before it.
+            raise PydanticCustomError("unknown_name", "{reason}", {"reason": reason})
         return name
 
     def __get_pydantic_core_schema__(

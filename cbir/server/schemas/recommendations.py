@@ -17,7 +17,7 @@ class RecommendQuery(RequestModel):
     """The fields of `Rules`, within the limits of a server; `filter` is another form of `where`."""
 
     k: Annotated[int, Field(ge=1, le=200)] = DEFAULTS.k
-    """How many images to recommend."""
+    """Number of images to recommend."""
     where: Conditions = []
     filter: Json[Condition] | None = None
     """Conditions as a tree, in JSON."""
@@ -32,15 +32,15 @@ class RecommendQuery(RequestModel):
     duplicate_similarity: Annotated[float, Field(ge=-1, le=1)] = DEFAULTS.duplicate_similarity
     """Cosine similarity above which an image is a duplicate of the item."""
     min_similarity: Annotated[float, Field(ge=-1, le=1)] | None = DEFAULTS.min_similarity
-    """Recommend only images at least as similar."""
+    """Lowest similarity of a recommended image."""
     diversity: Annotated[float, Field(ge=0, le=1)] = DEFAULTS.diversity
     """From 0 (the highest scores) to 1 (as different from one another as possible)."""
     weight: Text | None = DEFAULTS.weight
     """Field of numbers: images with higher values are preferred."""
     weight_strength: Annotated[float, Field(ge=0, le=10)] = DEFAULTS.weight_strength
-    """How much similarity the highest weight makes up for."""
+    """Bonus in similarity of the highest weight."""
     pool: Annotated[int, Field(ge=1, le=10_000)] | None = DEFAULTS.pool
-    """How many of the most similar images weight and diversity choose among; null: 4 · k."""
+    """Number of most similar images that weight and diversity choose among; null: 4 · k."""
 
     def rules(self) -> Rules:
         """The same as `Rules`. Raises OptionError for rules that contradict each other."""

@@ -20,12 +20,12 @@ MOST_IDS = 64
 
 class SearchOptions(RequestModel):
     k: Annotated[int, Field(ge=1, le=1000)] = 10
-    """How many images to find."""
+    """Number of images to find."""
     offset: Annotated[int, Field(ge=0, le=100_000)] = 0
-    """How many of the first images to leave out: the pages before."""
+    """Number of first hits to skip, for further pages."""
     where: Conditions = []
     multi_crop: bool = False
-    """Also search with the query's own regions; the gallery must have regions."""
+    """Also search with regions of the query; the gallery must have regions."""
     min_similarity: Annotated[float, Field(ge=-1, le=1)] | None = None
     matches_only: bool = False
     """Only images more similar than unrelated ones are by chance."""
@@ -33,10 +33,10 @@ class SearchOptions(RequestModel):
     """At most `max_per_group` images with the same value in this field."""
     max_per_group: Annotated[int, Field(ge=1, le=1000)] = 1
     exact: bool = False
-    """Compare with every image, also where the index is approximate."""
+    """Compare with every image, even if the index is approximate."""
     rerank: RerankerName | None = None
     depth: Annotated[int, Field(ge=1, le=200)] = 50
-    """How many candidates are reranked."""
+    """Number of candidates to rerank."""
 
     def to_request(
         self,
@@ -62,7 +62,7 @@ class SimilarQuery(SearchOptions):
 
 
 class SearchRequest(SearchOptions):
-    """A search: with images of the gallery here, with uploaded ones beside it."""
+    """A search with images of the gallery or at URLs; uploads are sent beside it."""
 
     ids: Annotated[list[ImageId], Field(max_length=MOST_IDS)] = []
     """Images of the gallery to search with; they are never hits."""
@@ -86,11 +86,11 @@ class SearchRequest(SearchOptions):
 class HitRerank(ResponseModel):
     method: str
     score: float
-    """What hits are ordered by; higher is better, on a scale of the method's own."""
+    """Score that hits are ordered by; higher is better, on the scale of the method."""
     inliers: int | None
     """Keypoints that agree on one view of one object."""
     note: str
-    """Why it could not be judged; or empty."""
+    """Why the hit could not be reranked, or empty."""
 
 
 class HitConfidence(ResponseModel):
@@ -99,7 +99,7 @@ class HitConfidence(ResponseModel):
     p_value: float
     """The share of unrelated images that reach it."""
     expected: float
-    """How many unrelated images of the whole gallery are expected to reach it."""
+    """Expected number of unrelated images in the gallery that reach it."""
     word: Word
 
 
@@ -112,8 +112,8 @@ class HitResponse(ResponseModel):
     """Null where the gallery has too few images to say."""
     rerank: HitRerank | None
     region: Annotated[list[float], Field(min_length=4, max_length=4)] | None
-    """The part of the image that is so similar: x, y, width, height as fractions of it; null for
-    the whole."""
+    """The matching region of the image: x, y, width, height as fractions; null for the whole
+    image."""
     image: Image
 
     @classmethod
@@ -145,7 +145,7 @@ class SearchResponse(ResponseModel):
     timings_ms: dict[str, float]
     """Milliseconds by stage: `embed`, `search`, `rerank` if asked for, `total`."""
     reranked: int
-    """How many candidates were judged by it."""
+    """Number of candidates that were reranked."""
     matched: bool | None
     """Whether any image found, here or on a page before, is a match; null where unknown."""
 
@@ -161,7 +161,7 @@ class SearchResponse(ResponseModel):
 
 
 class MatchesResponse(ResponseModel):
-    """What two images share, seen from two sides."""
+    """The verified matches of two images."""
 
     method: LocalFeaturesName
     tentative: int
@@ -169,7 +169,7 @@ class MatchesResponse(ResponseModel):
     inliers: int
     """Matches that agree on one geometry."""
     likely: bool
-    """Whether so many hardly agree by chance."""
+    """Whether this number of inliers is hardly chance."""
     spread: float
     """Share of the image that the verified matches cover."""
     places: list[Annotated[list[float], Field(min_length=4, max_length=4)]]

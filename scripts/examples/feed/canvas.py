@@ -19,7 +19,7 @@ from scripts.examples.feed.outlines import Points
 
 SIDE = 400
 FINER = 2
-"""Drawn so many times larger and shrunk at the end, which smooths the edges."""
+"""Factor by which pictures are drawn larger and then shrunk, which smooths the edges."""
 
 Colour = tuple[int, int, int]
 Field = npt.NDArray[np.floating[Any]]
@@ -53,7 +53,7 @@ class View:
     """How a product lies on its picture."""
 
     scale: float = 0.8
-    """Half the picture's side is so much of the product's plane."""
+    """Length in the product's plane of half the picture's side."""
     degrees: float = 0.0
     shift: tuple[float, float] = (0.0, 0.0)
     mirrored: bool = False

@@ -1,4 +1,4 @@
-"""What the products of the demo feed look like: eight categories of four designs each."""
+"""Shapes of the products of the demo feed: eight categories with four designs each."""
 
 from __future__ import annotations
 

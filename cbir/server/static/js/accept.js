@@ -1,4 +1,4 @@
-// Images come in by drop, by paste, or by choosing a file, anywhere on the page.
+// Accepts images by drop, by paste, or by choosing a file, anywhere on the page.
 
 import * as dropped from "./dropped.js";
 import { byId } from "./dom.js";

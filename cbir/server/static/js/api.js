@@ -19,7 +19,7 @@ export const sample = async (limit) => (await ask(`images?sample=true&limit=${li
 export const recommendations = async (id) =>
   (await ask(`images/${id}/recommendations?k=12`)).recommendations;
 
-/** Hits `offset` to `offset + k` of what a state asks for. */
+/** Hits `offset` to `offset + k` of the search that a state describes. */
 export async function search(state, offset, k, signal) {
   const ids = (references) =>
     references.filter((one) => one.startsWith("id:")).map((one) => Number(one.slice(3)));
@@ -49,7 +49,7 @@ export async function search(state, offset, k, signal) {
   return ask("search/upload", { method: "POST", body: form, signal });
 }
 
-/** The places that a query and an image of the gallery verifiably share. */
+/** The verified matches between a query and an image of the gallery. */
 export async function matches(reference, crop, id) {
   if (reference.startsWith("id:") && !crop) {
     return ask(`images/${id}/matches?query_id=${reference.slice(3)}`);
@@ -113,16 +113,16 @@ async function reasonOf(response) {
   }
 }
 
-/** Groups of duplicates; while they are looked for, how far that is: no `groups` yet. */
+/** Groups of duplicates; while the search runs, its progress, without `groups`. */
 export const duplicates = (offset, limit, verify) =>
   ask(`duplicates?offset=${offset}&limit=${limit}&verify=${verify}`);
 
-/** Remember that no two of these images are duplicates, or with `undo` that they may be. */
+/** Mark these images as no duplicates of one another, or with `undo` remove the mark. */
 export function dismiss(ids, { undo = false } = {}) {
   const pairs = ids.flatMap((first, place) => ids.slice(place + 1).map((second) => [first, second]));
   return ask("duplicates/dismissals", posted({ pairs, undo }));
 }
 
-/** Take an image out of the gallery. Its file stays, unless it was uploaded. */
+/** Remove an image from the gallery. Its file stays, unless it was uploaded. */
 export const remove = (id) =>
   send(`images/${id}`, { method: "DELETE", headers: { "X-Requested-With": "cbir" } });

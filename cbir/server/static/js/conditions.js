@@ -3,7 +3,7 @@
 const CONDITION = /^\s*(?:"((?:[^"]|"")*)"|([^\s"'<>=!]+))\s*(>=|<=|=|\bin\b|\bhas\b)\s*(.+)$/su;
 const ITEM = /\s*(?:"((?:[^"]|"")*)"|([^,]*[^,\s]))\s*(?:,|$)/suy;
 
-/** A field or value as conditions have it, in quotes where it would be taken apart without. */
+/** A field or value as written in a condition, in quotes if it would be split otherwise. */
 function quoted(text) {
   const plain = /^[^\s"'<>=!,]+$/u.test(text) && !/^(in|has|not|exists)$/u.test(text);
   return plain ? text : `"${text.replaceAll('"', '""')}"`;
@@ -31,12 +31,12 @@ function items(text) {
   return values;
 }
 
-/** What is asked of a field: its conditions among others. */
+/** The conditions on a field, selected from all conditions. */
 export function of(field, where) {
   return where.map(read).filter((condition) => condition?.field === field);
 }
 
-/** Others' conditions, and these for a field. */
+/** All conditions, with those on a field replaced. */
 export function replaced(field, where, conditions) {
   return [...where.filter((condition) => read(condition)?.field !== field), ...conditions];
 }

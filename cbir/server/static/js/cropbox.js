@@ -55,7 +55,7 @@ export function cropSurface(image, crop, changed) {
   return surface;
 }
 
-/** The region after a key press; null clears it, undefined means the key is for somebody else. */
+/** The region after a key press; null clears it, undefined if the key is not for the box. */
 function keyed(event, current) {
   if (event.key === "Backspace" || event.key === "Delete") return null;
   if (event.key === "Enter") return current ?? undefined;
@@ -74,7 +74,7 @@ function keyed(event, current) {
   return [clamp(x + dx * STEP, 0, 1 - width), clamp(y + dy * STEP, 0, 1 - height), width, height];
 }
 
-/** Follow a drag; `drawn(region, done)` gets null when it is too small to be meant. */
+/** Follow a drag; `drawn(region, done)` gets null when the box is too small. */
 function pointer(surface, drawn) {
   let start = null;
   const place = (event) => {

@@ -26,12 +26,12 @@ function set(element, attributes) {
 
 export const byId = (id) => document.getElementById(id);
 
-/** Say something to those who listen to the page. */
+/** Announce a text to screen readers. */
 export function announce(text) {
   byId("live").textContent = text;
 }
 
-/** What a key press was not meant for: typing into a field. */
+/** Whether a key press is typing into a field. */
 export function isTyping(target) {
   return target instanceof HTMLElement && target.closest("input, select, textarea") !== null;
 }

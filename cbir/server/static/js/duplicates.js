@@ -1,4 +1,4 @@
-// The duplicates of the gallery in groups: keep all, or keep one and take the others out.
+// The view of duplicates in groups: keep all, or keep one and remove the others.
 
 import * as api from "./api.js";
 import { announce, bytes, el, number } from "./dom.js";
@@ -15,7 +15,7 @@ export function showDuplicates(section, verify, tools) {
   section.dataset.shown = String(verify);
   turn += 1;
   tools.guarded(() => draw(section, verify, tools, turn)).finally(() => {
-    // Left, or failed, before there was an answer: the next visit asks again.
+    // Left, or failed, before the response: the next visit sends the request again.
     if (!section.querySelector(".done")) delete section.dataset.shown;
   });
 }
@@ -24,7 +24,7 @@ async function draw(section, verify, tools, own) {
   const found = await ready(section, verify, own);
   if (!found) return;
   const title = found.total
-    ? `${number(found.total)} groups of duplicates; ${number(found.redundant)} images (${bytes(found.bytes_saved)}) could go`
+    ? `${number(found.total)} groups of duplicates; ${number(found.redundant)} images (${bytes(found.bytes_saved)}) could be removed`
     : "No duplicates found";
   const list = el("div", {});
   const more = el("button", { type: "button", class: "more", hidden: true }, "Show more");
@@ -55,14 +55,14 @@ async function draw(section, verify, tools, own) {
   announce(title);
 }
 
-/** The first groups once the server has looked at all images; says how far it is until then. */
+/** The first groups, once the search has finished; shows its progress until then. */
 async function ready(section, verify, own) {
   const line = el("p", { class: "quiet", role: "status" }, "Looking for duplicates …");
   section.replaceChildren(line);
   for (;;) {
     const found = await api.duplicates(0, PAGE, verify);
     if (own !== turn || section.hidden) return null;
-    // What was found before the gallery changed may do, unless all of it has gone since.
+    // An older result is shown after a change of the gallery, unless all its images are gone.
     if (found.groups && (found.current || found.groups.length)) return found;
     if (!found.groups && found.total) {
       line.textContent = `Looking for duplicates: ${found.stage} ${number(found.done)} / ${number(found.total)}`;

@@ -39,7 +39,7 @@ export function drawMatches(left, right, found) {
   return el("figure", { class: "matches" }, stage, el("figcaption", { class: "quiet" }, sentence(found)));
 }
 
-/** What was found, in a sentence. */
+/** The result in a sentence. */
 export function sentence(found) {
   const method = found.method.toUpperCase();
   if (!found.inliers) return `${method} finds no place that both images share.`;

@@ -1,7 +1,7 @@
 // A justified grid: rows of one height, edge to edge, aspect ratios kept, nothing cropped.
 
 const GAP = 8;
-/** Rows as high as look well in so many pixels of width. */
+/** Target height of rows for a width in pixels. */
 const rowHeight = (width) => (width < 500 ? 130 : width < 900 ? 170 : 220);
 
 /**

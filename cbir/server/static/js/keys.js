@@ -1,4 +1,4 @@
-// Keys: / to the drop area, arrows through a grid, Enter opens, m more like this, x not this,
+// Keyboard shortcuts: / to the drop area, arrows through a grid, Enter opens, m more like this, x not this,
 // Escape back.
 
 import { byId, isTyping } from "./dom.js";

@@ -1,4 +1,4 @@
-// The page: what its address says is what it shows, and every change is a new address.
+// The page: it shows the state in its address, and every change is a new address.
 
 import * as api from "./api.js";
 import { acceptImages } from "./accept.js";
@@ -19,7 +19,7 @@ const USUAL_ASPECTS = [1.5, 1, 0.75, 1.33, 1.5, 0.67, 1.33, 1, 1.5, 0.75, 1.33, 
 let state = parse(location.search);
 let fields = [];
 let rerankers = [];
-/** What the grid shows: of which query, and its hits so far. */
+/** The content of the grid: the query and its hits so far. */
 let answered = { query: null, hits: [] };
 let searches = new AbortController();
 
@@ -39,7 +39,7 @@ const actions = {
   close: () => go({ open: null }),
 };
 
-/** Change some of the state. What is searched for anew is shown from its beginning. */
+/** Change the state. A new search is shown from its first hit. */
 function go(changes, from = null) {
   const next = { ...state, ...changes };
   next.count = changes.count ?? (queryOf(next) === queryOf(state) ? state.count : PAGE_SIZE);
@@ -72,7 +72,7 @@ function show(from = null) {
   else openPanel(state.open, state, { actions, linkTo, from });
 }
 
-/** Run something that asks the server; on failure say why, and offer the way out. */
+/** Run a request to the server; on failure show the reason and a next step. */
 async function guarded(work) {
   try {
     await work();
@@ -165,12 +165,12 @@ function drawVerdict(found, hits) {
     `searched in ${took.search.toFixed(1)} ms`,
     took.rerank ? `reranked ${found.reranked} in ${took.rerank.toFixed(0)} ms` : "",
   ];
-  const close = found.matched === false ? "Nothing close; the nearest are" : "";
+  const close = found.matched === false ? "No confident match. Most similar images:" : "";
   line.replaceChildren(
     ...(close ? [el("strong", {}, close), " "] : []),
     el("span", {}, parts.filter(Boolean).join(" · ")),
   );
-  announce(`${close || "found"} ${hits.length} images; the first is ${hits[0].image.name}`);
+  announce(`${close ? "no confident match; showing" : "found"} ${hits.length} images; the first is ${hits[0].image.name}`);
 }
 
 async function start() {

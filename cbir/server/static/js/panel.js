@@ -1,4 +1,4 @@
-// The panel at the side: one image, all that is known of it, why it matched, what is like it.
+// The panel at the side: one image, its metadata, why it matched, and similar images.
 
 import * as api from "./api.js";
 import * as dropped from "./dropped.js";

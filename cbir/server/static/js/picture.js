@@ -1,10 +1,10 @@
-// An image of the gallery as an element: in the size shown, late, and in a box that does not jump.
+// An image of the gallery as an element: in the size shown, loaded lazily, in a box of fixed size.
 
 import { el } from "./dom.js";
 
 const SIZES = [160, 320, 640, 1280];
 
-/** The address of a thumbnail whose longer side has at least so many CSS pixels, if there is one. */
+/** The address of a thumbnail whose longer side has at least this many CSS pixels, if there is one. */
 export function thumbnail(image, side) {
   const needed = side * Math.min(window.devicePixelRatio || 1, 2);
   const size = SIZES.find((one) => one >= needed) ?? SIZES.at(-1);

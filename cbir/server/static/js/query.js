@@ -1,4 +1,4 @@
-// The query: a card with its images, its crop box, and its knobs folded below.
+// The query: a card with its images, its crop box, and its options folded below.
 
 import * as api from "./api.js";
 import { cropSurface } from "./cropbox.js";
@@ -8,7 +8,7 @@ import { picture } from "./picture.js";
 
 const SIDE = 280;
 
-/** Draw the card for a state. `go` is called with the changes that somebody wants to it. */
+/** Draw the card for a state. `go` is called with changes of the state. */
 export async function drawQuery(card, state, { fields, rerankers }, go) {
   const [main, ...others] = await Promise.all(state.wanted.map(shownImage));
   const unwanted = await Promise.all(state.unwanted.map(shownImage));

@@ -5,7 +5,7 @@ import { el } from "./dom.js";
 
 let asking = null;
 
-/** Ask for the token; true once the server has taken it, false when somebody gave up. */
+/** Ask for the token; true once the server has accepted it, false if cancelled. */
 export function askForToken(reason) {
   asking ??= ask(reason).finally(() => {
     asking = null;

@@ -1,4 +1,4 @@
-// What the page shows is what its address says: every state is a link, and back works.
+// The state of the page, stored in its address: every state is a link, and back works.
 
 /**
  * The state of the page.
@@ -26,7 +26,7 @@ const EMPTY = {
 
 const REFERENCE = /^(id:\d{1,18}|upload:[0-9a-f]{8,128})$/;
 
-/** The state an address stands for; what makes no sense in it is left out. */
+/** Parse the state in an address; invalid parts are left out. */
 export function parse(search) {
   const asked = new URLSearchParams(search);
   const references = (name) => asked.getAll(name).filter((text) => REFERENCE.test(text));
@@ -63,7 +63,7 @@ export function format(state) {
   return `?${asked}`;
 }
 
-/** A new search for these images: filters and knobs stay, everything else starts afresh. */
+/** A new search for these images: filters and options stay, all else is reset. */
 export function searching(state, wanted) {
   const { where, rerank, group } = state;
   return { ...EMPTY, wanted, where, rerank, group };

@@ -44,14 +44,14 @@ export function plainTile(image, link, label) {
   );
 }
 
-/** Quiet boxes where images will be. */
+/** Placeholders for images that are loading. */
 export function placeholders(aspects) {
   return aspects.map((aspect) =>
     el("li", { class: "tile waiting", "data-aspect": aspect, "aria-hidden": "true" }),
   );
 }
 
-/** The few fields by which hits differ: what they all share says nothing. */
+/** The few metadata fields in which hits differ. */
 export function telling(hits) {
   const values = new Map();
   for (const { image } of hits) {
@@ -70,7 +70,7 @@ export function telling(hits) {
     .map(([name]) => name);
 }
 
-/** Confidence in words, or nothing where the gallery cannot tell. */
+/** Confidence in words; nothing if the gallery is too small. */
 export function words(hit) {
   return hit.confidence?.word ?? "";
 }
