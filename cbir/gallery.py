@@ -13,7 +13,7 @@ from sqlalchemy import URL
 
 from cbir.catalog.catalog import Catalog
 from cbir.catalog.location import create_catalog, is_gallery, open_catalog
-from cbir.catalog.vectors import REGION_ROWS
+from cbir.catalog.vectors import region_layout
 from cbir.config import DEFAULT_GALLERY, EmbeddingSpec, GalleryConfig, Region, View, Whitening
 from cbir.embedding import (
     Embedder,
@@ -95,15 +95,15 @@ class Gallery:
         options that contradict a `spec`, BackboneError or WeightsError for a backbone that is not
         available.
         """
-        path, layout, index = Path(path), _layout(regions), check_choice(index)
-        given: dict[str, Any] = {
+        path, layout, index = Path(path), region_layout(regions), check_choice(index)
+        options: dict[str, Any] = {
             "backbone": backbone,
             "pooling": pooling,
             "input_size": input_size,
             "views": views,
             "flip": flip,
         }
-        given = {name: value for name, value in given.items() if value is not None}
+        given = {name: value for name, value in options.items() if value is not None}
         if spec is None:
             spec, weights_from = resolve_spec(weights=weights_from, **given)
         elif given:
@@ -245,7 +245,7 @@ class Gallery:
         Indexing embeds the regions of new images, `cbir.indexing.ensure_regions` those of existing
         ones. Raises GalleryError when the gallery has other regions, ValueError for invalid ones.
         """
-        layout = _layout(regions)
+        layout = region_layout(regions)
 
         def add(config: GalleryConfig) -> GalleryConfig:
             if config.regions and config.regions != layout:
@@ -332,13 +332,3 @@ class Gallery:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _layout(regions: Sequence[Region]) -> tuple[Region, ...]:
-    """Check regions and return them as a tuple. Raises ValueError for invalid ones."""
-    if len(regions) >= REGION_ROWS:
-        raise ValueError(f"{len(regions)} regions are too many; at most {REGION_ROWS - 1}")
-    for x, y, w, h in regions:
-        if min(x, y) < 0 or min(w, h) <= 0 or max(x + w, y + h) > 1:
-            raise ValueError(f"region {x:g},{y:g},{w:g},{h:g} does not lie within 0,0,1,1")
-    return tuple(regions)

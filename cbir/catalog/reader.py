@@ -6,7 +6,7 @@ configuration) are cached until the next commit.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,20 +14,13 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine, func, select
 
-from cbir.arrays import Ids, Vectors
+from cbir.arrays import Vectors
 from cbir.catalog import attachments
 from cbir.catalog.attachments import Pair
 from cbir.catalog.catalog_image import CatalogImage, images_by_key
 from cbir.catalog.engine import ROWS_PER_STATEMENT, parts, place_of, reading
 from cbir.catalog.integrity import problems
-from cbir.catalog.metadata import filtering
-from cbir.catalog.metadata.facets import facets
-from cbir.catalog.metadata.values import (
-    distinct_values,
-    field_summaries,
-    field_types,
-    values_of,
-)
+from cbir.catalog.metadata.reader import MetadataReader
 from cbir.catalog.records import (
     EMBEDDINGS,
     INDEXED_IMAGES,
@@ -51,8 +44,6 @@ from cbir.catalog.schema import (
 from cbir.catalog.snapshot import Snapshot
 from cbir.catalog.vectors import decode
 from cbir.config import EmbeddingSpec, GalleryConfig
-from cbir.filters import Filter
-from cbir.metadata import Facet, Fields, FieldSummary
 from cbir.types import FailedImage, ImageRecord
 
 __all__ = ["CatalogReader"]
@@ -73,11 +64,11 @@ class _State:
     config: GalleryConfig
 
 
-class CatalogReader:
+class CatalogReader(MetadataReader):
     """Reads a catalogue. Thread-safe; several processes may use one catalogue."""
 
     def __init__(self, engine: Engine, gallery_id: str, spec: EmbeddingSpec) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self.gallery_id = gallery_id
         self.spec = spec
         """The gallery's embedding space, fixed when it was created."""
@@ -113,45 +104,6 @@ class CatalogReader:
         Metadata, failures, dismissals, descriptors and configuration do not change it.
         """
         return self._states.get([None])[None].generation
-
-    def count_matching(self, where: Filter) -> int:
-        """Number of images that match a filter. Raises FilterError."""
-        with reading(self._engine) as connection:
-            return len(filtering.matching(connection, where))
-
-    def matching(self, where: Filter) -> Ids:
-        """Ids of the images that match a filter, ascending: (N,). Raises FilterError."""
-        with reading(self._engine) as connection:
-            return filtering.matching(connection, where)
-
-    def fields(self) -> Fields:
-        """The fields of the images' metadata by name, with the types of their values."""
-        with reading(self._engine) as connection:
-            return field_types(connection)
-
-    def field_summaries(self) -> list[FieldSummary]:
-        """Every field of the metadata by name: number of values, and a few of them."""
-        with reading(self._engine) as connection:
-            return field_summaries(connection)
-
-    def facets(self, *, most: int = 20) -> list[Facet]:
-        """Every field by name with its `most` frequent values, or its range and a histogram."""
-        with reading(self._engine) as connection:
-            return facets(connection, most=most)
-
-    def values(self, field: str, ids: Sequence[int]) -> Mapping[int, Hashable]:
-        """The value of a field by image id, without images that lack it or have a list.
-
-        Values can only be compared with one another: equal values of equal types are equal. The
-        result may contain images other than `ids`.
-        """
-        with reading(self._engine) as connection:
-            return values_of(connection, field, ids)
-
-    def distinct(self, field: str) -> int:
-        """Number of different values of a field; -1 when some image lacks it or has a list."""
-        with reading(self._engine) as connection:
-            return distinct_values(connection, field)
 
     def indexed_images(self, keys: Sequence[str]) -> dict[str, IndexedImage]:
         """The images with these keys, by key, as an indexing run compares them."""

@@ -1,12 +1,15 @@
-"""Encoding of embeddings in the catalogue, and the ids of regions in an index."""
+"""Encoding of embeddings in the catalogue, and the regions in an index: which, under which ids."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from cbir.arrays import Ids, Vectors, normalised
+from cbir.config import Region
 
-__all__ = ["REGION_ROWS", "decode", "encode", "region_rows"]
+__all__ = ["REGION_ROWS", "decode", "encode", "region_layout", "region_rows"]
 
 REGION_ROWS = 64
 """Factor in a region's id: the id of its image times this, plus the region's number."""
@@ -27,3 +30,13 @@ def decode(blobs: list[bytes], dim: int) -> Vectors:
     halves = np.frombuffer(b"".join(blobs), dtype="<f2").reshape(len(blobs), dim)
     # Rounding to half precision moves the norm by up to 2^-11: restore it.
     return normalised(halves.astype(np.float32))
+
+
+def region_layout(regions: Sequence[Region]) -> tuple[Region, ...]:
+    """Check regions and return them as a tuple. Raises ValueError for invalid ones."""
+    if len(regions) >= REGION_ROWS:
+        raise ValueError(f"{len(regions)} regions are too many; at most {REGION_ROWS - 1}")
+    for x, y, w, h in regions:
+        if min(x, y) < 0 or min(w, h) <= 0 or max(x + w, y + h) > 1:
+            raise ValueError(f"region {x:g},{y:g},{w:g},{h:g} does not lie within 0,0,1,1")
+    return tuple(regions)

@@ -19,6 +19,7 @@ from cbir.cli import (
     evaluate,
     gallery,
     index,
+    info,
     models,
     recommend,
     search,
@@ -50,7 +51,7 @@ app = typer.Typer(
 )
 for module in (
     *(index, search, recommend, duplicates, serve, compare),
-    *(evaluate, tune, gallery, transfer, models),
+    *(evaluate, tune, info, gallery, transfer, models),
 ):
     module.register(app)
 
