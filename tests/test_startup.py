@@ -73,5 +73,5 @@ def test_index_of_an_unchanged_folder_imports_no_runtime(
     lite_gallery: Path, tmp_path: Path
 ) -> None:
     imported = modules_of("index", tmp_path / "photos", "-g", lite_gallery)
-    assert imported & {"torch", "torchvision", "cv2", "openvino"} == set()
+    assert imported & {"torch", "torchvision", "cv2", "openvino", "faiss"} == set()
     assert imported & {"httpx", "fsspec", "s3fs", "pyarrow", "pillow_heif"} == set()

@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import faiss
 import numpy as np
 
 from cbir.arrays import Ids, Vectors
@@ -92,7 +91,7 @@ class LocalIndex:
         read in the same snapshot as the vectors.
         """
         with self._catching_up:
-            faiss.omp_set_num_threads(available_cores())
+            _use_threads(available_cores())
             self._catalog = catalog
             if self._structure is None and not rebuild:
                 self._load(catalog.gallery_id)
@@ -149,7 +148,7 @@ class LocalIndex:
         if width > 0:
             # FAISS's threads: more of them than queries would only wait for each other.
             many = len(queries) > 1
-            faiss.omp_set_num_threads(min(len(queries), available_cores()) if many else 1)
+            _use_threads(min(len(queries), available_cores()) if many else 1)
             with self._lock:
                 assert self._structure is not None  # the index is not empty
                 compared = queries if projected else self.project(queries)
@@ -287,6 +286,14 @@ class LocalIndex:
         except OSError as error:
             # The next process then rebuilds it: slower, but correct.
             log.warning("%s: vector index not saved (%s)", self._folder, error.strerror)
+
+
+def _use_threads(count: int) -> None:
+    """Set the number of threads of FAISS, which is imported here: an index that is only asked
+    whether it is up to date needs none of it."""
+    import faiss
+
+    faiss.omp_set_num_threads(count)
 
 
 def _pages(
