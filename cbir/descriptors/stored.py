@@ -53,7 +53,7 @@ class DescriptorStore(Protocol):
 class StoredDescriptors(Generic[T]):
     """Descriptors by image id, and the reason for each image that has none."""
 
-    found: dict[int, T] = field(default_factory=dict)
+    decoded: dict[int, T] = field(default_factory=dict)
     failed: dict[int, str] = field(default_factory=dict)
 
 
@@ -67,18 +67,18 @@ def descriptors_of(
     result: StoredDescriptors[T] = StoredDescriptors()
     for image_id, data in store.descriptors(ids, descriptor.name).items():
         try:
-            result.found[image_id] = descriptor.decode(data)
+            result.decoded[image_id] = descriptor.decode(data)
         except ValueError as error:  # of another version, or damaged: computed again
             log.info("image %d: %s", image_id, error)
-    missing = [image_id for image_id in ids if image_id not in result.found]
+    missing = [image_id for image_id in ids if image_id not in result.decoded]
     for chunk in _describe(store, descriptor, missing):
-        result.found |= {row.image_id: descriptor.decode(row.data) for row in chunk.rows}
+        result.decoded |= {row.image_id: descriptor.decode(row.data) for row in chunk.rows}
         result.failed |= chunk.failed
         try:
             store.write_descriptors(descriptor.name, chunk.rows)
         except GalleryError as error:
             log.warning("%s descriptors are not stored: %s", descriptor.name, error)
-    for image_id in set(missing) - result.found.keys() - result.failed.keys():
+    for image_id in set(missing) - result.decoded.keys() - result.failed.keys():
         result.failed[image_id] = "no longer in the gallery"
     return result
 

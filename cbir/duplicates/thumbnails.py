@@ -93,7 +93,7 @@ def load_thumbnails(gallery: Gallery, ids: Ids, progress: StageProgress) -> Thum
         page = ids[start : start + IMAGES_PER_PAGE].tolist()
         stored = catalog.descriptors(page, descriptor.name)
         damaged = [i for i, data in stored.items() if len(data) != TINY_BYTES]
-        repaired = descriptors_of(catalog, descriptor, damaged).found if damaged else {}
+        repaired = descriptors_of(catalog, descriptor, damaged).decoded if damaged else {}
         for row, image_id in enumerate(page, start):
             data = stored.get(image_id, b"")
             if image_id in repaired:

@@ -64,5 +64,7 @@ class Verifier:
         features = descriptors_of(self._catalog, sift(), missing)
         colours = descriptors_of(self._catalog, colour(), missing)
         self.failed |= features.failed | colours.failed
-        for image_id in features.found.keys() & colours.found.keys():
-            self._loaded[image_id] = Alignable(features.found[image_id], colours.found[image_id])
+        for image_id in features.decoded.keys() & colours.decoded.keys():
+            self._loaded[image_id] = Alignable(
+                features.decoded[image_id], colours.decoded[image_id]
+            )

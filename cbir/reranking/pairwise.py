@@ -71,7 +71,7 @@ class PairwiseReranker(Generic[T]):
         def score(hit: Hit) -> Hit:
             if hit.image.id in stored.failed:
                 return self._unscored(hit, stored.failed[hit.image.id])
-            evidence = self._compare(query_descriptor, stored.found[hit.image.id])
+            evidence = self._compare(query_descriptor, stored.decoded[hit.image.id])
             total = hit.similarity + evidence.strength
             return replace(hit, rerank=RerankScore(self.method, total, evidence.inliers))
 
@@ -88,7 +88,7 @@ class PairwiseReranker(Generic[T]):
         stored = descriptors_of(self._gallery.catalog, self._descriptor, [query.id])
         if query.id in stored.failed:
             raise ImageError(stored.failed[query.id])
-        return stored.found[query.id]
+        return stored.decoded[query.id]
 
     def _unscored(self, hit: Hit, reason: str) -> Hit:
         return replace(hit, rerank=RerankScore(self.method, hit.similarity, note=reason))

@@ -68,13 +68,13 @@ def look_up(
     skip = skip or range(needed, needed)
     hits: list[Hit] = []
     best: float | None = None
-    found = 0
+    rank = 0
     for block in blocks:
         start = 0
-        while start < len(block.ids) and found < needed:
-            skipped = found in skip
-            end = skip.stop if skipped else skip.start if found < skip.start else needed
-            part = block.take(slice(start, start + end - found))
+        while start < len(block.ids) and rank < needed:
+            skipped = rank in skip
+            end = skip.stop if skipped else skip.start if rank < skip.start else needed
+            part = block.take(slice(start, start + end - rank))
             start += len(part.ids)
             ids = part.ids.tolist()
             records = {} if skipped else catalog.records(ids)
@@ -85,11 +85,11 @@ def look_up(
             ):
                 if image_id not in present:
                     continue
-                found += 1
+                rank += 1
                 best = similarity if best is None else max(best, similarity)
                 if not skipped:
                     region = layout[number - 1] if number else None
-                    hits.append(Hit(found, records[image_id], similarity, region=region))
-        if found == needed:
+                    hits.append(Hit(rank, records[image_id], similarity, region=region))
+        if rank == needed:
             break
     return FoundHits(tuple(hits), best)

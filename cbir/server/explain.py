@@ -53,7 +53,7 @@ def _stored(gallery: Gallery, kind: Descriptor[LocalFeatures], image_id: int) ->
     result = descriptors_of(gallery.catalog, kind, [image_id])
     if image_id in result.failed:
         raise Problem(404, f"image {image_id} {result.failed[image_id]}")
-    return result.found[image_id]
+    return result.decoded[image_id]
 
 
 def _in_whole(places: Places, query: bytes, crop: Crop) -> Places:

@@ -49,16 +49,16 @@ async def duplicates(request: Request) -> Response:
         if isinstance(result, SearchProgress):
             progress = ProgressResponse(stage=result.stage, done=result.done, total=result.total)
             return json_response(progress, status=202)
-        found = result.duplicates
-        page = [_group(service, group) for group in found.page(options.offset, options.limit)]
+        duplicates = result.duplicates
+        page = [_group(service, group) for group in duplicates.page(options.offset, options.limit)]
         groups = [group for group in page if group is not None]
         return json_response(
             DuplicatesResponse.model_construct(
-                total=len(found.groups),
-                redundant=found.redundant,
-                bytes_saved=found.bytes_saved,
+                total=len(duplicates.groups),
+                redundant=duplicates.redundant,
+                bytes_saved=duplicates.bytes_saved,
                 current=result.current,
-                failed=len(found.failed),
+                failed=len(duplicates.failed),
                 groups=groups,
             )
         )
