@@ -246,12 +246,6 @@ def _shown_fields(rules: Rules) -> list[str]:
     return list(dict.fromkeys(name for name in named if name is not None))
 
 
-def _field_text(image: ImageRecord, field: str) -> str:
-    from cbir.cli.console import printable
-
-    return printable(str(image.metadata.get(field, "–")))
-
-
 def _as_json(recommendations: tuple[Recommendation, ...]) -> list[dict[str, Any]]:
     return [
         {

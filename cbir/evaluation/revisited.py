@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -24,10 +24,9 @@ from cbir.evaluation.truth_file import read_json
 from cbir.gallery import Gallery
 from cbir.sources.paths import path_to_uri
 
-__all__ = ["PROTOCOLS", "Protocol", "from_revisited"]
+__all__ = ["Protocol", "from_revisited"]
 
 Protocol = Literal["easy", "medium", "hard"]
-PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
 # (relevant, junk) of each protocol, as in the authors' example_evaluate.py.
 _PARTS: dict[Protocol, tuple[tuple[str, ...], tuple[str, ...]]] = {
