@@ -11,7 +11,7 @@ from copy import copy
 from pathlib import Path
 from urllib.parse import urljoin
 
-from cbir.errors import ImageError, SourceError
+from cbir.errors import ImageError, SourceError, reason_of
 from cbir.sources.base import RowPlace, SourceImage, SourceOptions
 from cbir.sources.keys import key_of
 from cbir.sources.local_copy import LocalCopy
@@ -72,7 +72,12 @@ class ManifestSource:
     def __iter__(self) -> Iterator[SourceImage | FailedImage]:
         rows = self._rows()
         for row in rows:
-            yield self._image(row, RowPlace(self.uri, rows.word, row.number))
+            place = RowPlace(self.uri, rows.word, row.number)
+            try:
+                entry = self._image(row, place)
+            except Exception as error:  # such as a path that no file system takes
+                entry = FailedImage(place.uri, f"row cannot be read: {reason_of(error, place.uri)}")
+            yield entry
 
     def _rows(self) -> RowReader:
         """The rows of the file; column types are inferred again when the file has changed."""
