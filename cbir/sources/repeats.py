@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cbir.messages import shortened
 from cbir.sources.base import Source, SourceImage
 from cbir.types import FailedImage
 
@@ -86,7 +87,8 @@ def _text(metadata: Mapping[str, Any]) -> str:
 def _conflict(image: SourceImage, earlier: _EarlierEntry, column: str | None) -> FailedImage:
     """The failure of a later entry with the same key, identified by its row instead."""
     if image.key:
-        reason = f"the {column or 'key'} {image.key!r} stands in {earlier.name}, which was taken"
+        shown = shortened(image.key)
+        reason = f"the {column or 'key'} {shown!r} stands in {earlier.name}, which was taken"
     elif image.place is None:
         reason = f"the same path stands in {earlier.name}, which was taken"
     else:
