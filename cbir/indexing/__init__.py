@@ -93,11 +93,13 @@ def index_images(
     that are listed but cannot be read now stay.
 
     Raises SourceError when the source cannot be read at all, or names another `key` than before
-    without `prune`; SpecMismatchError when `embedder` is not of the gallery's spec; and
+    without `prune`; GalleryReadOnlyError for a gallery that can only be read;
+    SpecMismatchError when `embedder` is not of the gallery's spec; and
     SourceShrunkError, having removed nothing, when `prune` would leave less than half of the
     source's images and `force` is not given.
     """
     started = time.perf_counter()
+    gallery.catalog.check_writable()  # before any work is done in vain
     opened = open_source(source) if isinstance(source, (str, PathLike)) else source
     opened = with_key_column(opened, gallery.catalog, prune=prune)
     worker = _executor(executor, gallery, embedder, decoders)
