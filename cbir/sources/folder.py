@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cbir.config import CATALOG_FILE, GALLERY_FILE
 from cbir.errors import ImageError, OptionError, SourceError
-from cbir.images import IMAGE_SUFFIXES, SIGNATURE_BYTES, sniff_format
+from cbir.images import IMAGE_SUFFIXES, SIGNATURE_BYTES, missing_extra, sniff_format
 from cbir.sources.base import SourceImage
 from cbir.sources.paths import path_to_uri, printable, read_file, read_head, uri_to_path
 from cbir.sources.rules import IGNORE_FILE, NOT_INCLUDED, ListingRules, Skipped
@@ -172,7 +172,10 @@ def is_tar(name: str) -> bool:
 
 def looks_like_image(path: str) -> bool:
     """Whether a file has an image's suffix or signature."""
-    return _has_image_suffix(path) or sniff_format(read_head(path, SIGNATURE_BYTES)) is not None
+    if _has_image_suffix(path):
+        return True
+    kind = sniff_format(read_head(path, SIGNATURE_BYTES))
+    return kind is not None and missing_extra(f".{kind}") is None
 
 
 def _has_image_suffix(path: str) -> bool:

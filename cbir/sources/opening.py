@@ -12,11 +12,12 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from cbir.errors import SourceError
+from cbir.images import SIGNATURE_BYTES, sniff_format
 from cbir.registry import load_part
 from cbir.sources.base import DEFAULT_COLUMN, SelectiveSource, Source, SourceOptions
 from cbir.sources.folder import FileSource, FolderSource, holds_tars, looks_like_image
 from cbir.sources.local_copy import suffix_of
-from cbir.sources.paths import is_remote, printable
+from cbir.sources.paths import is_remote, printable, read_head
 
 __all__ = ["SOURCES", "open_source", "register_source"]
 
@@ -65,7 +66,7 @@ def open_source(
     A folder of images or of tars; a manifest (.csv, .tsv, .jsonl, .parquet); a tar, or several by
     a pattern as `shard-{000..009}.tar`; one image; a bucket (`s3://bucket/prefix`); or a registered
     kind. The options are those of `SourceOptions`. Raises SourceError if there is nothing at the
-    path, or nothing that can be indexed.
+    path, or nothing that can be indexed, and OptionError for a pattern that cannot be one.
     """
     path = os.fspath(location)
     options = SourceOptions(image_column, key, tuple(exclude), tuple(include))
@@ -112,7 +113,9 @@ def _folder_or_image(path: str, options: SourceOptions) -> Source:
             return FolderSource(path, exclude=options.exclude, include=options.include)
     except OSError as error:
         raise SourceError(f"{shown}: cannot be read: {error.strerror}") from error
-    if _is_file(path) and looks_like_image(path):
+    if _is_file(path) and (
+        looks_like_image(path) or sniff_format(read_head(path, SIGNATURE_BYTES))
+    ):
         return FileSource(path)
     raise SourceError(
         f"{shown} is neither a folder nor an image; a list of images ends in "

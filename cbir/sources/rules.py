@@ -9,6 +9,7 @@ With `include`, only files that match one of its patterns are listed.
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -53,9 +54,10 @@ walked."""
 NOT_INCLUDED = "--include"
 """The name under which `Skipped` counts images that no pattern of `include` matches."""
 
-_BY_LENGTH = {
-    length: [p for p in DEFAULT_EXCLUDES if p.count("/") == length] for length in (1, 2)
-}
+_FOLDER_ABOVE = "ps_d"
+"""Pathspec's name for the slash after the folder by which a path matches."""
+
+_BY_LENGTH = {length: [p for p in DEFAULT_EXCLUDES if p.count("/") == length] for length in (1, 2)}
 
 
 class Skipped:
@@ -82,6 +84,20 @@ class _Patterns:
     """Relative to the source's root, with `/` at its end; empty for the root."""
     lines: tuple[str, ...]
     spec: GitIgnoreSpec
+
+    def decide(self, path: str, pattern: str | None) -> str | None:
+        """The last pattern that matches a path itself, None if it takes back; else `pattern`.
+
+        Folders above are decided before. `GitIgnoreSpec.check_file` counts their patterns in, so
+        that `*` and `!*/` would leave out every folder.
+        """
+        below = path[len(self.folder) :]
+        for line, each in zip(self.lines, self.spec.patterns, strict=True):
+            if each.include is None:  # blank, or a comment
+                continue
+            if any(_is_direct(match, below) for match in each.regex.finditer(below)):
+                pattern = line if each.include else None
+        return pattern
 
 
 class ListingRules:
@@ -132,15 +148,17 @@ class ListingRules:
         if self._exclude is not None:
             patterns.append(self._exclude)
         for each in patterns:
-            result = each.spec.check_file(path[len(each.folder) :])
-            if result.include is not None:
-                excludes = result.include and result.index is not None
-                pattern = each.lines[result.index] if excludes else None  # type: ignore[index]
+            pattern = each.decide(path, pattern)
         return pattern
 
     def _of_folders_above(self, path: str) -> list[_Patterns]:
         folders = [""] + [path[:n] for n in range(1, len(path) - 1) if path[n] == "/"]
         return [self._files[folder] for folder in folders if folder in self._files]
+
+
+def _is_direct(match: re.Match[str], path: str) -> bool:
+    """Whether a pattern matches a path itself and not only a folder above it."""
+    return _FOLDER_ABOVE not in match.re.groupindex or match.end(_FOLDER_ABOVE) in (-1, len(path))
 
 
 def _default_pattern(folder: str) -> str | None:

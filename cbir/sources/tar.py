@@ -43,9 +43,7 @@ def open_tars(location: str, options: SourceOptions) -> TarSource:
     """Open the tar at a path, or the tars of a folder or brace pattern. Raises SourceError."""
     if is_remote(location):
         raise SourceError(f"{location}: tars are read from disk; copy it there")
-    return TarSource(
-        location, key=options.key, exclude=options.exclude, include=options.include
-    )
+    return TarSource(location, key=options.key, exclude=options.exclude, include=options.include)
 
 
 class TarSource:
@@ -143,7 +141,6 @@ class TarSource:
                         continue
                     version = ImageVersion(picture.size, mtime_ns)
                     yield SourceImage(uri, name, metadata, version, key)
-
 
     def _lists(self, member: Member, skipped: Skipped) -> bool:
         """Whether a member is an image that is listed; what is not is counted."""
