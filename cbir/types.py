@@ -20,6 +20,7 @@ __all__ = [
     "ImageVersion",
     "IndexPlan",
     "IndexReport",
+    "LeftOut",
     "RerankScore",
     "SearchResult",
     "StageProgress",
@@ -187,6 +188,19 @@ class FailedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What a source has at its place and does not list."""
+
+    files: Mapping[str, int] = field(default_factory=dict)
+    """Suffix, `.psd` or empty, → number of files that are no images cbir reads."""
+    excluded: Mapping[str, int] = field(default_factory=dict)
+    """Pattern → number of files, and of folders as a whole, that it leaves out; `--include` for
+    images that no pattern of that option matches."""
+    images: int = 0
+    """Number of images in the gallery that are excluded now; `prune` removes them."""
+
+
+@dataclass(frozen=True, slots=True)
 class IndexReport:
     """The result of one indexing run: numbers of images, and the failures."""
 
@@ -200,6 +214,8 @@ class IndexReport:
     """Entries of the source that list an image again, with the same metadata."""
     failed: tuple[FailedImage, ...] = ()
     seconds: float = 0.0
+    left_out: LeftOut = LeftOut()
+    """What lies at the source's place and was not listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,3 +237,5 @@ class IndexPlan:
     refusal: str = ""
     """Why the run would refuse to remove images; empty when it would remove them."""
     seconds: float = 0.0
+    left_out: LeftOut = LeftOut()
+    """What lies at the source's place and is not listed."""

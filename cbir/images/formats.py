@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import struct
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from cbir.errors import ImageError
@@ -11,11 +12,30 @@ from cbir.errors import ImageError
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-__all__ = ["IMAGE_SUFFIXES", "KNOWN_FORMATS", "SIGNATURE_BYTES", "plugin_of", "sniff_format"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "KNOWN_FORMATS",
+    "SIGNATURE_BYTES",
+    "missing_extra",
+    "plugin_of",
+    "sniff_format",
+]
+
+EXTRA_SUFFIXES = {".jxl": ("jxl", "pillow_jxl")}
+"""Suffix → extra and its module, of formats whose files count as images only with the extra."""
+
+
+def missing_extra(suffix: str) -> str | None:
+    """The extra that is needed to read files of a suffix and is not installed; None otherwise."""
+    extra, module = EXTRA_SUFFIXES.get(suffix, ("", ""))
+    return extra if extra and find_spec(module) is None else None
+
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
     | {".heic", ".heif", ".hif", ".avif"}
+    | {".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"}
+    | {suffix for suffix in EXTRA_SUFFIXES if missing_extra(suffix) is None}
 )
 SIGNATURE_BYTES = 32
 """Bytes at the beginning of a file that `sniff_format` needs."""
@@ -31,6 +51,8 @@ _PLUGINS = {
     "gif": "PIL.GifImagePlugin:GifImageFile",
     "heic": "pillow_heif.as_plugin:HeifImageFile",
     "avif": "PIL.AvifImagePlugin:AvifImageFile",
+    "jp2": "PIL.Jpeg2KImagePlugin:Jpeg2KImageFile",
+    "jxl": "cbir.images.jpeg_xl:JpegXlFile",
 }
 KNOWN_FORMATS = tuple(_PLUGINS)
 
@@ -53,6 +75,10 @@ def sniff_format(head: bytes) -> str | None:
         return "webp"
     if head[4:8] == b"ftyp":
         return _by_brands(head)
+    if head.startswith((b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")):
+        return "jp2"
+    if head.startswith((b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a")):
+        return "jxl"
     # Text may begin with "BM", too; in a bitmap the size of one of its known headers follows.
     if head.startswith(b"BM") and len(head) >= 18:
         (header_size,) = struct.unpack_from("<I", head, 14)
@@ -83,6 +109,8 @@ def plugin_of(kind: str) -> type[ImageFile]:
 
 
 def _lacking(kind: str) -> str:
+    extra = "jxl" if kind == "jxl" else "heif"
     return (
-        f"{kind.upper()} needs an extra: pip install 'cbir[heif]', then index with --retry-failed"
+        f"{kind.upper()} needs an extra: pip install 'cbir[{extra}]', then index with "
+        "--retry-failed"
     )

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 from os import PathLike
 
 from cbir.config import available_cores
@@ -37,6 +38,7 @@ from cbir.indexing.executor import (
     register_executor,
 )
 from cbir.indexing.key_columns import remember_key_column, with_key_column
+from cbir.indexing.left_out import left_out
 from cbir.indexing.local_executor import HeaderExecutor, LocalExecutor
 from cbir.indexing.plan_sink import PlanSink
 from cbir.indexing.process_chunk import EmbedderConfig, embed_chunk
@@ -120,7 +122,8 @@ def index_images(
     gallery.update_indexes()
     if sink.refusal:
         raise SourceShrunkError(sink.refusal)
-    return sink.report(time.perf_counter() - started)
+    report = sink.report(time.perf_counter() - started)
+    return replace(report, left_out=left_out(opened, gallery.catalog))
 
 
 def plan_images(
@@ -149,7 +152,8 @@ def plan_images(
         with pending_queue(HeaderExecutor(sync.contents)) as queue:
             sync.process(queue)
             sync.prune(queue, force=force)
-    return sink.plan(time.perf_counter() - started)
+    plan = sink.plan(time.perf_counter() - started)
+    return replace(plan, left_out=left_out(opened, None if prune else catalog))
 
 
 def _executor(
