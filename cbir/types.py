@@ -20,6 +20,9 @@ __all__ = [
     "ImageVersion",
     "IndexPlan",
     "IndexReport",
+    "Remark",
+    "RemarkKind",
+    "RemarkedImage",
     "RerankScore",
     "SearchResult",
     "StageProgress",
@@ -30,6 +33,10 @@ StageProgress: TypeAlias = Callable[[str, int, int], None]
 """Progress callback of work in stages: name of the stage, number done, number in total."""
 
 Word: TypeAlias = Literal["very likely the same object", "similar", "weak"]
+
+RemarkKind: TypeAlias = Literal["blank", "damaged", "frame", "raw"]
+"""`blank`: nothing but one colour; `damaged`: read as far as possible; `frame`: a later frame of an
+animation; `raw`: camera RAW, developed or shown by its preview."""
 
 NO_MATCH = "no confident match; the most similar images are"
 """Line shown above hits of which none is a match."""
@@ -153,6 +160,27 @@ class ImageVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """What has to be known about an image that could be read."""
+
+    kind: RemarkKind
+    text: str
+    """For people, in a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemarkedImage:
+    """An image of a gallery with one remark on it."""
+
+    uri: str
+    kind: RemarkKind
+    text: str
+    id: int
+    key: str = ""
+    """Its key, where that differs from its URI."""
+
+
+@dataclass(frozen=True, slots=True)
 class FailedImage:
     """An image that could not be indexed, and why."""
 
@@ -176,6 +204,8 @@ class IndexReport:
     """Entries of the source that list an image again, with the same metadata."""
     failed: tuple[FailedImage, ...] = ()
     seconds: float = 0.0
+    remarks: Mapping[RemarkKind, int] = field(default_factory=dict)
+    """Number of images added or updated by the kind of remark on them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ from cbir.catalog.schema import (
 from cbir.catalog.snapshot import Snapshot
 from cbir.catalog.vectors import decode
 from cbir.config import EmbeddingSpec, GalleryConfig
-from cbir.types import FailedImage, ImageRecord
+from cbir.types import FailedImage, ImageRecord, RemarkedImage, RemarkKind
 
 __all__ = ["CatalogReader"]
 
@@ -75,6 +75,7 @@ class CatalogReader(MetadataReader):
         self._commits = CommitWatcher(engine)
         self._states = RowCache(self._commits, self._read_state, most=2)
         self._records = RowCache(self._commits, self._read_records, most=CACHED_RECORDS)
+        self._remarked = RowCache(self._commits, self._read_remarked, most=8)
         most = CACHED_NUMBERS // spec.dim
         self._embeddings = RowCache(self._commits, self._read_embeddings, most=most)
 
@@ -150,6 +151,15 @@ class CatalogReader(MetadataReader):
                 for part in parts(keys)
                 for row in connection.execute(select(failures).where(failures.c.key.in_(part)))
             }
+
+    def remarks(self) -> list[RemarkedImage]:
+        """What has to be known about images that could be read, in the order of their ids."""
+        with reading(self._engine) as connection:
+            return attachments.read_remarks(connection)
+
+    def ids_with_remark(self, kind: RemarkKind) -> frozenset[int]:
+        """The ids of the images with a remark of this kind; cached until the next commit."""
+        return self._remarked.get([kind])[kind]
 
     def failures(self, *, source: str | None = None) -> list[FailedImage]:
         """Images that could not be read at the last attempt, by key; of one `source` if given."""
@@ -263,6 +273,10 @@ class CatalogReader(MetadataReader):
         with reading(self._engine) as connection:
             row = connection.execute(select(state.c.generation, state.c.config)).one()
         return dict.fromkeys(keys, _State(row.generation, GalleryConfig.from_json(row.config)))
+
+    def _read_remarked(self, kinds: Sequence[RemarkKind]) -> dict[RemarkKind, frozenset[int]]:
+        with reading(self._engine) as connection:
+            return {k: frozenset(attachments.ids_with_remark(connection, k)) for k in kinds}
 
     def _read_records(self, ids: Sequence[int]) -> dict[int, ImageRecord]:
         with reading(self._engine) as connection:

@@ -220,7 +220,7 @@ def _print_report(
     report: IndexReport, gallery: Gallery, without_regions: Sequence[FailedImage]
 ) -> None:
     from cbir.cli.console import out, print_failures
-    from cbir.cli.gallery import summary
+    from cbir.cli.gallery import remark_counts, summary
     from cbir.cli.plan import repeated_line
 
     console = out()
@@ -237,6 +237,10 @@ def _print_report(
     if report.failed:
         which = "" if gallery.path == DEFAULT_GALLERY else f" -g {gallery.path}"
         counts.append(f"failed {len(report.failed):,} (cbir info --failed{which} lists them)")
+    if report.remarks:
+        which = "" if gallery.path == DEFAULT_GALLERY else f" -g {gallery.path}"
+        remarks = f"remarks: {remark_counts(report.remarks)}"
+        console.print(f"{remarks} (cbir info --remarks{which} lists them)", style="dim")
     if report.repeated:
         console.print(repeated_line(report.repeated), style="dim")
     console.print("   ".join(counts) + f"   in {report.seconds:,.1f} s")

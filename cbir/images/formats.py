@@ -1,9 +1,14 @@
-"""The supported image formats: suffixes, signatures, and the Pillow plugin of each."""
+"""The image formats that are read: signatures, suffixes, Pillow plugins and the extras they need.
+
+A new format is one line of `FORMATS` and its signature in `sniff_format`.
+"""
 
 from __future__ import annotations
 
 import importlib
 import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cbir.errors import ImageError
@@ -11,29 +16,77 @@ from cbir.errors import ImageError
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-__all__ = ["IMAGE_SUFFIXES", "KNOWN_FORMATS", "SIGNATURE_BYTES", "plugin_of", "sniff_format"]
+__all__ = [
+    "FORMATS",
+    "IMAGE_SUFFIXES",
+    "KNOWN_FORMATS",
+    "SIGNATURE_BYTES",
+    "ImageFormat",
+    "lacking",
+    "plugin_of",
+    "sniff_format",
+]
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
-    | {".heic", ".heif", ".hif", ".avif"}
+
+@dataclass(frozen=True, slots=True)
+class ImageFormat:
+    """One format: how it is called, its suffixes, and what reads it."""
+
+    label: str
+    suffixes: tuple[str, ...]
+    plugin: str = ""
+    """Pillow plugin as `module:Class`. Plugins are called directly, not through Image.open: no
+    other parser can be reached (EPS starts Ghostscript), and an image's size is known before its
+    limit is checked."""
+    opener: str = "cbir.images.pillow_file:PillowFile"
+    """Callable as `module:name` that opens a file's bytes (see `cbir.images.pixels`)."""
+    extra: str = ""
+    """The extra of cbir that brings the plugin; empty where Pillow alone reads the format."""
+
+
+# fmt: off
+RAW_SUFFIXES = (
+    ".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".sr2", ".srf", ".orf", ".rw2", ".rwl",
+    ".raf", ".pef", ".srw", ".3fr", ".fff", ".iiq", ".mrw", ".x3f", ".erf", ".kdc", ".dcr", ".mef",
+    ".mos", ".gpr",
 )
+# fmt: on
+
+FORMATS: Mapping[str, ImageFormat] = {
+    # The first image of an MPO, too.
+    "jpeg": ImageFormat(
+        "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), "PIL.JpegImagePlugin:JpegImageFile"
+    ),
+    "png": ImageFormat("PNG", (".png", ".apng"), "PIL.PngImagePlugin:PngImageFile"),
+    "webp": ImageFormat("WEBP", (".webp",), "PIL.WebPImagePlugin:WebPImageFile"),
+    "bmp": ImageFormat("BMP", (".bmp",), "PIL.BmpImagePlugin:BmpImageFile"),
+    "tiff": ImageFormat(
+        "TIFF",
+        (".tif", ".tiff"),
+        "PIL.TiffImagePlugin:TiffImageFile",
+        opener="cbir.images.tiff:open_tiff",
+    ),
+    "gif": ImageFormat("GIF", (".gif",), "PIL.GifImagePlugin:GifImageFile"),
+    "heic": ImageFormat(
+        "HEIC", (".heic", ".heif", ".hif"), "pillow_heif.as_plugin:HeifImageFile", extra="heif"
+    ),
+    "avif": ImageFormat("AVIF", (".avif",), "PIL.AvifImagePlugin:AvifImageFile", extra="heif"),
+    # DNG, NEF and others begin as TIFFs, which are told by their contents; these begin otherwise.
+    "raw": ImageFormat(
+        "camera RAW",
+        RAW_SUFFIXES,
+        opener="cbir.images.raw:open_raw",
+        extra="raw",
+    ),
+}
+KNOWN_FORMATS = tuple(FORMATS)
+IMAGE_SUFFIXES = frozenset(suffix for known in FORMATS.values() for suffix in known.suffixes)
+
 SIGNATURE_BYTES = 32
 """Bytes at the beginning of a file that `sniff_format` needs."""
 
-# Plugins are called directly, not through Image.open: no other parser can be reached (EPS starts
-# Ghostscript), and an image's size is known before its limit is checked.
-_PLUGINS = {
-    "jpeg": "PIL.JpegImagePlugin:JpegImageFile",  # the first image of an MPO, too
-    "png": "PIL.PngImagePlugin:PngImageFile",
-    "webp": "PIL.WebPImagePlugin:WebPImageFile",
-    "bmp": "PIL.BmpImagePlugin:BmpImageFile",
-    "tiff": "PIL.TiffImagePlugin:TiffImageFile",
-    "gif": "PIL.GifImagePlugin:GifImageFile",
-    "heic": "pillow_heif.as_plugin:HeifImageFile",
-    "avif": "PIL.AvifImagePlugin:AvifImageFile",
-}
-KNOWN_FORMATS = tuple(_PLUGINS)
-
+# Of Olympus, Panasonic, Fujifilm, Sigma and Minolta.
+_RAW_SIGNATURES = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILMCCD-RAW", b"FOVb", b"\0MRM")
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _EITHER_BRANDS = frozenset({b"mif1", b"msf1", b"mif2"})
@@ -53,6 +106,8 @@ def sniff_format(head: bytes) -> str | None:
         return "webp"
     if head[4:8] == b"ftyp":
         return _by_brands(head)
+    if head.startswith(_RAW_SIGNATURES) or head[6:14] == b"HEAPCCDR":  # the latter is Canon's CRW
+        return "raw"
     # Text may begin with "BM", too; in a bitmap the size of one of its known headers follows.
     if head.startswith(b"BM") and len(head) >= 18:
         (header_size,) = struct.unpack_from("<I", head, 14)
@@ -63,6 +118,8 @@ def sniff_format(head: bytes) -> str | None:
 def _by_brands(head: bytes) -> str | None:
     """The format of an ISO media file, possibly a video; the first brand is the main one."""
     main, others = head[8:12], {head[at : at + 4] for at in range(16, len(head), 4)}
+    if main == b"crx ":  # Canon's CR3
+        return "raw"
     brands = others if main in _EITHER_BRANDS else {main}
     if brands & _AVIF_BRANDS:
         return "avif"
@@ -71,18 +128,19 @@ def _by_brands(head: bytes) -> str | None:
 
 def plugin_of(kind: str) -> type[ImageFile]:
     """The Pillow plugin of a format. Raises ImageError, naming the extra, if it is missing."""
-    module, _, name = _PLUGINS[kind].partition(":")
+    module, _, name = FORMATS[kind].plugin.partition(":")
     try:
         loaded = importlib.import_module(module)
     except ImportError as error:
-        raise ImageError(_lacking(kind)) from error
+        raise lacking(FORMATS[kind].label, FORMATS[kind].extra) from error
     if not getattr(loaded, "SUPPORTED", True):
-        raise ImageError(_lacking(kind))
+        raise lacking(FORMATS[kind].label, FORMATS[kind].extra)
     plugin: type[ImageFile] = getattr(loaded, name)
     return plugin
 
 
-def _lacking(kind: str) -> str:
-    return (
-        f"{kind.upper()} needs an extra: pip install 'cbir[heif]', then index with --retry-failed"
+def lacking(what: str, extra: str) -> ImageError:
+    """The error of a file that an extra of cbir would read."""
+    return ImageError(
+        f"{what} needs an extra: pip install 'cbir[{extra}]', then index with --retry-failed"
     )

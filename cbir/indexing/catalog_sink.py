@@ -6,13 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from cbir.catalog.rows import Batch, TouchedRow
+from cbir.catalog.rows import Batch, ImageRow, TouchedRow
 from cbir.gallery import Gallery
 from cbir.indexing.sink import Limits, ProgressCallback
 from cbir.indexing.source_state import below
 from cbir.indexing.values import ChangeKind, ImageChange
 from cbir.sources import uri_to_path
-from cbir.types import FailedImage, IndexReport
+from cbir.types import FailedImage, IndexReport, RemarkKind
 
 __all__ = ["CatalogSink"]
 
@@ -34,6 +34,7 @@ class CatalogSink:
         self._counts: Counter[ChangeKind] = Counter()
         self._removed = 0
         self._failed: list[FailedImage] = []
+        self._remarks: Counter[RemarkKind] = Counter()
         self.refusal = ""
         """Why removal was refused; empty otherwise."""
 
@@ -50,6 +51,8 @@ class CatalogSink:
             self._counts[change.kind] += 1
             if change.failure is not None:
                 self._failed.append(change.failure)
+            if isinstance(change.row, ImageRow):
+                self._remarks.update(remark.kind for remark in change.row.remarks)
             if change.kind == "moved" and isinstance(change.row, TouchedRow):
                 self._batch.moved.append(change.row)
             elif change.row is not None:
@@ -92,6 +95,7 @@ class CatalogSink:
             repeated=self._repeated,
             failed=tuple(self._failed),
             seconds=seconds,
+            remarks=dict(sorted(self._remarks.items())),
         )
 
     def _commit(self) -> None:
