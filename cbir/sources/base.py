@@ -11,7 +11,10 @@ from cbir.sources.paths import is_remote
 from cbir.sources.reading import fetch, read_uri
 from cbir.types import FailedImage, ImageVersion
 
-__all__ = ["UNKNOWN", "RowPlace", "Source", "SourceImage", "SourceOptions"]
+__all__ = ["DEFAULT_COLUMN", "UNKNOWN", "RowPlace", "Source", "SourceImage", "SourceOptions"]
+
+DEFAULT_COLUMN = "path"
+"""The column of a manifest with paths or URLs, where no other is named."""
 
 UNKNOWN = ImageVersion()
 """The version of an image whose size and modification time are not known yet."""
@@ -80,7 +83,7 @@ class SourceImage:
 class SourceOptions:
     """Options for opening a source; each source uses those that apply to it."""
 
-    image_column: str = "path"
+    image_column: str = DEFAULT_COLUMN
     """Column of a manifest with the paths or URLs of images."""
     key: str | None = None
     """Column of a manifest, or field in a tar, that identifies an image; see `ManifestSource`."""

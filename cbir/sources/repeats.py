@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cbir.messages import shortened
 from cbir.sources.base import Source, SourceImage
 from cbir.types import FailedImage
 
@@ -78,7 +79,8 @@ class _FirstEntries:
 def _conflict(image: SourceImage, earlier: _EarlierEntry, column: str | None) -> FailedImage:
     """The failure of a later entry with the same key, identified by its row instead."""
     if image.key:
-        reason = f"the {column or 'key'} {image.key!r} stands in {earlier.name}, which was taken"
+        shown = shortened(image.key)
+        reason = f"the {column or 'key'} {shown!r} stands in {earlier.name}, which was taken"
     elif image.place is None:
         reason = f"the same path stands in {earlier.name}, which was taken"
     else:
