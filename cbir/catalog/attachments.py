@@ -122,9 +122,7 @@ def insert_regions(
     )
 
 
-def insert_remarks(
-    connection: Connection, rows: Iterable[tuple[int, tuple[Remark, ...]]]
-) -> None:
+def insert_remarks(connection: Connection, rows: Iterable[tuple[int, tuple[Remark, ...]]]) -> None:
     """Insert the remarks on images, by id."""
     values = [
         {"image_id": image_id, "kind": remark.kind, "text": remark.text}

@@ -38,6 +38,7 @@ from cbir.catalog.schema import (
     embeddings,
     failures,
     images,
+    remarks,
     sources,
     state,
 )
@@ -58,10 +59,19 @@ CACHED_NUMBERS = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """The cached part of the `state` row: generation and configuration."""
+    """The cached part of the `state` row: generation and configuration; and what is remarked."""
 
     generation: int
     config: GalleryConfig
+    remarks: int
+    """Number of remarks on images: mostly none, and then none is read."""
+
+
+_STATE = select(
+    state.c.generation,
+    state.c.config,
+    select(func.count()).select_from(remarks).scalar_subquery().label("remarks"),
+)
 
 
 class CatalogReader(MetadataReader):
@@ -159,6 +169,8 @@ class CatalogReader(MetadataReader):
 
     def ids_with_remark(self, kind: RemarkKind) -> frozenset[int]:
         """The ids of the images with a remark of this kind; cached until the next commit."""
+        if not self._states.get([None])[None].remarks:
+            return frozenset()
         return self._remarked.get([kind])[kind]
 
     def failures(self, *, source: str | None = None) -> list[FailedImage]:
@@ -271,8 +283,9 @@ class CatalogReader(MetadataReader):
 
     def _read_state(self, keys: Sequence[None]) -> dict[None, _State]:
         with reading(self._engine) as connection:
-            row = connection.execute(select(state.c.generation, state.c.config)).one()
-        return dict.fromkeys(keys, _State(row.generation, GalleryConfig.from_json(row.config)))
+            row = connection.execute(_STATE).one()
+        config = GalleryConfig.from_json(row.config)
+        return dict.fromkeys(keys, _State(row.generation, config, row.remarks))
 
     def _read_remarked(self, kinds: Sequence[RemarkKind]) -> dict[RemarkKind, frozenset[int]]:
         with reading(self._engine) as connection:

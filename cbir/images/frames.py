@@ -30,7 +30,7 @@ def spread_of(image: Image.Image) -> int:
         image = image.convert("La" if image.mode == "LA" else "RGBa")
     extrema = image.getextrema()
     pairs = extrema if isinstance(extrema[0], tuple) else (extrema,)
-    return max(int(high) - int(low) for low, high in pairs)  # type: ignore[misc]
+    return max(int(high) - int(low) for low, high in pairs)
 
 
 def first_to_show(

@@ -50,7 +50,7 @@ def mend_jpeg(data: bytes, size: tuple[int, int]) -> tuple[bytes, float] | None:
 def _decode(data: bytes, least: tuple[int, int]) -> npt.NDArray[np.uint8]:
     from PIL.JpegImagePlugin import JpegImageFile
 
-    with JpegImageFile(io.BytesIO(data), "") as image:  # type: ignore[no-untyped-call]
+    with JpegImageFile(io.BytesIO(data), "") as image:
         image.draft(None, least)
         image.load()
         levels = np.asarray(image, np.uint8)

@@ -56,7 +56,7 @@ def to_levels(
     rows = max(1, ROWS // max(1, values[0].size if len(values) else 1))
     for start in range(0, len(values), rows):
         levels[start : start + rows] = _scaled(values[start : start + rows], low, high)
-    return np.invert(levels) if inverted else levels
+    return 255 - levels if inverted else levels
 
 
 def _scaled(values: Samples, low: float, high: float) -> Levels:
@@ -64,8 +64,8 @@ def _scaled(values: Samples, low: float, high: float) -> Levels:
     if values.dtype == np.uint8 and (low, high) == (0, 255):
         return np.asarray(values, np.uint8)
     if values.dtype.kind == "u" and low == 0 and high in (1023, 4095, 16383, 65535):
-        shift = int(high).bit_length() - 8
-        return np.minimum(values >> shift, 255).astype(np.uint8)
+        shifted: Levels = np.minimum(values >> (int(high).bit_length() - 8), 255).astype(np.uint8)
+        return shifted
     wide = values.astype(np.float64 if values.dtype.itemsize > 4 else np.float32)
     wide[~np.isfinite(wide)] = low
     scale = 255 / (high - low) if high > low else 0

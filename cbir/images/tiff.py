@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from cbir.images.pixels import OpenedImage, StoredPixels
 from cbir.images.raw import RawFile, is_raw
 from cbir.images.tiff_directories import Directory, main_directory, read_directories, starting_at
 from cbir.images.tiff_samples import as_image
+from cbir.types import Remark
 
 __all__ = ["SampledTiff", "open_tiff"]
 
@@ -32,7 +34,7 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 BYTES_PER_PIXEL = 32
 """Most bytes of samples per pixel: eight channels of float32."""
 
-_PILLOWS = {
+_PILLOWS: Mapping[int, Set[tuple[int, ...]]] = {
     0: {(1,), (2,), (4,), (8,)},
     1: {(1,), (2,), (4,), (8,), (16,), (8, 8)},
     2: {(8,) * 3, (8,) * 4, (16,) * 3, (16,) * 4},
@@ -100,7 +102,7 @@ class SampledTiff:
                 f"{count:,} samples of {bits} bits per pixel are more than fit in memory; "
                 "CBIR_MAX_PIXELS raises the limit"
             )
-        remarks = ()
+        remarks: tuple[Remark, ...] = ()
         if (mended := mend("tiff", data, self.size)) is not None:
             data, remark = mended
             remarks = (remark,)
@@ -121,7 +123,7 @@ def _pillow_reads(directory: Directory) -> bool:
     bits = directory.tags.get(tags.BITS, (1,))
     if len(bits) == 1:
         bits *= min(count, 16)
-    known = _PILLOWS.get(directory.number(tags.PHOTOMETRIC, 1), set())
+    known = _PILLOWS.get(directory.number(tags.PHOTOMETRIC, 1), frozenset())
     return (
         bits in known
         and set(directory.tags.get(tags.SAMPLE_FORMAT, (1,))) == {1}
@@ -134,7 +136,7 @@ def _is_dark(pixels: StoredPixels) -> bool:
     """Whether no colour is brighter than the largest of 14 bits is, of 16."""
     extrema = pixels.image.getextrema()
     colours = extrema[:3] if isinstance(extrema[0], tuple) else (extrema,)
-    return max(int(high) for _, high in colours) < 64  # type: ignore[misc]
+    return max(int(high) for _, high in colours) < 64
 
 
 def _read_samples(data: bytes, directory: Directory) -> tuple[npt.NDArray[Any], bytes | None]:
@@ -142,7 +144,7 @@ def _read_samples(data: bytes, directory: Directory) -> tuple[npt.NDArray[Any], 
     import tifffile
 
     with tifffile.TiffFile(io.BytesIO(data)) as file:
-        page = file.pages.first
+        page: Any = file.pages.first
         compression = int(page.compression)
         try:
             samples = np.asarray(page.asarray(maxworkers=1))
@@ -153,6 +155,7 @@ def _read_samples(data: bytes, directory: Directory) -> tuple[npt.NDArray[Any], 
             raise
         axes = page.axes
         profile = page.tags.get("InterColorProfile")
+    axes = str(axes)
     for axis in [axis for axis in axes if axis not in "YXS"]:  # volumes and the like: the first
         samples = samples.take(0, axes.index(axis))
         axes = axes.replace(axis, "", 1)

@@ -38,7 +38,8 @@ def choose_ground(image: Image.Image) -> int:
     levels = np.asarray(image, np.float32)
     opacity = levels[..., -1:] / 255
     colours = levels[..., :-1] * opacity
-    steps = {g: _steps(colours + g * (1 - opacity)) for g in (WHITE, BLACK, GREY)}
+    grounds = (WHITE, BLACK, GREY)
+    steps = {g: _steps(colours + np.float32(g) * (1 - opacity)) for g in grounds}
     edges = np.max(np.stack(list(steps.values())), axis=0) >= VISIBLE
     count = int(np.count_nonzero(edges))
     if count == 0:
