@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from cbir.errors import CbirError
+from cbir.errors import OptionError
 
 __all__ = [
     "EmbeddingSpec",
@@ -248,7 +248,9 @@ def _integer(name: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise CbirError(f"{name} is {text!r}, not a whole number; unset it or correct it") from None
+        raise OptionError(
+            f"{name} is {text!r}, not a whole number; unset it or correct it"
+        ) from None
 
 
 def _cgroup_quota() -> int | None:

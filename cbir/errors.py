@@ -27,6 +27,9 @@ same message without local paths, for callers on other machines.
 
 from __future__ import annotations
 
+LONGEST_REASON = 300
+"""Number of characters of another library's message that are recorded."""
+
 
 class CbirError(Exception):
     """The base class of all exceptions that cbir raises deliberately."""
@@ -122,3 +125,23 @@ class OptionError(CbirError, ValueError):
 
 class MissingExtraError(CbirError):
     """An optional dependency is not installed."""
+
+
+def reason_of(error: Exception, uri: str = "an image") -> str:
+    """The reason recorded for the image at `uri`, which could not be read, decoded or embedded.
+
+    An exception that cbir does not raise on purpose is logged with its type. Raises `error` itself
+    where it is about a setting or the gallery, and not about this image.
+    """
+    if isinstance(error, (OptionError, GalleryError)):
+        raise error
+    if isinstance(error, CbirError):
+        return str(error)
+    import logging
+
+    log = logging.getLogger(__name__)
+    text = " ".join(str(error).split())[:LONGEST_REASON]
+    reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    log.warning("%s failed with %s", uri, reason)
+    log.debug("%s", uri, exc_info=error)
+    return reason

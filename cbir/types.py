@@ -158,6 +158,30 @@ class ImageVersion:
     etag: str | None = field(default=None, compare=False)
     """The entity tag as the server sent it, for a conditional request; not compared."""
 
+    def __post_init__(self) -> None:
+        """Makes size and stamp whole numbers of 64 bits with a sign, as a database stores them.
+
+        A file system may report any time: one beyond the year 2262 is folded, so that another
+        such time still differs from it.
+        """
+        for name in ("size", "stamp"):
+            value = getattr(self, name)
+            if value is not None and not (
+                value.__class__ is int and -_HALF_RANGE <= value < _HALF_RANGE
+            ):
+                object.__setattr__(self, name, _folded(value))
+
+
+_HALF_RANGE = 1 << 63
+
+
+def _folded(value: Any) -> int | None:
+    """A number modulo 2**64, in the range of 64 bits with a sign; None for what is no number."""
+    try:
+        return (int(value) + _HALF_RANGE) % (2 * _HALF_RANGE) - _HALF_RANGE
+    except (TypeError, ValueError, OverflowError):
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Remark:

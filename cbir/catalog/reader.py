@@ -31,6 +31,7 @@ from cbir.catalog.records import (
     as_failure,
     as_indexed_image,
     as_record,
+    possible_ids,
 )
 from cbir.catalog.row_cache import CommitWatcher, RowCache
 from cbir.catalog.rows import FailureRow, IndexedImage
@@ -186,14 +187,14 @@ class CatalogReader(MetadataReader):
 
     def records(self, ids: Iterable[int]) -> dict[int, ImageRecord]:
         """The images with these ids, by id; removed ones are absent."""
-        return self._records.get(ids)
+        return self._records.get(possible_ids(ids))
 
     def present(self, ids: Sequence[int]) -> set[int]:
         """Those of the ids that exist in the gallery, without reading their records."""
         with reading(self._engine) as connection:
             return {
                 image_id
-                for part in parts(ids)
+                for part in parts(possible_ids(ids))
                 for image_id in connection.execute(
                     select(images.c.id).where(images.c.id.in_(part))
                 ).scalars()
@@ -224,7 +225,7 @@ class CatalogReader(MetadataReader):
 
     def embeddings(self, ids: Sequence[int]) -> dict[int, Vectors]:
         """The embeddings of these images by id: (D,) float32 of unit norm."""
-        return self._embeddings.get(ids)
+        return self._embeddings.get(possible_ids(ids))
 
     def region_embeddings(self, image_id: int) -> Vectors:
         """Embeddings of one image's regions, in their order: (R, D); (0, D) if it has none."""

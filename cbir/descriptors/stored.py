@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from cbir.config import available_cores
 from cbir.descriptors.descriptor import Descriptor
 from cbir.descriptors.registry import open_descriptor
-from cbir.errors import GalleryError, ImageError
+from cbir.errors import GalleryError, reason_of
 from cbir.types import DescriptorRow, FailedImage, ImageRecord
 
 __all__ = ["DescriptorStore", "StoredDescriptors", "descriptors_of", "ensure_descriptors"]
@@ -160,9 +160,9 @@ def _row(descriptor: Descriptor[Any], image: ImageRecord) -> DescriptorRow | str
     content_hash = bytes.fromhex(image.content)
     try:
         data = read_indexed(image.uri, content_hash)
-    except ImageError as error:
-        return str(error)
+    except Exception as error:
+        return reason_of(error, image.uri)
     try:
         return DescriptorRow(image.id, content_hash, descriptor.encode(descriptor.describe(data)))
-    except ImageError as error:
-        return f"cannot be read: {error}"
+    except Exception as error:  # whatever a file does to a decoder, it fails alone
+        return f"cannot be read: {reason_of(error, image.uri)}"

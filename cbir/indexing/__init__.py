@@ -18,11 +18,12 @@ no longer listed are removed after everything else is committed.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from os import PathLike
 
 from cbir.config import available_cores
 from cbir.embedding import Embedder
-from cbir.errors import SourceShrunkError
+from cbir.errors import CbirError, SourceShrunkError
 from cbir.gallery import Gallery
 from cbir.images.processes import Decoders
 from cbir.indexing.calibration import calibrate
@@ -105,9 +106,14 @@ def index_images(
     if not prune or sync.list(force=force):
         remember_key_column(opened, gallery.catalog)
         worker.start(EmbedJob(EmbedderConfig(gallery.config), sync.contents))
-        with pending_queue(worker) as queue:
-            sync.process(queue)
-            sync.prune(queue, force=force)
+        try:
+            with pending_queue(worker) as queue:
+                sync.process(queue)
+                sync.prune(queue, force=force)
+        except BaseException:
+            with suppress(CbirError):  # the first error counts
+                sink.commit()  # what was embedded before an interruption need not be done again
+            raise
         sink.close()
     gallery.update_indexes()
     if sink.refusal:

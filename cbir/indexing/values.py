@@ -44,6 +44,11 @@ class ImageTask:
     match: bool = False
     """Whether to look for the content among the source's other images before decoding it."""
 
+    @property
+    def uri(self) -> str:
+        """The image's URI, for messages."""
+        return "an image" if isinstance(self.image, bytes) else self.image.uri
+
     def read(self) -> Content | NotModified:
         """Read the image; NotModified if a server says it is unchanged. Raises ImageError."""
         if isinstance(self.image, bytes):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-from cbir.errors import ImageError, ImageMissingError, SourceError
+from cbir.errors import ImageError, ImageMissingError, SourceError, reason_of
 from cbir.messages import shortened
 from cbir.sources.base import DEFAULT_COLUMN, RowPlace, SourceImage, SourceOptions
 from cbir.sources.keys import key_of
@@ -79,7 +79,12 @@ class ManifestSource:
     def __iter__(self) -> Iterator[SourceImage | FailedImage]:
         rows = self._rows()
         for row in rows:
-            yield self._image(row, RowPlace(self.uri, rows.word, row.number))
+            place = RowPlace(self.uri, rows.word, row.number)
+            try:
+                entry = self._image(row, place)
+            except Exception as error:  # such as a path that no file system takes
+                entry = FailedImage(place.uri, f"row cannot be read: {reason_of(error, place.uri)}")
+            yield entry
 
     def _rows(self) -> RowReader:
         """The rows of the file; column types are inferred again when the file has changed."""
