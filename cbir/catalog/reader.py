@@ -86,7 +86,6 @@ class CatalogReader(MetadataReader):
         self._commits = CommitWatcher(engine)
         self._states = RowCache(self._commits, self._read_state, most=2)
         self._records = RowCache(self._commits, self._read_records, most=CACHED_RECORDS)
-        self._remarked = RowCache(self._commits, self._read_remarked, most=8)
         most = CACHED_NUMBERS // spec.dim
         self._embeddings = RowCache(self._commits, self._read_embeddings, most=most)
 
@@ -169,10 +168,11 @@ class CatalogReader(MetadataReader):
             return attachments.read_remarks(connection)
 
     def ids_with_remark(self, kind: RemarkKind) -> frozenset[int]:
-        """The ids of the images with a remark of this kind; cached until the next commit."""
+        """The ids of the images with a remark of this kind."""
         if not self._states.get([None])[None].remarks:
             return frozenset()
-        return self._remarked.get([kind])[kind]
+        with reading(self._engine) as connection:
+            return frozenset(attachments.ids_with_remark(connection, kind))
 
     def failures(self, *, source: str | None = None) -> list[FailedImage]:
         """Images that could not be read at the last attempt, by key; of one `source` if given."""
@@ -287,10 +287,6 @@ class CatalogReader(MetadataReader):
             row = connection.execute(_STATE).one()
         config = GalleryConfig.from_json(row.config)
         return dict.fromkeys(keys, _State(row.generation, config, row.remarks))
-
-    def _read_remarked(self, kinds: Sequence[RemarkKind]) -> dict[RemarkKind, frozenset[int]]:
-        with reading(self._engine) as connection:
-            return {k: frozenset(attachments.ids_with_remark(connection, k)) for k in kinds}
 
     def _read_records(self, ids: Sequence[int]) -> dict[int, ImageRecord]:
         with reading(self._engine) as connection:

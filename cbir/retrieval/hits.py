@@ -15,13 +15,6 @@ if TYPE_CHECKING:
     from cbir.retrieval.confidence import Scale
 
 
-class EveryImage:
-    """The set of all ids."""
-
-    def __contains__(self, image_id: object) -> bool:
-        return True
-
-
 def similar_enough(blocks: Iterable[Block], least: float) -> Iterator[Block]:
     """The candidates of at least this similarity; stops at the first below it."""
     for block in blocks:

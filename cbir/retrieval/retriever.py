@@ -17,11 +17,12 @@ from cbir.errors import FilterError, GalleryError, ImageError
 from cbir.gallery import Gallery
 from cbir.reranking import QueryImage, SharedRerankers
 from cbir.reranking.reranker import rerank_by_all
+from cbir.retrieval.blank import BlankImages
 from cbir.retrieval.candidates import ranked
 from cbir.retrieval.combination import combine_vectors
 from cbir.retrieval.confidence import MATCH, is_match, scale_of
 from cbir.retrieval.embed_queries import embed_queries
-from cbir.retrieval.hits import EveryImage, FoundHits, grouped, look_up, not_blank, similar_enough
+from cbir.retrieval.hits import FoundHits, grouped, look_up, not_blank, similar_enough
 from cbir.retrieval.opened_query import OpenedQuery
 from cbir.retrieval.queries import IdQuery, QueryLike, as_query
 from cbir.retrieval.request import SearchRequest, takes_request
@@ -117,7 +118,7 @@ class Retriever:
         opened = self._open(request)
         vectors = self._query_vectors(request, opened, regions)
         embedded = time.perf_counter()
-        blank = self._blank(opened)
+        blank = BlankImages(self.gallery, opened)
         depth = 0 if reranker is None else reranker.depth
         looked_up, scale = self._find(request, vectors, depth, blank)
         hits = looked_up.hits if scale is None else looked_up.with_confidence(scale, blank)
@@ -175,12 +176,6 @@ class Retriever:
         catalog, skip = self.gallery.catalog, range(depth, request.offset)
         hits = look_up(catalog, blocks, needed, skip=skip, blank=blank)
         return hits, scale or scale_of(self.gallery, vectors)
-
-    def _blank(self, opened: Sequence[OpenedQuery]) -> Container[int]:
-        """The ids whose similarity means nothing: blank images, or all if every query is blank."""
-        blank = self.gallery.catalog.ids_with_remark("blank")
-        every = bool(opened) and all(image.is_blank or image.id in blank for image in opened)
-        return EveryImage() if every else blank
 
     def _filtered(
         self,
