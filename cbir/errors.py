@@ -6,6 +6,7 @@ CbirError
 │   ├── GalleryExistsError
 │   ├── GalleryVersionError     written by a newer cbir
 │   ├── GalleryUnavailableError locked by another process, or its disk is full: try again later
+│   ├── GalleryReadOnlyError    it can be searched, and not changed, by this user or at this place
 │   └── SpecMismatchError       embeddings made in different ways cannot be compared
 ├── SourceError             a source of images cannot be read at all
 │   └── SourceShrunkError       it lists far fewer images than before; nothing is removed
@@ -62,6 +63,10 @@ class GalleryVersionError(GalleryError):
 
 class GalleryUnavailableError(GalleryError):
     """The gallery is locked by another process, or its disk is full. A retry may succeed."""
+
+
+class GalleryReadOnlyError(GalleryError):
+    """The gallery can only be read: it belongs to another user, or to a read-only file system."""
 
 
 class SpecMismatchError(GalleryError):

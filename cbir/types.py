@@ -20,6 +20,7 @@ __all__ = [
     "ImageVersion",
     "IndexPlan",
     "IndexReport",
+    "LeftOut",
     "Remark",
     "RemarkKind",
     "RemarkedImage",
@@ -215,6 +216,19 @@ class FailedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What a source has at its place and does not list."""
+
+    files: Mapping[str, int] = field(default_factory=dict)
+    """Suffix, `.psd` or empty, → number of files that are no images cbir reads."""
+    excluded: Mapping[str, int] = field(default_factory=dict)
+    """Pattern → number of files, and of folders as a whole, that it leaves out; `--include` for
+    images that no pattern of that option matches."""
+    images: int = 0
+    """Number of images in the gallery that are excluded now; `prune` removes them."""
+
+
+@dataclass(frozen=True, slots=True)
 class IndexReport:
     """The result of one indexing run: numbers of images, and the failures."""
 
@@ -230,6 +244,8 @@ class IndexReport:
     seconds: float = 0.0
     remarks: Mapping[RemarkKind, int] = field(default_factory=dict)
     """Number of images added or updated by the kind of remark on them."""
+    left_out: LeftOut = LeftOut()
+    """What lies at the source's place and was not listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,3 +267,5 @@ class IndexPlan:
     refusal: str = ""
     """Why the run would refuse to remove images; empty when it would remove them."""
     seconds: float = 0.0
+    left_out: LeftOut = LeftOut()
+    """What lies at the source's place and is not listed."""

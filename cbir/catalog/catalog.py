@@ -78,6 +78,11 @@ class Catalog(CatalogReader):
             row = connection.execute(select(state.c.gallery_id, state.c.config)).one()
         return cls(engine, row.gallery_id, GalleryConfig.from_json(row.config).spec)
 
+    def check_writable(self) -> None:
+        """Raise GalleryError, such as GalleryReadOnlyError, where nothing can be written now."""
+        with writing(self._engine):
+            pass
+
     def close(self) -> None:
         self._commits.close()
         self._engine.dispose()

@@ -46,7 +46,7 @@ from cbir.catalog.schema import (
 from cbir.catalog.snapshot import Snapshot
 from cbir.catalog.vectors import decode
 from cbir.config import EmbeddingSpec, GalleryConfig
-from cbir.types import FailedImage, ImageRecord, RemarkedImage, RemarkKind
+from cbir.types import DescriptorRow, FailedImage, ImageRecord, RemarkedImage, RemarkKind
 
 __all__ = ["CatalogReader"]
 
@@ -88,6 +88,8 @@ class CatalogReader(MetadataReader):
         self._records = RowCache(self._commits, self._read_records, most=CACHED_RECORDS)
         most = CACHED_NUMBERS // spec.dim
         self._embeddings = RowCache(self._commits, self._read_embeddings, most=most)
+        self._held: dict[str, dict[int, DescriptorRow]] = {}
+        """Descriptors by method and image id that could not be stored."""
 
     @property
     def place(self) -> str:
@@ -244,13 +246,29 @@ class CatalogReader(MetadataReader):
 
     def descriptors(self, ids: Sequence[int], method: str) -> dict[int, bytes]:
         """Encoded descriptors of these images, by id; images without are absent."""
+        held = self._held.get(method, {})
         with reading(self._engine) as connection:
-            return attachments.read_descriptors(connection, ids, method)
+            stored = attachments.read_descriptors(connection, ids, method)
+        if not held:
+            return stored
+        contents = self.records(image_id for image_id in ids if image_id in held)
+        return stored | {
+            image_id: held[image_id].data
+            for image_id, record in contents.items()
+            if held[image_id].content_hash.hex() == record.content
+        }
 
     def without_descriptors(self, method: str) -> list[int]:
         """Ids of the images that have no descriptors by `method`, ascending."""
         with reading(self._engine) as connection:
-            return attachments.without_descriptors(connection, method)
+            missing = attachments.without_descriptors(connection, method)
+        if held := self.descriptors(list(self._held.get(method, ())), method):
+            missing = [image_id for image_id in missing if image_id not in held]
+        return missing
+
+    def hold_descriptors(self, method: str, rows: Sequence[DescriptorRow]) -> None:
+        """Keep descriptors in memory while the catalogue is open, where it can only be read."""
+        self._held.setdefault(method, {}).update((row.image_id, row) for row in rows)
 
     def dismissed(self) -> list[Pair]:
         """Pairs of images marked as not duplicates; the smaller id first."""

@@ -86,6 +86,7 @@ def rebuild(
     from cbir.gallery import Gallery
 
     with Gallery.open(gallery) as opened:
+        opened.catalog.check_writable()  # in a gallery that can only be read nothing would last
         started = time.perf_counter()
         opened.rebuild_index(kind)
         seconds = time.perf_counter() - started

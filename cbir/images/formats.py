@@ -9,6 +9,7 @@ import importlib
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from cbir.errors import ImageError
@@ -23,6 +24,7 @@ __all__ = [
     "SIGNATURE_BYTES",
     "ImageFormat",
     "lacking",
+    "missing_extra",
     "plugin_of",
     "sniff_format",
 ]
@@ -42,15 +44,17 @@ class ImageFormat:
     """Callable as `module:name` that opens a file's bytes (see `cbir.images.pixels`)."""
     extra: str = ""
     """The extra of cbir that brings the plugin; empty where Pillow alone reads the format."""
+    needs: str = ""
+    """The extra's module, of formats whose files count as images only where it is installed."""
 
 
 # fmt: off
 RAW_SUFFIXES = (
-    ".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".sr2", ".srf", ".orf", ".rw2", ".rwl",
-    ".raf", ".pef", ".srw", ".3fr", ".fff", ".iiq", ".mrw", ".x3f", ".erf", ".kdc", ".dcr", ".mef",
-    ".mos", ".gpr",
+    ".dng", ".nef", ".nrw", ".cr2", ".arw", ".sr2", ".srf", ".pef", ".srw", ".3fr", ".fff", ".iiq",
+    ".erf", ".kdc", ".dcr", ".mef", ".mos", ".gpr",
 )
 # fmt: on
+"""Of camera RAW that is a TIFF."""
 
 FORMATS: Mapping[str, ImageFormat] = {
     # The first image of an MPO, too.
@@ -62,7 +66,7 @@ FORMATS: Mapping[str, ImageFormat] = {
     "bmp": ImageFormat("BMP", (".bmp",), "PIL.BmpImagePlugin:BmpImageFile"),
     "tiff": ImageFormat(
         "TIFF",
-        (".tif", ".tiff"),
+        (".tif", ".tiff", *RAW_SUFFIXES),
         "PIL.TiffImagePlugin:TiffImageFile",
         opener="cbir.images.tiff:open_tiff",
     ),
@@ -74,13 +78,42 @@ FORMATS: Mapping[str, ImageFormat] = {
     # DNG, NEF and others begin as TIFFs, which are told by their contents; these begin otherwise.
     "raw": ImageFormat(
         "camera RAW",
-        RAW_SUFFIXES,
+        (".cr3", ".crw", ".orf", ".rw2", ".rwl", ".raf", ".mrw", ".x3f"),
         opener="cbir.images.raw:open_raw",
         extra="raw",
+        needs="rawpy",
+    ),
+    "jp2": ImageFormat(
+        "JP2",
+        (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
+        "PIL.Jpeg2KImagePlugin:Jpeg2KImageFile",
+    ),
+    "jxl": ImageFormat(
+        "JXL", (".jxl",), "cbir.images.jpeg_xl:JpegXlFile", extra="jxl", needs="pillow_jxl"
     ),
 }
 KNOWN_FORMATS = tuple(FORMATS)
-IMAGE_SUFFIXES = frozenset(suffix for known in FORMATS.values() for suffix in known.suffixes)
+EXTRA_SUFFIXES = {
+    suffix: (known.extra, known.needs)
+    for known in FORMATS.values()
+    if known.needs
+    for suffix in known.suffixes
+}
+"""Suffix → extra and its module, of formats whose files count as images only with the extra."""
+
+
+def missing_extra(suffix: str) -> str | None:
+    """The extra that is needed to read files of a suffix and is not installed; None otherwise."""
+    extra, module = EXTRA_SUFFIXES.get(suffix, ("", ""))
+    return extra if extra and find_spec(module) is None else None
+
+
+IMAGE_SUFFIXES = frozenset(
+    suffix
+    for known in FORMATS.values()
+    if not known.needs or find_spec(known.needs) is not None
+    for suffix in known.suffixes
+)
 
 SIGNATURE_BYTES = 32
 """Bytes at the beginning of a file that `sniff_format` needs."""
@@ -108,6 +141,10 @@ def sniff_format(head: bytes) -> str | None:
         return _by_brands(head)
     if head.startswith(_RAW_SIGNATURES) or head[6:14] == b"HEAPCCDR":  # the latter is Canon's CRW
         return "raw"
+    if head.startswith((b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")):
+        return "jp2"
+    if head.startswith((b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a")):
+        return "jxl"
     # Text may begin with "BM", too; in a bitmap the size of one of its known headers follows.
     if head.startswith(b"BM") and len(head) >= 18:
         (header_size,) = struct.unpack_from("<I", head, 14)
