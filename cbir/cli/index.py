@@ -242,7 +242,7 @@ def _print_report(
     report: IndexReport, gallery: Gallery, without_regions: Sequence[FailedImage]
 ) -> None:
     from cbir.cli.console import out, print_failures, printable
-    from cbir.cli.gallery import summary
+    from cbir.cli.gallery import remark_counts, summary
     from cbir.cli.left_out import left_out_lines
     from cbir.cli.plan import repeated_line
 
@@ -260,6 +260,10 @@ def _print_report(
     if report.failed:
         which = "" if gallery.path == DEFAULT_GALLERY else f" -g {gallery.path}"
         counts.append(f"failed {len(report.failed):,} (cbir info --failed{which} lists them)")
+    if report.remarks:
+        which = "" if gallery.path == DEFAULT_GALLERY else f" -g {gallery.path}"
+        remarks = f"remarks: {remark_counts(report.remarks)}"
+        console.print(f"{remarks} (cbir info --remarks{which} lists them)", style="dim")
     for line in left_out_lines(report.left_out):
         console.print(printable(line), style="dim")
     if report.repeated:
