@@ -9,6 +9,7 @@ import typer
 
 from cbir.cli.gallery import describe_whitening, summary
 from cbir.cli.options import DEFAULT_GALLERY, GalleryOption, JsonOption
+from cbir.messages import advised, command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +71,7 @@ def info(
             if not failures:
                 console.print("no image failed")
             return
-        spec = opened.spec
+        spec, listing = opened.spec, command("info", "--failed", gallery=gallery)
         console.print(summary(opened))
         lines = {
             "weights": f"{opened.config.weights_from} ({spec.weights[:19]})"
@@ -90,7 +91,7 @@ def info(
             "dismissed": _pairs(len(opened.catalog.dismissed())),
             **_elsewhere(opened),
             "on disk": f"{_bytes(opened.path) / 1e6:,.1f} MB",
-            "failed": f"{len(failures):,}" + (" (--failed lists them)" if failures else ""),
+            "failed": f"{len(failures):,}" + (f" ({listing} lists them)" if failures else ""),
         }
         sources = opened.catalog.indexed_sources()
         for name, value in lines.items():
@@ -121,7 +122,8 @@ def _regions(gallery: Gallery) -> str:
     if not gallery.config.regions:
         return "none"
     missing = _without_regions(gallery)
-    lack = f"; {missing:,} images lack them, 'cbir index SOURCE' embeds them" if missing else ""
+    adds = advised("index", "SOURCE", gallery=gallery.path)
+    lack = f"; {missing:,} images lack them, {adds} embeds them" if missing else ""
     return f"{len(gallery.config.regions)} in each image{lack}"
 
 

@@ -95,7 +95,7 @@ class Guard:
     def _check(self, scope: Scope, headers: Headers) -> None:
         path, method = scope["path"], scope["method"]
         if not self._is_known(headers.get("host", "")):
-            raise Problem(400, "unknown host name; start the server with --allow-host")
+            raise Problem(400, "unknown host name; start the server with --allow-host NAME")
         if not path.startswith(API):
             return
         writes = method not in SAFE_METHODS and not path.startswith(READING_POSTS)
