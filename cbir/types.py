@@ -21,6 +21,9 @@ __all__ = [
     "IndexPlan",
     "IndexReport",
     "LeftOut",
+    "Remark",
+    "RemarkKind",
+    "RemarkedImage",
     "RerankScore",
     "SearchResult",
     "StageProgress",
@@ -31,6 +34,10 @@ StageProgress: TypeAlias = Callable[[str, int, int], None]
 """Progress callback of work in stages: name of the stage, number done, number in total."""
 
 Word: TypeAlias = Literal["very likely the same object", "similar", "weak"]
+
+RemarkKind: TypeAlias = Literal["blank", "damaged", "frame", "raw"]
+"""`blank`: nothing but one colour; `damaged`: read as far as possible; `frame`: a later frame of an
+animation; `raw`: camera RAW, developed or shown by its preview."""
 
 NO_MATCH = "no confident match; the most similar images are"
 """Line shown above hits of which none is a match."""
@@ -178,6 +185,27 @@ def _folded(value: Any) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """What has to be known about an image that could be read."""
+
+    kind: RemarkKind
+    text: str
+    """For people, in a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemarkedImage:
+    """An image of a gallery with one remark on it."""
+
+    uri: str
+    kind: RemarkKind
+    text: str
+    id: int
+    key: str = ""
+    """Its key, where that differs from its URI."""
+
+
+@dataclass(frozen=True, slots=True)
 class FailedImage:
     """An image that could not be indexed, and why."""
 
@@ -214,6 +242,8 @@ class IndexReport:
     """Entries of the source that list an image again, with the same metadata."""
     failed: tuple[FailedImage, ...] = ()
     seconds: float = 0.0
+    remarks: Mapping[RemarkKind, int] = field(default_factory=dict)
+    """Number of images added or updated by the kind of remark on them."""
     left_out: LeftOut = LeftOut()
     """What lies at the source's place and was not listed."""
 

@@ -39,13 +39,14 @@ from cbir.catalog.schema import (
     embeddings,
     failures,
     images,
+    remarks,
     sources,
     state,
 )
 from cbir.catalog.snapshot import Snapshot
 from cbir.catalog.vectors import decode
 from cbir.config import EmbeddingSpec, GalleryConfig
-from cbir.types import DescriptorRow, FailedImage, ImageRecord
+from cbir.types import DescriptorRow, FailedImage, ImageRecord, RemarkedImage, RemarkKind
 
 __all__ = ["CatalogReader"]
 
@@ -59,10 +60,19 @@ CACHED_NUMBERS = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """The cached part of the `state` row: generation and configuration."""
+    """The cached part of the `state` row: generation and configuration; and what is remarked."""
 
     generation: int
     config: GalleryConfig
+    remarks: int
+    """Number of remarks on images: mostly none, and then none is read."""
+
+
+_STATE = select(
+    state.c.generation,
+    state.c.config,
+    select(func.count()).select_from(remarks).scalar_subquery().label("remarks"),
+)
 
 
 class CatalogReader(MetadataReader):
@@ -153,6 +163,18 @@ class CatalogReader(MetadataReader):
                 for part in parts(keys)
                 for row in connection.execute(select(failures).where(failures.c.key.in_(part)))
             }
+
+    def remarks(self) -> list[RemarkedImage]:
+        """What has to be known about images that could be read, in the order of their ids."""
+        with reading(self._engine) as connection:
+            return attachments.read_remarks(connection)
+
+    def ids_with_remark(self, kind: RemarkKind) -> frozenset[int]:
+        """The ids of the images with a remark of this kind."""
+        if not self._states.get([None])[None].remarks:
+            return frozenset()
+        with reading(self._engine) as connection:
+            return frozenset(attachments.ids_with_remark(connection, kind))
 
     def failures(self, *, source: str | None = None) -> list[FailedImage]:
         """Images that could not be read at the last attempt, by key; of one `source` if given."""
@@ -280,8 +302,9 @@ class CatalogReader(MetadataReader):
 
     def _read_state(self, keys: Sequence[None]) -> dict[None, _State]:
         with reading(self._engine) as connection:
-            row = connection.execute(select(state.c.generation, state.c.config)).one()
-        return dict.fromkeys(keys, _State(row.generation, GalleryConfig.from_json(row.config)))
+            row = connection.execute(_STATE).one()
+        config = GalleryConfig.from_json(row.config)
+        return dict.fromkeys(keys, _State(row.generation, config, row.remarks))
 
     def _read_records(self, ids: Sequence[int]) -> dict[int, ImageRecord]:
         with reading(self._engine) as connection:

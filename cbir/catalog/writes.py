@@ -10,7 +10,7 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from cbir.catalog.attachments import delete_attachments, insert_regions
+from cbir.catalog.attachments import delete_attachments, insert_regions, insert_remarks
 from cbir.catalog.engine import insert_rows, parts
 from cbir.catalog.gallery_state import next_generation
 from cbir.catalog.metadata.values import delete_values, insert_values, replace_values, utf8
@@ -222,6 +222,7 @@ def _insert(
         [(i, generation, vector) for i, vector in zip(ids, vectors, strict=True)],
     )
     insert_regions(connection, generation, zip(ids, (row.regions for row in rows), strict=True))
+    insert_remarks(connection, zip(ids, (row.remarks for row in rows), strict=True))
 
 
 def _replace(
@@ -250,6 +251,7 @@ def _replace(
         ],
     )
     insert_regions(connection, generation, zip(ids, (row.regions for row in rows), strict=True))
+    insert_remarks(connection, zip(ids, (row.remarks for row in rows), strict=True))
 
 
 def _ids(connection: Connection, keys: Sequence[str]) -> dict[str, int]:

@@ -11,13 +11,21 @@ from cbir.cli.options import DEFAULT_GALLERY, GalleryOption, IndexKindOption, Js
 from cbir.messages import advised
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cbir.config import Whitening
     from cbir.gallery import Gallery
+    from cbir.types import RemarkKind
 
 EXIT_PROBLEMS = 1
 PROBLEMS_SHOWN = 10
+REMARK_WORDS: Mapping[RemarkKind, str] = {
+    "blank": "of one flat colour",
+    "damaged": "damaged",
+    "frame": "shown by a later frame",
+    "raw": "camera RAW",
+}
+"""Kind of a remark → what follows the number of images with it."""
 
 
 def register(app: typer.Typer) -> None:
@@ -36,6 +44,11 @@ def summary(gallery: Gallery) -> str:
     index = "exact index" if find_index(kind).exact else f"{kind} index"
     images = f"{count:,} images" + (f" with {regions} regions each" if regions else "")
     return f"gallery {gallery.path}: {images}, {spec.backbone} · {spec.dim}-d · {index}"
+
+
+def remark_counts(counts: Mapping[RemarkKind, int]) -> str:
+    """`2 blank, 1 damaged`: the number of images with remarks, by kind."""
+    return ", ".join(f"{count:,} {REMARK_WORDS[kind]}" for kind, count in counts.items())
 
 
 def remove(

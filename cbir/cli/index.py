@@ -243,7 +243,7 @@ def _print_report(
     report: IndexReport, gallery: Gallery, without_regions: Sequence[FailedImage]
 ) -> None:
     from cbir.cli.console import out, print_failures, printable
-    from cbir.cli.gallery import summary
+    from cbir.cli.gallery import remark_counts, summary
     from cbir.cli.left_out import left_out_lines
     from cbir.cli.plan import repeated_line
 
@@ -261,6 +261,10 @@ def _print_report(
     if report.failed:
         listing = command("info", "--failed", gallery=gallery.path)
         counts.append(f"failed {len(report.failed):,} ({listing} lists them)")
+    if report.remarks:
+        listing = command("info", "--remarks", gallery=gallery.path)
+        remarks = f"remarks: {remark_counts(report.remarks)}"
+        console.print(f"{remarks} ({listing} lists them)", style="dim")
     for line in left_out_lines(report.left_out):
         console.print(printable(line), style="dim")
     if report.repeated:

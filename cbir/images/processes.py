@@ -154,14 +154,14 @@ class _Process:
         response = _receive(self._responses)
         if isinstance(response, Exception):
             return response
-        shape, width, height = response
+        shape, width, height, remarks = response
         pixels = np.empty(shape, np.uint8)
         left = memoryview(pixels.data).cast("B")
         while left:
             if not (count := self._responses.readinto(left)):  # type: ignore[attr-defined]
                 raise EOFError
             left = left[count:]
-        return DecodedImage(pixels, width, height)
+        return DecodedImage(pixels, width, height, remarks)
 
     def hang_up(self) -> None:
         """Close the pipes, which makes the process exit."""
@@ -196,7 +196,7 @@ def main() -> None:
         except Exception as error:
             _send(responses, error)
         else:
-            head = decoded.pixels.shape, decoded.width, decoded.height
+            head = decoded.pixels.shape, decoded.width, decoded.height, decoded.remarks
             _send(responses, head, decoded.pixels)
 
 

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from cbir.catalog.metadata.values import utf8
-from cbir.catalog.rows import Batch, FailureRow, TouchedRow
+from cbir.catalog.rows import Batch, FailureRow, ImageRow, TouchedRow
 from cbir.errors import CbirError, reason_of
 from cbir.gallery import Gallery
 from cbir.indexing.sink import Limits, ProgressCallback
 from cbir.indexing.source_state import below
 from cbir.indexing.values import ChangeKind, ImageChange
 from cbir.sources import uri_to_path
-from cbir.types import FailedImage, IndexReport
+from cbir.types import FailedImage, IndexReport, RemarkKind
 
 __all__ = ["CatalogSink"]
 
@@ -37,6 +37,7 @@ class CatalogSink:
         self._counts: Counter[ChangeKind] = Counter()
         self._removed = 0
         self._failed: list[FailedImage] = []
+        self._remarks: Counter[RemarkKind] = Counter()
         self.refusal = ""
         """Why removal was refused; empty otherwise."""
 
@@ -53,6 +54,8 @@ class CatalogSink:
             self._counts[change.kind] += 1
             if change.failure is not None:
                 self._failed.append(change.failure)
+            if isinstance(change.row, ImageRow):
+                self._remarks.update(remark.kind for remark in change.row.remarks)
             if change.row is not None:
                 self._changes.append(change)
         late = time.monotonic() - self._committed_at > self._limits.commit_seconds
@@ -93,6 +96,7 @@ class CatalogSink:
             repeated=self._repeated,
             failed=tuple(self._failed),
             seconds=seconds,
+            remarks=dict(sorted(self._remarks.items())),
         )
 
     def commit(self) -> None:

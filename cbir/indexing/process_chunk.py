@@ -59,8 +59,8 @@ class EmbedderConfig:
 
     @property
     def decode_options(self) -> DecodeOptions:
-        spec = self.gallery.spec
-        return DecodeOptions(spec.preprocessing, spec.views, self.gallery.regions)
+        gallery, spec = self.gallery, self.gallery.spec
+        return DecodeOptions(spec.preprocessing, spec.views, gallery.regions, gallery.ground)
 
     def open(self) -> Embedder:
         """Open an embedder. Raises BackboneError, WeightsError as `cbir.load_embedder` does."""
@@ -145,6 +145,7 @@ def process_chunk(
             image.height,
             embedding[0],
             embedding[1:] if options.regions else None,
+            image.remarks,
         )
     return [result for result in results if result is not None]
 

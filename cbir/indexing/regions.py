@@ -79,8 +79,9 @@ def _embed_regions(
     The results are in the order of `ids`: tuples of one element, or empty if the image has just
     been removed.
     """
-    spec, regions = embedder.spec, gallery.config.regions
-    options = DecodeOptions(spec.preprocessing, spec.views, regions)
+    spec, config = embedder.spec, gallery.config
+    regions = config.regions
+    options = DecodeOptions(spec.preprocessing, spec.views, regions, config.ground)
     records = gallery.catalog.records(ids)
     indexed_images = gallery.catalog.indexed_images([record.key for record in records.values()])
     results: dict[int, Result] = {}

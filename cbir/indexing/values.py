@@ -15,7 +15,7 @@ from cbir.catalog.rows import FailureRow, ImageRow, IndexedImage, TouchedRow
 from cbir.sources import SourceImage
 from cbir.sources.base import UNKNOWN
 from cbir.sources.content import Content, NotModified
-from cbir.types import FailedImage, ImageVersion
+from cbir.types import FailedImage, ImageVersion, Remark
 
 __all__ = [
     "ChangeKind",
@@ -68,6 +68,7 @@ class EmbeddedImage:
     """(D,) float32, unit norm."""
     regions: Vectors | None = None
     """(R, D) float32, unit norm, in a gallery that has regions."""
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
