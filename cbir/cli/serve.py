@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -127,6 +128,8 @@ def serve(
         count = application.state.service.gallery.count()
         address, name = socket.getsockname(), gallery.absolute().name
         _announce(address, name, count, settings.root_path, json=json)
+        # When it has ended, uvicorn sends itself the signal that ended it.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[socket])
 
