@@ -247,6 +247,7 @@ class Client:
             response["timings_ms"],
             response["reranked"],
             response["matched"],
+            tuple(response.get("notes", ())),
         )
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 EXAMPLES_SHOWN = 3
 SOURCES_SHOWN = 5
+NOTES_SHOWN = 10
 
 
 def register(app: typer.Typer) -> None:
@@ -68,6 +69,7 @@ def info(
                     "descriptors": opened.catalog.descriptor_counts(),
                     "dismissed": len(opened.catalog.dismissed()),
                     "fields": [asdict(field) for field in opened.catalog.field_summaries()],
+                    "notes": [str(each) for each in opened.catalog.number_coverage()],
                 }
             )
             return
@@ -119,6 +121,8 @@ def info(
         if len(sources) > SOURCES_SHOWN:
             console.print(f"{'source':<9} and {len(sources) - SOURCES_SHOWN:,} more")
         _print_fields(opened.catalog.field_summaries())
+        for coverage in opened.catalog.number_coverage()[:NOTES_SHOWN]:
+            console.print(printable(str(coverage)), style="dim")
 
 
 def _counts(remarks: Sequence[RemarkedImage]) -> dict[RemarkKind, int]:

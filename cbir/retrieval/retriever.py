@@ -141,6 +141,7 @@ class Retriever:
             timings,
             reranked,
             matched,
+            () if request.where is None else self.gallery.catalog.filter_notes(request.where),
         )
 
     def _open(self, request: SearchRequest) -> list[OpenedQuery]:

@@ -102,7 +102,9 @@ def test_the_page_works_below_a_path(website: httpx.Client, address: str) -> Non
         page = context.new_page()
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("response", lambda answer: errors.append(answer.url) if answer.status >= 400 else None)
+        page.on(
+            "response", lambda answer: errors.append(answer.url) if answer.status >= 400 else None
+        )
         page.goto(address)
         page.locator("#start-grid img").first.click()
         assert shown(page) == 3
