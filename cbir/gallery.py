@@ -92,8 +92,8 @@ class Gallery:
 
         `regions` are parts of each image that are embedded separately, so that a query for a detail
         finds its image: `cbir.config.MULTI_CROP`, for example. `catalog_url` is the location of the
-        catalogue (`sqlite:////data/shop.sqlite`), by default the gallery's folder. With `exist_ok`, a
-        gallery with the same spec that is there already, or that another process creates at the
+        catalogue (`sqlite:////data/shop.sqlite`), by default the gallery's folder. With `exist_ok`,
+        a gallery with the same spec that is there already, or that another process creates at the
         same time, is opened.
 
         Raises GalleryExistsError when `path` holds a gallery, SpecMismatchError when it may exist
