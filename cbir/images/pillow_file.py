@@ -11,6 +11,7 @@ from PIL import Image
 from cbir.config import max_pixels
 from cbir.errors import ImageError
 from cbir.images.colour import resamplable
+from cbir.images.deep_png import with_all_bits
 from cbir.images.formats import plugin_of
 from cbir.images.frames import first_to_show
 from cbir.images.jpeg import decode_jpeg, most_jpeg_pixels
@@ -95,6 +96,8 @@ class PillowFile:
             # Size after loading: Pillow turns a TIFF upright when it loads it.
             full = end = image.size
             shown = resamplable(image)
+            if self._kind == "png":
+                shown = with_all_bits(self._data, shown)
             if animated:
                 shown, remark = first_to_show(image, shown)
                 remarks += remark
