@@ -39,7 +39,9 @@ EXIT_TIMEOUT_S = 5.0
 READY = "ready"
 WORKER = """
 import signal, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
+for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    if hasattr(signal, name):  # the parent process handles them, and closes the pipe
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
 sys.path[:] = {path!r}
 from cbir.images.processes import main
 main()

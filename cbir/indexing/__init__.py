@@ -24,7 +24,7 @@ from os import PathLike
 
 from cbir.config import available_cores
 from cbir.embedding import Embedder
-from cbir.errors import CbirError, SourceShrunkError
+from cbir.errors import SourceShrunkError
 from cbir.gallery import Gallery
 from cbir.images.processes import Decoders
 from cbir.indexing.calibration import calibrate
@@ -115,7 +115,7 @@ def index_images(
                 sync.process(queue)
                 sync.prune(queue, force=force)
         except BaseException:
-            with suppress(CbirError):  # the first error counts
+            with suppress(Exception):  # the first error counts
                 sink.commit()  # what was embedded before an interruption need not be done again
             raise
         sink.close()
