@@ -27,8 +27,15 @@ missing in them; None for damage that it cannot mend."""
 
 
 def mend_header(kind: str, data: bytes) -> MendedHeader | None:
-    """The file without superfluous parts that keep Pillow from opening it; None without any."""
-    return mend_png_header(data) if kind == "png" else None
+    """The file as Pillow opens it; None for a format of which it opens damaged files, too.
+
+    A PNG loses the superfluous parts that Pillow refuses, a WebP gets the end that it lacks.
+    """
+    if kind == "png":
+        return mend_png_header(data)
+    if kind == "webp" and (mended := mend(kind, data, (0, 0))) is not None:
+        return MendedHeader(mended[0], None, (mended[1],))
+    return None
 
 
 def mend(kind: str, data: bytes, size: tuple[int, int]) -> tuple[bytes, Remark] | None:

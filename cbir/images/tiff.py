@@ -24,7 +24,13 @@ from cbir.images.mending import mend
 from cbir.images.pillow_file import PillowFile
 from cbir.images.pixels import OpenedImage, StoredPixels
 from cbir.images.raw import RawFile, is_raw
-from cbir.images.tiff_directories import Directory, main_directory, read_directories, starting_at
+from cbir.images.tiff_directories import (
+    Directory,
+    first_offset,
+    main_directory,
+    read_directories,
+    starting_at,
+)
 from cbir.images.tiff_samples import as_image
 from cbir.types import Remark
 
@@ -52,6 +58,8 @@ def open_tiff(data: bytes, kind: str) -> OpenedImage:
     """Open the picture of a TIFF, which is not always its first directory."""
     directories = read_directories(data)
     if not directories:
+        if first_offset(data) >= len(data):
+            raise ImageError("truncated: the TIFF data ends early")
         return PillowFile(data, kind)
     if is_raw(data, directories):
         return RawFile(data, directories)
