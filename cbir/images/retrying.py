@@ -1,4 +1,4 @@
-"""Whether an image that could not be read before would be read now, by the reason of its failure."""
+"""Whether an image that could not be read before would be read now, by its failure's reason."""
 
 from __future__ import annotations
 
