@@ -33,6 +33,7 @@ from cbir.errors import (
 )
 from cbir.indexes.gallery_indexes import GalleryIndexes
 from cbir.indexes.registry import AUTO, check_choice
+from cbir.messages import advised
 from cbir.sources.paths import path_to_uri
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Gallery:
         path = Path(path)
         if not is_gallery(path):
             raise GalleryNotFoundError(
-                f"no gallery at {path}; 'cbir index FOLDER --gallery {path}' makes one"
+                f"no gallery at {path}; {advised('index', 'FOLDER', gallery=path)} makes one"
             )
         gallery = cls(path, open_catalog(path))
         if spec is not None:
