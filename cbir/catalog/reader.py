@@ -20,6 +20,7 @@ from cbir.catalog.attachments import Pair
 from cbir.catalog.catalog_image import CatalogImage, images_by_key
 from cbir.catalog.engine import ROWS_PER_STATEMENT, parts, place_of, reading
 from cbir.catalog.integrity import problems
+from cbir.catalog.metadata.coverage import compared_as_numbers, coverage_of, note_of
 from cbir.catalog.metadata.reader import MetadataReader
 from cbir.catalog.records import (
     EMBEDDINGS,
@@ -46,6 +47,8 @@ from cbir.catalog.schema import (
 from cbir.catalog.snapshot import Snapshot
 from cbir.catalog.vectors import decode
 from cbir.config import EmbeddingSpec, GalleryConfig
+from cbir.filters import Filter
+from cbir.metadata import NumberCoverage
 from cbir.types import DescriptorRow, FailedImage, ImageRecord, RemarkedImage, RemarkKind
 
 __all__ = ["CatalogReader"]
@@ -54,6 +57,7 @@ ROWS_PER_PAGE = 10_000
 """Number of rows per page when all images of a source are read."""
 
 CACHED_RECORDS = 8192
+CACHED_FIELDS = 1000
 CACHED_NUMBERS = 4_000_000
 """Size of the embedding cache in vector components: 3,100 vectors of 1280 dimensions, 16 MB."""
 
@@ -84,6 +88,9 @@ class CatalogReader(MetadataReader):
         self.spec = spec
         """The gallery's embedding space, fixed when it was created."""
         self._commits = CommitWatcher(engine)
+        self._coverage: RowCache[str, NumberCoverage] = RowCache(
+            self._commits, self._read_coverage, most=CACHED_FIELDS
+        )
         self._states = RowCache(self._commits, self._read_state, most=2)
         self._records = RowCache(self._commits, self._read_records, most=CACHED_RECORDS)
         most = CACHED_NUMBERS // spec.dim
@@ -126,6 +133,15 @@ class CatalogReader(MetadataReader):
                 for part in parts(keys)
                 for row in connection.execute(INDEXED_IMAGES.where(images.c.key.in_(part)))
             }
+
+    def filter_notes(self, where: Filter) -> tuple[str, ...]:
+        """What the comparisons of numbers in a filter leave out, a sentence for each field."""
+        coverage = self._coverage.get(compared_as_numbers(where)).values()
+        return tuple(note for each in coverage if (note := note_of(each)) is not None)
+
+    def _read_coverage(self, fields: Sequence[str]) -> dict[str, NumberCoverage]:
+        with reading(self._engine) as connection:
+            return {field: coverage_of(connection, field) for field in fields}
 
     def of_source(self, source: str) -> Iterator[Sequence[tuple[Any, ...]]]:
         """All images of a source (its URI), by id, in pages of plain rows.

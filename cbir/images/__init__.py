@@ -12,6 +12,7 @@ from cbir.images.decoding import (
 )
 from cbir.images.formats import IMAGE_SUFFIXES, SIGNATURE_BYTES, missing_extra, sniff_format
 from cbir.images.opening import check_header
+from cbir.images.retrying import readable_now
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -25,6 +26,7 @@ __all__ = [
     "encode_lossless",
     "missing_extra",
     "open_rgb",
+    "readable_now",
     "sniff_format",
     "thumbnail_jpeg",
 ]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 __all__ = [
+    "EXTRA_MODULES",
+    "EXTRA_SUFFIXES",
     "FORMATS",
     "IMAGE_SUFFIXES",
     "KNOWN_FORMATS",
@@ -100,6 +102,14 @@ EXTRA_SUFFIXES = {
     for suffix in known.suffixes
 }
 """Suffix → extra and its module, of formats whose files count as images only with the extra."""
+
+EXTRA_MODULES = {
+    "heif": "pillow_heif",
+    "jxl": "pillow_jxl",
+    "raw": "rawpy",
+    "tiff": "imagecodecs",
+}
+"""Extra that reads images → its module."""
 
 
 def missing_extra(suffix: str) -> str | None:

@@ -7,11 +7,17 @@ import io
 import numpy as np
 import numpy.typing as npt
 
-from cbir.images.jpeg_markers import BASELINE, PROGRESSIVE, Scan, frame_and_scans
+from cbir.images.jpeg_markers import (
+    BASELINE,
+    END,
+    PROGRESSIVE,
+    Scan,
+    frame_and_scans,
+    is_complete,
+)
 
 __all__ = ["ends_in_zeros", "mend_jpeg"]
 
-END = b"\xff\xd9"
 _OTHER_DATA = bytes([0x5A, 0xC3, 0x96, 0x3C]) * 1024
 """Entropy-coded data, any that contains no marker."""
 ZEROS = bytes(64)
@@ -19,7 +25,7 @@ ZEROS = bytes(64)
 
 def ends_in_zeros(data: bytes) -> bool:
     """Whether a file that was allocated but not written to its end lacks the end of its picture."""
-    return data.endswith(ZEROS) and not data.rstrip(b"\0").endswith(END)
+    return data.endswith(ZEROS) and not is_complete(data)
 
 
 def mend_jpeg(data: bytes, size: tuple[int, int]) -> tuple[bytes, float] | None:
@@ -37,14 +43,16 @@ def mend_jpeg(data: bytes, size: tuple[int, int]) -> tuple[bytes, float] | None:
     repeats = 1 + min(len(data), 1 << 24) // len(_OTHER_DATA)
     filled = _decode(data + END, least)
     other = _decode(data + _OTHER_DATA * repeats + END, least)
-    differing = (filled != other).reshape(len(filled), -1).any(axis=1)
+    differing = (filled != other).any(axis=-1)
     if not differing.any():
         return data + END, 0.0
-    # Other data may end before the picture does: all rows of blocks below the first are missing.
-    per_block = 1 if frame in BASELINE else 8
-    first = int(np.argmax(differing)) + 4 * per_block
-    below = max(0.0, 1 - first / len(filled))
-    return data + END, max(below, float((filled != other).any(axis=-1).mean()))
+    # From the first differing block on all is missing, also where the other data end before. Two
+    # rows of blocks are coded together where colours have half the resolution, as mostly.
+    rows, columns = differing.shape
+    top = int(np.argmax(differing.any(axis=1)))
+    together = min(2 if frame in BASELINE else 16, rows - top)
+    left = int(np.argmax(differing[top : top + together].any(axis=0)))
+    return data + END, 1 - (top + together * left / columns) / rows
 
 
 def _decode(data: bytes, least: tuple[int, int]) -> npt.NDArray[np.uint8]:

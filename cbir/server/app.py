@@ -75,7 +75,7 @@ def build_app(settings: Settings) -> FastAPI:
         )
     app.add_middleware(Guard, settings=settings, metrics=metrics)
     if settings.root_path:
-        app.add_middleware(RootPath, path=settings.root_path)
+        app.add_middleware(RootPath, root=settings.root_path)
     _complete_openapi(app, settings.root_path)
     return app
 

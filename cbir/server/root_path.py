@@ -38,20 +38,20 @@ def checked_root_path(text: str) -> str:
 class RootPath:
     """ASGI middleware that takes the path off requests that a proxy passes on with it."""
 
-    def __init__(self, app: ASGIApp, *, path: str) -> None:
+    def __init__(self, app: ASGIApp, *, root: str) -> None:
         self._app = app
-        self._path = path
+        self._root = root
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            _current.set(self._path)
-            asked: str = scope["path"]
-            if asked == self._path and scope["method"] in ("GET", "HEAD"):
+            _current.set(self._root)
+            path: str = scope["path"]
+            if path == self._root and scope["method"] in ("GET", "HEAD"):
                 query = scope["query_string"].decode("latin-1")
-                url = f"{self._path}/{f'?{query}' if query else ''}"
+                url = f"{self._root}/{f'?{query}' if query else ''}"
                 await RedirectResponse(url, 308)(scope, receive, send)
                 return
-            if asked.startswith(f"{self._path}/"):
-                rest = asked[len(self._path) :]
+            if path.startswith(f"{self._root}/"):
+                rest = path[len(self._root) :]
                 scope = {**scope, "path": rest, "raw_path": rest.encode()}
         await self._app(scope, receive, send)

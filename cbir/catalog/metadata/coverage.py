@@ -13,7 +13,7 @@ from cbir.filters import And, Compare, Filter, Not, Or
 from cbir.messages import shortened
 from cbir.metadata import NumberCoverage
 
-__all__ = ["coverage_of", "filter_notes", "number_coverage"]
+__all__ = ["compared_as_numbers", "coverage_of", "note_of", "number_coverage"]
 
 LONGEST_EXAMPLE = 24
 
@@ -25,23 +25,24 @@ def number_coverage(connection: Connection) -> list[NumberCoverage]:
     return [each for each in every if each.numbers and each.numbers < each.images]
 
 
-def filter_notes(connection: Connection, where: Filter) -> tuple[str, ...]:
-    """What the comparisons of numbers in a filter leave out, a sentence for each field."""
-    fields = dict.fromkeys(
-        leaf.field
-        for leaf in _leaves(where)
-        if leaf.operator in ORDER and read_number(leaf.value) is not None
+def compared_as_numbers(where: Filter) -> list[str]:
+    """The fields that a filter compares with numbers by their order, each once."""
+    return list(
+        dict.fromkeys(
+            leaf.field
+            for leaf in _leaves(where)
+            if leaf.operator in ORDER and read_number(leaf.value) is not None
+        )
     )
-    notes = []
-    for field in fields:
-        coverage = coverage_of(connection, field)
-        if coverage.numbers == 0 and coverage.others:
-            notes.append(
-                f"{field!r} holds text, which is compared letter by letter: '100' comes before '20'"
-            )
-        elif coverage.numbers < coverage.images:
-            notes.append(f"{coverage}; only numbers are compared")
-    return tuple(notes)
+
+
+def note_of(coverage: NumberCoverage) -> str | None:
+    """What a comparison of numbers leaves out; None where it leaves out nothing."""
+    if coverage.numbers == 0 and coverage.others:
+        field = coverage.field
+        return f"{field!r} holds text, which is compared letter by letter: '100' comes before '20'"
+    complete = coverage.numbers >= coverage.images
+    return None if complete else f"{coverage}; only numbers are compared"
 
 
 def coverage_of(connection: Connection, field: str) -> NumberCoverage:

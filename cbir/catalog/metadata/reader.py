@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from cbir.arrays import Ids
 from cbir.catalog.engine import reading
 from cbir.catalog.metadata import filtering
-from cbir.catalog.metadata.coverage import filter_notes, number_coverage
+from cbir.catalog.metadata.coverage import number_coverage
 from cbir.catalog.metadata.facets import facets
 from cbir.catalog.metadata.values import (
     distinct_values,
@@ -56,11 +56,6 @@ class MetadataReader:
         """Every field of numbers that some image lacks or has as text, by name."""
         with reading(self._engine) as connection:
             return number_coverage(connection)
-
-    def filter_notes(self, where: Filter) -> tuple[str, ...]:
-        """What the comparisons of numbers in a filter leave out, a sentence for each field."""
-        with reading(self._engine) as connection:
-            return filter_notes(connection, where)
 
     def facets(self, *, most: int = 20) -> list[Facet]:
         """Every field by name with its `most` frequent values, or its range and a histogram."""
