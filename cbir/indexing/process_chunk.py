@@ -150,7 +150,7 @@ def process_chunk(
     return [result for result in results if result is not None]
 
 
-def embed_parts(embedder: Embedder, images: Sequence[Pixels]) -> list[Vectors | Exception]:
+def embed_parts(embedder: Embedder, images: Sequence[Pixels]) -> Sequence[Vectors | Exception]:
     """Embed images of P parts each, (P, V, crop, crop, 3), as one batch → (P, D) for each image.
 
     If that raises, images are embedded one by one, and the result of one that raises again is its

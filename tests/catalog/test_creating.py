@@ -60,7 +60,7 @@ def test_another_spec_cannot_join(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_commands_index_into_one_new_gallery(folder: Path, tmp_path: Path, elsewhere: bool) -> None:
-    command = [sys.executable, "-m", "cbir", "index", folder, "-g", tmp_path / "g"]
+    command = [sys.executable, "-m", "cbir", "index", str(folder), "-g", f"{tmp_path}/g"]
     command += ["--backbone", "tiny_image"]
     command += ["--catalog-url", f"sqlite:///{tmp_path}/catalog.db"] if elsewhere else []
     runs = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
