@@ -24,7 +24,7 @@ from cbir.catalog.rows import Batch, RegionRow
 from cbir.catalog.schema import SCHEMA_VERSION, metadata, sources, state
 from cbir.config import GalleryConfig, Whitening
 from cbir.embedding.whitening import Projection
-from cbir.errors import GalleryExistsError, GalleryNotFoundError
+from cbir.errors import GalleryExistsError, GalleryNotFoundError, GalleryReadOnlyError
 from cbir.types import DescriptorRow
 
 __all__ = ["Catalog"]
@@ -59,6 +59,8 @@ class Catalog(CatalogReader):
     def open(cls, url: str | URL) -> Catalog:
         """Open an existing catalogue, and migrate it if an older cbir wrote it.
 
+        One that can only be read is migrated in a temporary copy, which lasts while it is open.
+
         Raises GalleryNotFoundError when there is none, GalleryVersionError when a newer cbir
         wrote it.
         """
@@ -72,8 +74,14 @@ class Catalog(CatalogReader):
                 raise GalleryNotFoundError(f"{place_of(engine)} is not a cbir catalogue")
             version = connection.execute(select(state.c.schema_version)).scalar_one()
         if version != SCHEMA_VERSION:
-            with writing(engine) as connection:
-                migrate(connection)
+            try:
+                with writing(engine) as connection:
+                    migrate(connection)
+            except GalleryReadOnlyError as error:
+                copy = dialect_of(engine).temporary_copy(engine)
+                with writing(copy) as connection:
+                    migrate(connection)
+                engine = copy.execution_options(refuses_writes=error)
         with reading(engine) as connection:
             row = connection.execute(select(state.c.gallery_id, state.c.config)).one()
         return cls(engine, row.gallery_id, GalleryConfig.from_json(row.config).spec)

@@ -146,7 +146,16 @@ def test_a_terminated_run_commits_what_it_has(
         pytest.skip("no namespace of processes for this user")
     gallery = tmp_path / "g"
     Gallery.create(gallery, resolve_spec("tiny_image")[0]).close()
-    command = [sys.executable, "-c", AT_WORK, str(int(number)), "index", "photos", "-g", str(gallery)]
+    command = [
+        sys.executable,
+        "-c",
+        AT_WORK,
+        str(int(number)),
+        "index",
+        "photos",
+        "-g",
+        str(gallery),
+    ]
     run = subprocess.run(
         [*(alone if first else []), *command], cwd=root, capture_output=True, text=True
     )
