@@ -216,6 +216,12 @@ def test_remarks_are_kept_listed_and_end_with_the_damage(tmp_path: Path) -> None
     }
     assert "1 of one flat colour, 1 damaged" in cbir("info", "-g", gallery).out
 
+    exported = tmp_path / "all.npy"
+    assert cbir("export", "-g", gallery, "--out", exported).code == 0
+    assert cbir("import", exported, "-g", tmp_path / "copy").code == 0
+    with Gallery.open(gallery) as one, Gallery.open(tmp_path / "copy") as other:
+        assert one.catalog.remarks() == other.catalog.remarks()
+
     (photos / "damaged.jpg").write_bytes(whole)
     (photos / "blank.png").unlink()
     with Gallery.open(gallery) as opened:
