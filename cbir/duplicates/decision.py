@@ -43,6 +43,10 @@ SIDE, DRAWN_SIDE = 512, 1024
 """Longer side in pixels at which two pictures are compared first; and drawn ones, whose print is
 small, once more."""
 
+MIN_SIDE = 256
+"""Longer side in pixels that one of two printed pictures must have: of two smaller ones, nobody
+knows what was printed."""
+
 QUICK_SIDE, QUICK_AREA = 176, 14.0
 """Longer side at which printed pictures are compared beforehand, and the area of a difference that
 suffices there: of an archive of one form, most pairs are decided so."""
@@ -166,8 +170,9 @@ def decide_closely(
     if decision.outcome == "copy" and (first.glance.grounded or second.glance.grounded):
         if min(max(a.shape), max(b.shape)) > 1.1 * SIDE:
             decision = _decide_at(a, b, model, DRAWN_SIDE, printed=printed)
-        if decision.outcome == "copy" and _lost(a, b, model) > LOST:
-            return Decision("alike", "one is too small to show the other's print")
+        too_small = printed and max(*a.shape, *b.shape) < MIN_SIDE
+        if decision.outcome == "copy" and (too_small or _lost(a, b, model) > LOST):
+            return Decision("alike", "too small to show their print")
     if decision.outcome != "copy" or shares is None:
         return decision
     of_first, of_second = covered_shares(a, b, model)
@@ -237,7 +242,7 @@ def _decide_at(a: Pixels, b: Pixels, model: Affine, side: int, *, printed: bool)
     structure = int(seen.structured.sum())
     if structure < MIN_STRUCTURE:
         return Decision("alike", "too little in them to compare")
-    tolerated = TOLERATED + PER_NOISE * seen.noise
+    tolerated = (TOLERATED + PER_NOISE * seen.noise) * side / SIDE
     area = seen.area
     correlation = float(np.median(seen.correlation[seen.structured]))
     if area <= tolerated and correlation >= MIN_CORRELATION:

@@ -8,7 +8,7 @@ same seed always gives the same files, given the same fonts.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -567,22 +567,24 @@ def cover(style: Style, rng: Random) -> Image.Image:
     return sheet.image
 
 
-DOCUMENTS: dict[str, Callable[[Style, Random], Image.Image]] = {
+Draw = Callable[[Style, Random], Image.Image]
+
+DOCUMENTS: dict[str, Draw] = {
     "letter": letter, "note": note, "invoice": invoice, "form": form, "checklist": checklist,
     "receipt": receipt, "score": score, "calendar": calendar, "drawing": drawing,
     "line chart": line_chart, "bar chart": bar_chart,
 }  # fmt: skip
-PACKS: dict[str, Callable[[Style, Random], Image.Image]] = {
+PACKS: dict[str, Draw] = {
     "pack": pack, "label": label, "price tag": price_tag, "cover": cover,
 }  # fmt: skip
-SIGNS: dict[str, Callable[[Style, Random], Image.Image]] = {
+SIGNS: dict[str, Draw] = {
     "speed sign": speed_sign, "street sign": street_sign, "plate": plate, "code": code,
     "bar code": bar_code, "map": street_map, "board": board,
 }  # fmt: skip
-SCREENS: dict[str, Callable[[Style, Random], Image.Image]] = {
+SCREENS: dict[str, Draw] = {
     "chat": chat, "table": table, "terminal": terminal, "lock screen": phone_lock, "slide": slide,
 }  # fmt: skip
-TICKETS: dict[str, Callable[[Style, Random], Image.Image]] = {
+TICKETS: dict[str, Draw] = {
     "ticket": ticket, "boarding pass": boarding, "identity card": badge,
 }  # fmt: skip
 SETS = {
@@ -614,17 +616,36 @@ def scanned(image: Image.Image, noise: float, seed: int) -> Image.Image:
     return Image.fromarray(np.clip(soft + grain, 0, 255).astype(np.uint8))
 
 
-def write_lookalikes(folder: Path, kinds: list[str], styles: range, count: int) -> int:
-    """Write `count` pictures of each kind in each style, as JPEG or PNG; returns their number."""
+COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "jpeg 40": lambda image: image,
+    "resize 0.5": lambda image: image.resize((image.width // 2, image.height // 2)),
+    "darker": lambda image: image.point([round(v * 0.85) for v in range(256)] * 3),
+}
+"""Copies by which recall is measured."""
+
+
+def write_lookalikes(
+    folder: Path, kinds: Iterable[str], styles: range, count: int, *, copies: bool = True
+) -> dict[str, list[tuple[str, Path]]]:
+    """Write `count` pictures of each kind in each style, and copies of each.
+
+    By picture, (alteration, file), the original first; JPEG and PNG by turns.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    written = 0
+    groups: dict[str, list[tuple[str, Path]]] = {}
     for kind in kinds:
         for style in styles:
             for number, image in enumerate(lookalikes(kind, style, count)):
-                place = folder / f"{kind.replace(' ', '-')}-{style:03}-{number:02}"
+                name = f"{kind.replace(' ', '-')}-{style:03}-{number:02}"
                 if style % 2:
-                    image.save(place.with_suffix(".jpg"), quality=70 + 5 * (style % 6))
+                    file = folder / f"{name}.jpg"
+                    image.save(file, quality=70 + 5 * (style % 6))
                 else:
-                    image.save(place.with_suffix(".png"), compress_level=1)
-                written += 1
-    return written
+                    file = folder / f"{name}.png"
+                    image.save(file, compress_level=1)
+                groups[name] = [("original", file)]
+                for alteration, alter in COPIES.items() if copies else ():
+                    copy = folder / f"{name}-{alteration.replace(' ', '-')}.jpg"
+                    alter(image).save(copy, quality=40 if alteration == "jpeg 40" else 85)
+                    groups[name].append((alteration, copy))
+    return groups
