@@ -1,7 +1,7 @@
 """Decides whether two pictures that look alike are copies, by what can be seen in them.
 
 Candidates agree when small, which two pages, packs or signs do whose print differs. Here the two
-are laid over each other at up to 512 pixels, drawn ones at up to 1024, and their differences are
+are laid over each other at up to 512 pixels, drawn ones at up to 1280, and their differences are
 counted where they are. The thresholds come from 200 photographs with 3,200 altered versions and
 from 720 drawn documents, packs, signs, screens and tickets (`scripts/benchmark duplicates`): after
 compression, noise and resampling no place differs by more than 20 pixels, and different pictures
@@ -39,7 +39,7 @@ __all__ = [
 Outcome: TypeAlias = Literal["copy", "alike", "different"]
 """One shows what the other shows; too little can be seen to tell; they show different things."""
 
-SIDE, DRAWN_SIDE = 512, 1024
+SIDE, DRAWN_SIDE = 512, 1280
 """Longer side in pixels at which two pictures are compared first; and drawn ones, whose print is
 small, once more."""
 
@@ -242,7 +242,7 @@ def _decide_at(a: Pixels, b: Pixels, model: Affine, side: int, *, printed: bool)
     structure = int(seen.structured.sum())
     if structure < MIN_STRUCTURE:
         return Decision("alike", "too little in them to compare")
-    tolerated = (TOLERATED + PER_NOISE * seen.noise) * side / SIDE
+    tolerated = TOLERATED + PER_NOISE * seen.noise
     area = seen.area
     correlation = float(np.median(seen.correlation[seen.structured]))
     if area <= tolerated and correlation >= MIN_CORRELATION:

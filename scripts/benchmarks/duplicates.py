@@ -44,8 +44,8 @@ def main(arguments: Sequence[str]) -> None:
                               "photographed again: whatever is found there is listed")  # fmt: skip
     command.add_argument("--no-verify", action="store_true")
     command.add_argument("--styles", type=int, default=3, metavar="N",
-                         help="draw pages, packs, signs, screens and tickets in so many styles each, "
-                              "different ones that look alike when small; 0: none")  # fmt: skip
+                         help="draw pages, packs, signs, screens and tickets in so many styles, "
+                              "which look alike when small; 0: none")  # fmt: skip
     command.add_argument("--scale", type=int, metavar="IMAGES",
                          help="the time and memory of a gallery this large, instead")  # fmt: skip
     command.add_argument("--json", action="store_true", help="print the figures as JSON")
