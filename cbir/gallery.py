@@ -33,6 +33,7 @@ from cbir.errors import (
 )
 from cbir.indexes.gallery_indexes import GalleryIndexes
 from cbir.indexes.registry import AUTO, check_choice
+from cbir.messages import advised
 from cbir.sources.paths import path_to_uri
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Gallery:
         self.path = path
         self.catalog = catalog
         self._indexes = GalleryIndexes(path, catalog)
+        self._blank: tuple[int, frozenset[int]] | None = None
 
     @classmethod
     def create(
@@ -127,7 +129,7 @@ class Gallery:
         path = Path(path)
         if not is_gallery(path):
             raise GalleryNotFoundError(
-                f"no gallery at {path}; 'cbir index FOLDER --gallery {path}' makes one"
+                f"no gallery at {path}; {advised('index', 'FOLDER', gallery=path)} makes one"
             )
         gallery = cls(path, open_catalog(path))
         if spec is not None:
@@ -238,6 +240,13 @@ class Gallery:
     def background(self) -> Background:
         """A sample of the gallery as of its last search, for the confidence of hits."""
         return self._indexes.background()
+
+    def blank_ids(self) -> frozenset[int]:
+        """The ids of images of one flat colour, as of the last search: they are a match of none."""
+        generation = self.background().generation
+        if self._blank is None or self._blank[0] != generation:
+            self._blank = generation, self.catalog.ids_with_remark("blank")
+        return self._blank[1]
 
     def add_regions(self, regions: Sequence[Region]) -> None:
         """Give the gallery's images regions from now on.

@@ -15,6 +15,7 @@ ROOT = PACKAGE.parent
 LAYERS = [
     ["errors"],
     ["types", "arrays", "config", "metadata", "files", "registry"],
+    ["messages"],
     ["filters"],
     ["images"],
     ["sources", "embedding", "similarity"],

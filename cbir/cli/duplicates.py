@@ -239,7 +239,7 @@ def _print_groups(result: Duplicates) -> None:
     console = out()
     if len(result.groups) > GROUPS_SHOWN:
         console.print(
-            f"and {len(result.groups) - GROUPS_SHOWN:,} more groups; --out lists them all"
+            f"and {len(result.groups) - GROUPS_SHOWN:,} more groups; --out FILE lists them all"
         )
     groups = f"{len(result.groups):,} {_plural(len(result.groups), 'group')}"
     redundant = f"{result.redundant:,} of {result.images:,} images could be removed"
@@ -263,7 +263,7 @@ def _print_known(result: SourceComparison) -> None:
         )
     console = out()
     if len(result.known) > GROUPS_SHOWN:
-        console.print(f"and {len(result.known) - GROUPS_SHOWN:,} more; --out lists them all")
+        console.print(f"and {len(result.known) - GROUPS_SHOWN:,} more; --out FILE lists them all")
     files = len(result.known) + len(result.new)
     console.print(
         f"{len(result.known):,} of {files:,} images are in the gallery already   "

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cbir.cli.options import IndexKindOption
+from cbir.messages import advised
 
 if TYPE_CHECKING:
     from cbir.config import EmbeddingSpec, GalleryConfig, View
@@ -106,6 +107,6 @@ def open_existing(
     if kind not in (None, gallery.config.index):
         raise GalleryError(
             f"gallery {path} has a vector index of kind {gallery.config.index}; "
-            f"'cbir rebuild --index {kind} --gallery {path}' changes it"
+            f"{advised('rebuild', '--index', str(kind), gallery=path)} changes it"
         )
     return gallery

@@ -8,15 +8,24 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from cbir.cli.options import DEFAULT_GALLERY, GalleryOption, IndexKindOption, JsonOption
+from cbir.messages import advised
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cbir.config import Whitening
     from cbir.gallery import Gallery
+    from cbir.types import RemarkKind
 
 EXIT_PROBLEMS = 1
 PROBLEMS_SHOWN = 10
+REMARK_WORDS: Mapping[RemarkKind, str] = {
+    "blank": "of one flat colour",
+    "damaged": "damaged",
+    "frame": "shown by a later frame",
+    "raw": "camera RAW",
+}
+"""Kind of a remark → what follows the number of images with it."""
 
 
 def register(app: typer.Typer) -> None:
@@ -35,6 +44,11 @@ def summary(gallery: Gallery) -> str:
     index = "exact index" if find_index(kind).exact else f"{kind} index"
     images = f"{count:,} images" + (f" with {regions} regions each" if regions else "")
     return f"gallery {gallery.path}: {images}, {spec.backbone} · {spec.dim}-d · {index}"
+
+
+def remark_counts(counts: Mapping[RemarkKind, int]) -> str:
+    """`2 blank, 1 damaged`: the number of images with remarks, by kind."""
+    return ", ".join(f"{count:,} {REMARK_WORDS[kind]}" for kind, count in counts.items())
 
 
 def remove(
@@ -73,6 +87,7 @@ def rebuild(
     from cbir.gallery import Gallery
 
     with Gallery.open(gallery) as opened:
+        opened.catalog.check_writable()  # in a gallery that can only be read nothing would last
         started = time.perf_counter()
         opened.rebuild_index(kind)
         seconds = time.perf_counter() - started
@@ -178,7 +193,8 @@ def verify(
             unread = [f"{file.uri}: {file.reason}" for file in report.unread_files]
             _print_problems("file cannot be read", unread)
             if report.changed_files:
-                console.print("next: cbir index SOURCE embeds changed files again", style="dim")
+                again = advised("index", "SOURCE", gallery=opened.path)
+                console.print(f"{again} embeds changed files again", style="dim")
     if not report.ok:
         raise typer.Exit(EXIT_PROBLEMS)
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cbir.cli.gallery import describe_whitening, summary
+from cbir.cli.gallery import describe_whitening, remark_counts, summary
 from cbir.cli.options import DEFAULT_GALLERY, GalleryOption, JsonOption
+from cbir.messages import advised, command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cbir.gallery import Gallery
     from cbir.metadata import FieldSummary
+    from cbir.types import RemarkedImage, RemarkKind
 
 EXAMPLES_SHOWN = 3
 SOURCES_SHOWN = 5
+NOTES_SHOWN = 10
 
 
 def register(app: typer.Typer) -> None:
@@ -28,6 +32,10 @@ def info(
     gallery: GalleryOption = DEFAULT_GALLERY,
     failed: Annotated[
         bool, typer.Option("--failed", help="List the images that could not be read.")
+    ] = False,
+    remarks: Annotated[
+        bool,
+        typer.Option("--remarks", help="List images that are damaged, blank, or camera RAW."),
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -47,6 +55,7 @@ def info(
                     "catalog_url": opened.catalog.url,
                     "images": opened.count(),
                     "failed": [asdict(failure) for failure in failures],
+                    "remarks": [asdict(remark) for remark in opened.catalog.remarks()],
                     "bytes": _bytes(opened.path),
                     "fingerprint": opened.spec.fingerprint,
                     "index": opened.config.index,
@@ -60,6 +69,7 @@ def info(
                     "descriptors": opened.catalog.descriptor_counts(),
                     "dismissed": len(opened.catalog.dismissed()),
                     "fields": [asdict(field) for field in opened.catalog.field_summaries()],
+                    "notes": [str(each) for each in opened.catalog.number_coverage()],
                 }
             )
             return
@@ -70,7 +80,14 @@ def info(
             if not failures:
                 console.print("no image failed")
             return
-        spec = opened.spec
+        remarked = opened.catalog.remarks()
+        if remarks:
+            for remark in remarked:
+                console.print(f"{printable(remark.uri)}: {printable(remark.text)}")
+            if not remarked:
+                console.print("no remarks")
+            return
+        spec, listing = opened.spec, command("info", "--failed", gallery=gallery)
         console.print(summary(opened))
         lines = {
             "weights": f"{opened.config.weights_from} ({spec.weights[:19]})"
@@ -90,8 +107,11 @@ def info(
             "dismissed": _pairs(len(opened.catalog.dismissed())),
             **_elsewhere(opened),
             "on disk": f"{_bytes(opened.path) / 1e6:,.1f} MB",
-            "failed": f"{len(failures):,}" + (" (--failed lists them)" if failures else ""),
+            "failed": f"{len(failures):,}" + (f" ({listing} lists them)" if failures else ""),
         }
+        if remarked:
+            listing = command("info", "--remarks", gallery=gallery)
+            lines["remarks"] = f"{remark_counts(_counts(remarked))} ({listing} lists them)"
         sources = opened.catalog.indexed_sources()
         for name, value in lines.items():
             console.print(f"{name:<9} {printable(value)}")
@@ -101,6 +121,12 @@ def info(
         if len(sources) > SOURCES_SHOWN:
             console.print(f"{'source':<9} and {len(sources) - SOURCES_SHOWN:,} more")
         _print_fields(opened.catalog.field_summaries())
+        for coverage in opened.catalog.number_coverage()[:NOTES_SHOWN]:
+            console.print(printable(str(coverage)), style="dim")
+
+
+def _counts(remarks: Sequence[RemarkedImage]) -> dict[RemarkKind, int]:
+    return dict(sorted(Counter(remark.kind for remark in remarks).items()))
 
 
 def _elsewhere(gallery: Gallery) -> dict[str, str]:
@@ -121,7 +147,8 @@ def _regions(gallery: Gallery) -> str:
     if not gallery.config.regions:
         return "none"
     missing = _without_regions(gallery)
-    lack = f"; {missing:,} images lack them, 'cbir index SOURCE' embeds them" if missing else ""
+    adds = advised("index", "SOURCE", gallery=gallery.path)
+    lack = f"; {missing:,} images lack them, {adds} embeds them" if missing else ""
     return f"{len(gallery.config.regions)} in each image{lack}"
 
 

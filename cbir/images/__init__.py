@@ -10,8 +10,9 @@ from cbir.images.decoding import (
     open_rgb,
     thumbnail_jpeg,
 )
-from cbir.images.formats import IMAGE_SUFFIXES, SIGNATURE_BYTES, sniff_format
+from cbir.images.formats import IMAGE_SUFFIXES, SIGNATURE_BYTES, missing_extra, sniff_format
 from cbir.images.opening import check_header
+from cbir.images.retrying import readable_now
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -23,7 +24,9 @@ __all__ = [
     "decode_image",
     "decode_views",
     "encode_lossless",
+    "missing_extra",
     "open_rgb",
+    "readable_now",
     "sniff_format",
     "thumbnail_jpeg",
 ]

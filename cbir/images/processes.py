@@ -39,7 +39,9 @@ EXIT_TIMEOUT_S = 5.0
 READY = "ready"
 WORKER = """
 import signal, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
+for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    if hasattr(signal, name):  # the parent process handles them, and closes the pipe
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
 sys.path[:] = {path!r}
 from cbir.images.processes import main
 main()
@@ -154,14 +156,14 @@ class _Process:
         response = _receive(self._responses)
         if isinstance(response, Exception):
             return response
-        shape, width, height = response
+        shape, width, height, remarks = response
         pixels = np.empty(shape, np.uint8)
         left = memoryview(pixels.data).cast("B")
         while left:
             if not (count := self._responses.readinto(left)):  # type: ignore[attr-defined]
                 raise EOFError
             left = left[count:]
-        return DecodedImage(pixels, width, height)
+        return DecodedImage(pixels, width, height, remarks)
 
     def hang_up(self) -> None:
         """Close the pipes, which makes the process exit."""
@@ -196,7 +198,7 @@ def main() -> None:
         except Exception as error:
             _send(responses, error)
         else:
-            head = decoded.pixels.shape, decoded.width, decoded.height
+            head = decoded.pixels.shape, decoded.width, decoded.height, decoded.remarks
             _send(responses, head, decoded.pixels)
 
 

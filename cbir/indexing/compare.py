@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from cbir.catalog.catalog import Catalog
 from cbir.catalog.rows import FailureRow, ImageRow, IndexedImage, TouchedRow
+from cbir.images import readable_now
 from cbir.indexing.values import (
     ChangeKind,
     CheckedImage,
@@ -44,6 +45,8 @@ def compare_page(
         indexed, failure = rows.get(key), failures.get(key)
         if failure is not None and not _concerns(failure, entry):
             failure = None
+        if failure is not None and readable_now(failure.uri, failure.reason):
+            failure = None
         if failure is not None and failure.version == entry.version:
             changes.append(_failed_again(entry, failure))
         elif (
@@ -73,6 +76,7 @@ def change_of(pending: PendingImage, result: ChunkResult) -> ImageChange | Conte
             metadata=image.metadata,
             embedding=result.embedding,
             regions=result.regions,
+            remarks=result.remarks,
         )
         return ImageChange(kind, image.name, row)
     if isinstance(result, CheckedImage):

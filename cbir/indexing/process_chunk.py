@@ -12,9 +12,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from cbir.arrays import Pixels, Vectors
 from cbir.config import GalleryConfig
 from cbir.embedding import Embedder, Precision, Runtime, embed_views, embedder_for
-from cbir.errors import ImageError
+from cbir.errors import CbirError, reason_of
 from cbir.images import DecodedImage, DecodeOptions, check_header, decode_image
 from cbir.images.processes import Decode
 from cbir.indexing.values import (
@@ -28,8 +29,16 @@ from cbir.indexing.values import (
 )
 from cbir.sources.content import Content, NotModified
 from cbir.sources.reading import content_hash
+from cbir.types import ImageVersion
 
-__all__ = ["ContentSet", "EmbedderConfig", "check_chunk", "embed_chunk", "process_chunk"]
+__all__ = [
+    "ContentSet",
+    "EmbedderConfig",
+    "check_chunk",
+    "embed_chunk",
+    "embed_parts",
+    "process_chunk",
+]
 
 Read = Callable[[], Content | NotModified]
 """Returns the content of one image of a chunk. Raises ImageError."""
@@ -50,8 +59,8 @@ class EmbedderConfig:
 
     @property
     def decode_options(self) -> DecodeOptions:
-        spec = self.gallery.spec
-        return DecodeOptions(spec.preprocessing, spec.views, self.gallery.regions)
+        gallery, spec = self.gallery, self.gallery.spec
+        return DecodeOptions(spec.preprocessing, spec.views, gallery.regions, gallery.ground)
 
     def open(self) -> Embedder:
         """Open an embedder. Raises BackboneError, WeightsError as `cbir.load_embedder` does."""
@@ -82,9 +91,9 @@ def embed_chunk(
 ) -> list[ChunkResult]:
     """Read, decode and embed images, given by URI or as bytes; results are in the order of tasks.
 
-    An image that cannot be read gives an UnreadableImage with its reason. The network stays open
-    for the next chunk in this process. With `contents`, moved images are not embedded again. Raises
-    BackboneError, WeightsError where the network cannot be opened.
+    An image that cannot be read, or that raises anything else, gives an UnreadableImage. The
+    network stays open for the next chunk in this process. With `contents`, moved images are not
+    embedded again. Raises BackboneError, WeightsError where the network cannot be opened.
     """
     return process_chunk(
         tasks, _opened(config), config.decode_options, contents=contents or ContentSet()
@@ -119,24 +128,60 @@ def process_chunk(
         encoded, digest = content
         try:
             image = decode(encoded.data, options)
-        except ImageError as error:
-            results.append(UnreadableImage(str(error), encoded.version))
+        except Exception as error:  # whatever a file does to a decoder, it fails alone
+            results.append(_unreadable(task, error, encoded.version))
             continue
         results.append(None)
         decoded.append((position, digest, encoded, image))
-    vectors = embed_views(embedder, [part for *_, image in decoded for part in image.pixels])
-    regions = len(options.regions)
-    embeddings = vectors.reshape(len(decoded), 1 + regions, embedder.spec.dim)
+    embeddings = embed_parts(embedder, [image.pixels for *_, image in decoded])
     for (position, digest, encoded, image), embedding in zip(decoded, embeddings, strict=True):
+        if isinstance(embedding, Exception):
+            results[position] = _unreadable(tasks[position], embedding)
+            continue
         results[position] = EmbeddedImage(
             digest,
             encoded.version,
             image.width,
             image.height,
             embedding[0],
-            embedding[1:] if regions else None,
+            embedding[1:] if options.regions else None,
+            image.remarks,
         )
     return [result for result in results if result is not None]
+
+
+def embed_parts(embedder: Embedder, images: Sequence[Pixels]) -> list[Vectors | Exception]:
+    """Embed images of P parts each, (P, V, crop, crop, 3), as one batch → (P, D) for each image.
+
+    If that raises, images are embedded one by one, and the result of one that raises again is its
+    exception. Raises it where the network does not embed a black image either.
+    """
+    if not images:
+        return []
+    try:
+        vectors = embed_views(embedder, [part for image in images for part in image])
+    except Exception:
+        outcomes = [_embedded_alone(embedder, image) for image in images]
+        if all(isinstance(outcome, Exception) for outcome in outcomes):
+            embed_views(embedder, [np.zeros_like(images[0][0])])
+        return outcomes
+    return np.split(vectors, np.cumsum([len(image) for image in images])[:-1])
+
+
+def _embedded_alone(embedder: Embedder, image: Pixels) -> Vectors | Exception:
+    try:
+        return embed_views(embedder, list(image))
+    except Exception as error:
+        return error
+
+
+def _unreadable(
+    task: ImageTask, error: Exception, version: ImageVersion | None = None
+) -> UnreadableImage:
+    """The failure of one image; an unexpected one has no version, so every run tries it again."""
+    return UnreadableImage(
+        reason_of(error, task.uri), version if isinstance(error, CbirError) else None
+    )
 
 
 def check_chunk(
@@ -152,8 +197,8 @@ def check_chunk(
         try:
             check_header(content[0].data)
             results.append(CheckedImage())
-        except ImageError as error:
-            results.append(UnreadableImage(str(error)))
+        except Exception as error:
+            results.append(_unreadable(task, error))
     return results
 
 
@@ -161,9 +206,9 @@ def _read(task: ImageTask, read: Read, contents: ContentSet) -> tuple[Content, b
     """The encoded image and its hash if it must be decoded; otherwise the result."""
     try:
         content = read()
-    except ImageError as error:
+    except Exception as error:
         # A failed read has no version: the image is tried again at every run.
-        return UnreadableImage(str(error))
+        return _unreadable(task, error)
     if isinstance(content, NotModified):
         return UnchangedImage(content.version, modified=False)
     digest = content_hash(content.data)

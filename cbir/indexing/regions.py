@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from cbir.catalog.rows import RegionRow
 from cbir.config import available_cores
-from cbir.embedding import Embedder, embed_views
-from cbir.errors import ImageError
+from cbir.embedding import Embedder
+from cbir.errors import reason_of
 from cbir.gallery import Gallery
 from cbir.images import DecodeOptions
 from cbir.images.processes import Decode, Decoders
 from cbir.indexing.executor import ChunkQueue
 from cbir.indexing.local_executor import CHUNK, EmbeddingThreads
+from cbir.indexing.process_chunk import embed_parts
 from cbir.indexing.sink import ProgressCallback
 from cbir.sources.reading import read_indexed
 from cbir.types import FailedImage
@@ -78,8 +79,9 @@ def _embed_regions(
     The results are in the order of `ids`: tuples of one element, or empty if the image has just
     been removed.
     """
-    spec, regions = embedder.spec, gallery.config.regions
-    options = DecodeOptions(spec.preprocessing, spec.views, regions)
+    spec, config = embedder.spec, gallery.config
+    regions = config.regions
+    options = DecodeOptions(spec.preprocessing, spec.views, regions, config.ground)
     records = gallery.catalog.records(ids)
     indexed_images = gallery.catalog.indexed_images([record.key for record in records.values()])
     results: dict[int, Result] = {}
@@ -90,12 +92,15 @@ def _embed_regions(
         indexed = indexed_images[record.key].content_hash
         try:
             image = decode(read_indexed(record.uri, indexed), options)
-        except ImageError as error:
-            results[record.id] = FailedImage(record.uri, str(error), record.key)
+        except Exception as error:
+            results[record.id] = FailedImage(record.uri, reason_of(error, record.uri), record.key)
         else:
-            decoded.append((record.id, indexed, image.pixels[1:]))
-    vectors = embed_views(embedder, [part for *_, parts in decoded for part in parts])
-    for number, (image_id, indexed, _) in enumerate(decoded):
-        rows = vectors[number * len(regions) : (number + 1) * len(regions)]
-        results[image_id] = RegionRow(image_id, indexed, rows)
+            decoded.append((record, indexed, image.pixels[1:]))
+    embeddings = embed_parts(embedder, [parts for *_, parts in decoded])
+    for (record, indexed, _), vectors in zip(decoded, embeddings, strict=True):
+        if isinstance(vectors, Exception):
+            reason = reason_of(vectors, record.uri)
+            results[record.id] = FailedImage(record.uri, reason, record.key)
+        else:
+            results[record.id] = RegionRow(record.id, indexed, vectors)
     return [(results[i],) if i in results else () for i in ids]

@@ -20,6 +20,7 @@ from cbir.errors import GalleryError, GalleryNotFoundError, SpecMismatchError, T
 from cbir.files import is_unfinished, replacing
 from cbir.gallery import Gallery
 from cbir.indexes.gallery_indexes import IMAGES, REGIONS
+from cbir.messages import advised
 from cbir.transfer.description import Description
 from cbir.transfer.merge import Merge
 from cbir.transfer.npy_file import NpyReader
@@ -137,7 +138,8 @@ def _open(file: Path) -> Reader:
     if suffix not in (".parquet", ".npy"):
         raise TransferError(f"{file} is of no known format; it should end in .parquet or .npy")
     if not file.is_file():
-        raise TransferError(f"no such file: {file}; 'cbir export --out {file}' writes one")
+        export = advised("export", "--out", file, gallery="DIR")
+        raise TransferError(f"no such file: {file}; {export} writes one")
     return ParquetReader(file) if suffix == ".parquet" else NpyReader(file)
 
 
