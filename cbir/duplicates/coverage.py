@@ -27,7 +27,9 @@ def covered_shares(first: Pixels, second: Pixels, model: Affine) -> tuple[float,
     uint8 RGB (H, W, 3), and the map of the first onto the second in their pixels. Bars, corners of
     a turned picture, and margins of one colour are not counted: whoever lacks them lacks nothing.
     """
-    return _covered(first, second, model), _covered(second, first, np.linalg.inv(model))
+    return _covered(first, second, model), _covered(
+        second, first, np.linalg.inv(model).astype(np.float64)
+    )
 
 
 def _covered(picture: Pixels, other: Pixels, model: Affine) -> float:

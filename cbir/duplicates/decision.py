@@ -51,7 +51,7 @@ QUICK_SIDE, QUICK_AREA = 176, 14.0
 """Longer side at which printed pictures are compared beforehand, and the area of a difference that
 suffices there: of an archive of one form, most pairs are decided so."""
 
-TOLERATED, PER_NOISE = 4.0, 1.0
+TOLERATED, PER_NOISE = 6.5, 1.0
 """Largest connected difference in pixels that compression leaves, and more of it with noise."""
 
 MAX_NOISE = 150.0
@@ -236,7 +236,7 @@ def _decide_at(a: Pixels, b: Pixels, model: Affine, side: int, *, printed: bool)
     first, second = shrunk(a, side), shrunk(b, side)
     model = whole_onto_whole(b, second) @ model @ np.linalg.inv(whole_onto_whole(a, first))
     pair = lay_over(first, second, model)
-    seen = differences(pair)
+    seen = differences(pair, printed=printed)
     if seen.noise > MAX_NOISE:
         return Decision("different", "most of them differs")
     structure = int(seen.structured.sum())

@@ -44,7 +44,8 @@ def form_groups(
         decide(list(links.missing(pairs)))
         waiting = []
         for keeper, images in chosen:
-            others, rest = [], []
+            others: list[ImageRecord] = []
+            rest: list[ImageRecord] = []
             for image in images:
                 if image.id != keeper.id:
                     is_copy = _may_go(image, keeper, content_of, links)
@@ -78,11 +79,11 @@ def _is_part(content: int, other: int, links: Links) -> bool:
 def _may_go(
     image: ImageRecord, keeper: ImageRecord, content_of: Callable[[int], int], links: Links
 ) -> bool:
-    content, kept = content_of(image.id), content_of(keeper.id)
-    if content == kept:
+    content, keeper_content = content_of(image.id), content_of(keeper.id)
+    if content == keeper_content:
         return True
-    link = links.get(content, kept)
-    return link is not None and link.covers(kept)
+    link = links.get(content, keeper_content)
+    return link is not None and link.covers(keeper_content)
 
 
 def _group(
@@ -114,12 +115,12 @@ def _group(
 
 
 def _evidence(keeper: int, image: int, content_of: Callable[[int], int], links: Links) -> Evidence:
-    content, kept = content_of(image), content_of(keeper)
-    link = None if content == kept else links.get(content, kept)
+    content, keeper_content = content_of(image), content_of(keeper)
+    link = None if content == keeper_content else links.get(content, keeper_content)
     if link is None:
         return Evidence(keeper, image, "exact")
     evidence = link.evidence
-    first, second = (keeper, image) if evidence.first == kept else (image, keeper)
+    first, second = (keeper, image) if evidence.first == keeper_content else (image, keeper)
     return Evidence(
         first, second, evidence.kind, evidence.similarity, evidence.bits, evidence.inliers,
         evidence.form,

@@ -117,14 +117,14 @@ def find_duplicates(
         if verify:
             comparison.verify(progress)
         members = _members(gallery, groups)
-        found = form_groups(
+        formed = form_groups(
             members.values(), contents.first_of, comparison.links, comparison.decide_pairs, rule
         )
-        alike = _alike(gallery, comparison.links, groups, found, contents)
+        alike = _alike(gallery, comparison.links, groups, formed, contents)
         failed = _failed(gallery, thumbnails, comparison.failed)
         compared = comparison.aligned if verify else None
     return Duplicates(
-        groups=found,
+        groups=formed,
         images=contents.images,
         failed=failed,
         verified_pairs=compared,
@@ -334,13 +334,13 @@ def _alike(
     gallery: Gallery,
     links: Links,
     groups: DisjointSets,
-    found: Iterable[Group],
+    formed: Iterable[Group],
     contents: Contents,
 ) -> tuple[AlikePair, ...]:
     """The pairs that are not proven to be copies, the surest first, without those in one group."""
     group_of = {
         contents.first_of(image.id): number
-        for number, group in enumerate(found)
+        for number, group in enumerate(formed)
         for image in group.images
     }
     pairs = [

@@ -34,8 +34,9 @@ BORDER = 6
 RINGING, RINGING_REACH = 0.03, 17
 """Share of the variance of a window that compression spreads around it, and how far, in pixels."""
 
-OTHER = 0.6
-"""Correlation of two windows below which they show different things."""
+OTHER, OTHER_PRINT = 0.6, 0.73
+"""Correlation of two windows below which they show different things; and where both are printed:
+letters like 6 and 8 correlate, and print saved again does better."""
 
 MIN_COLOUR = 36.0
 """Least difference of the mean colours of two windows, in levels of 255."""
@@ -69,8 +70,8 @@ class Differences:
         return int(stats[1:, 4].max())
 
 
-def differences(pair: Overlaid) -> Differences:
-    """Compare two pictures laid over each other."""
+def differences(pair: Overlaid, *, printed: bool = False) -> Differences:
+    """Compare two pictures laid over each other; `printed` ones more strictly."""
     cv2 = opencv()
     forward, backward = _residual(pair.forward, pair.second), _residual(pair.backward, pair.first)
     residual = np.minimum(forward[0], backward[0])
@@ -90,9 +91,11 @@ def differences(pair: Overlaid) -> Differences:
     around = cv2.dilate(variance, np.ones((RINGING_REACH, RINGING_REACH), np.uint8))
     least = MIN_VARIANCE + NOISES * noise
     structured = (variance > least) & inside
-    other = (structured & (residual > least + RINGING * around) & (correlation < OTHER)) | (
-        inside & (colour > MIN_COLOUR)
-    )
+    other = (
+        structured
+        & (residual > least + RINGING * around)
+        & (correlation < (OTHER_PRINT if printed else OTHER))
+    ) | (inside & (colour > MIN_COLOUR))
     return Differences(other, structured, np.asarray(correlation, np.float32), noise)
 
 

@@ -67,7 +67,7 @@ class Overlaid:
     """Correlation of their detail, from -1 to 1."""
 
 
-def whole_onto_whole(first: Pixels, second: Pixels) -> Affine:
+def whole_onto_whole(first: Pixels | Floats, second: Pixels | Floats) -> Affine:
     """The map of one whole picture onto another, each side scaled by itself."""
     (h, w), (height, width) = first.shape[:2], second.shape[:2]
     x, y = width / w, height / h

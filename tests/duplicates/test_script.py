@@ -75,6 +75,21 @@ def removal(keeper: Path, copy: Path) -> Removal:
     return Removal(path_to_uri(keeper), contents[0], path_to_uri(copy), contents[1])
 
 
+def replace_by_link(keeper: Path, copy: Path) -> None:
+    copy.unlink()
+    copy.symlink_to(keeper)
+
+
+def replace_by_hard_link(keeper: Path, copy: Path) -> None:
+    copy.unlink()
+    copy.hardlink_to(keeper)
+
+
+def replace_by_folder(keeper: Path, _: Path) -> None:
+    keeper.unlink()
+    keeper.mkdir()
+
+
 CHANGES: dict[str, Callable[[Path, Path], object]] = {
     "keeper gone": lambda keeper, _: keeper.unlink(),
     "keeper changed": lambda keeper, _: keeper.write_bytes(b"another picture"),
@@ -83,9 +98,9 @@ CHANGES: dict[str, Callable[[Path, Path], object]] = {
     ),
     "copy changed": lambda _, copy: copy.write_bytes(b"another picture"),
     "copy overwritten, of equal size": lambda _, copy: copy.write_bytes(copy.read_bytes()[::-1]),
-    "copy is a link now": lambda keeper, copy: (copy.unlink(), copy.symlink_to(keeper)),
-    "copy is a hard link now": lambda keeper, copy: (copy.unlink(), copy.hardlink_to(keeper)),
-    "keeper is a folder now": lambda keeper, _: (keeper.unlink(), keeper.mkdir()),
+    "copy is a link now": replace_by_link,
+    "copy is a hard link now": replace_by_hard_link,
+    "keeper is a folder now": replace_by_folder,
 }
 
 
