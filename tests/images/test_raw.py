@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def test_a_jpeg_of_full_size_in_it_is_shown(
     order: str, extra: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not extra:
-        monkeypatch.setattr(raw, "find_spec", lambda _: None)
+        monkeypatch.setattr("cbir.images.raw.find_spec", lambda _: None)
     data = camera_raw(order=order, preview=FULL)
     decoded = decode(data, SMALL)
     assert (decoded.width, decoded.height) == FULL
@@ -97,7 +97,7 @@ def test_it_is_turned_upright() -> None:
 def test_without_the_extra_it_is_not_read_and_says_why(
     preview: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(raw, "find_spec", lambda _: None)
+    monkeypatch.setattr("cbir.images.raw.find_spec", lambda _: None)
     data = camera_raw(preview=preview)
     for read in (check_header, open_rgb, lambda d: decode(d, SMALL)):
         with pytest.raises(ImageError) as caught:
@@ -131,10 +131,10 @@ def test_other_kinds_are_known_by_their_first_bytes(
 ) -> None:
     assert sniff_format(head) == "raw"
     data = head + bytes(500)
-    if "rawpy" in sys.modules or raw.find_spec("rawpy") is not None:
-        with pytest.raises(ImageError, match="camera RAW that LibRaw cannot develop: .*not RAW|"):
+    if find_spec("rawpy") is not None:
+        with pytest.raises(ImageError, match="camera RAW that LibRaw cannot develop: "):
             check_header(data)
-    monkeypatch.setattr(raw, "find_spec", lambda _: None)
+    monkeypatch.setattr("cbir.images.raw.find_spec", lambda _: None)
     with pytest.raises(ImageError, match=r"camera RAW.*pip install 'cbir\[raw\]'"):
         check_header(data)
 
