@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, literal, select
 
 from cbir.arrays import Vectors
 from cbir.catalog import attachments
@@ -79,11 +79,18 @@ _STATE = select(
 )
 
 
+_STATE_OF_5 = select(state.c.generation, state.c.config, literal(0).label("remarks"))
+
+
 class CatalogReader(MetadataReader):
     """Reads a catalogue. Thread-safe; several processes may use one catalogue."""
 
-    def __init__(self, engine: Engine, gallery_id: str, spec: EmbeddingSpec) -> None:
+    def __init__(
+        self, engine: Engine, gallery_id: str, spec: EmbeddingSpec, *, has_remarks: bool = True
+    ) -> None:
         super().__init__(engine)
+        self._has_remarks = has_remarks
+        """False for one of version 5 that can only be read, and so is not migrated."""
         self.gallery_id = gallery_id
         self.spec = spec
         """The gallery's embedding space, fixed when it was created."""
@@ -182,6 +189,8 @@ class CatalogReader(MetadataReader):
 
     def remarks(self) -> list[RemarkedImage]:
         """What has to be known about images that could be read, in the order of their ids."""
+        if not self._has_remarks:
+            return []
         with reading(self._engine) as connection:
             return attachments.read_remarks(connection)
 
@@ -318,7 +327,7 @@ class CatalogReader(MetadataReader):
 
     def _read_state(self, keys: Sequence[None]) -> dict[None, _State]:
         with reading(self._engine) as connection:
-            row = connection.execute(_STATE).one()
+            row = connection.execute(_STATE if self._has_remarks else _STATE_OF_5).one()
         config = GalleryConfig.from_json(row.config)
         return dict.fromkeys(keys, _State(row.generation, config, row.remarks))
 

@@ -193,7 +193,9 @@ def verify(
             unread = [f"{file.uri}: {file.reason}" for file in report.unread_files]
             _print_problems("file cannot be read", unread)
             if report.changed_files:
-                again = advised("index", "SOURCE", gallery=opened.path)
+                # A file found by its content alone may have its old size and time.
+                words = ("SOURCE", "--check-content") if content else ("SOURCE",)
+                again = advised("index", *words, gallery=opened.path)
                 console.print(f"{again} embeds changed files again", style="dim")
     if not report.ok:
         raise typer.Exit(EXIT_PROBLEMS)

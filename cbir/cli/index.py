@@ -119,6 +119,14 @@ def index(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Retry images that could not be read before.")
     ] = False,
+    check_content: Annotated[
+        bool,
+        typer.Option(
+            "--check-content",
+            help="Read all images and compare their content: finds files that have changed and "
+            "kept their size and time.",
+        ),
+    ] = False,
     prune: Annotated[
         bool,
         typer.Option(
@@ -178,6 +186,7 @@ def index(
                 prune=prune,
                 force=force,
                 retry_failed=retry_failed,
+                check_content=check_content,
                 multi_crop=multi_crop,
                 json=json,
             )
@@ -200,6 +209,7 @@ def index(
                     prune=prune,
                     force=force,
                     retry_failed=retry_failed,
+                    check_content=check_content,
                     progress=progress,
                 )
             without_regions = _add_regions(opened, embedder, decoders)

@@ -64,6 +64,7 @@ def info(
                     "whitening": opened.config.to_json()["whitening"],
                     "calibration": opened.config.calibration,
                     "regions": opened.config.regions,
+                    "ground": opened.config.ground,
                     "without_regions": _without_regions(opened),
                     "sources": opened.catalog.indexed_sources(),
                     "descriptors": opened.catalog.descriptor_counts(),

@@ -28,7 +28,7 @@ from cbir.transfer.pages import Reader
 from cbir.transfer.parquet_file import ParquetReader
 from cbir.transfer.roots import Root, moved_uri
 from cbir.transfer.rows import BadRow, RowReader
-from cbir.types import FailedImage
+from cbir.types import FailedImage, Remark
 
 __all__ = ["ImportReport", "import_gallery", "row_count"]
 
@@ -100,7 +100,7 @@ def import_gallery(
     with gallery:
         _import_key_columns(gallery, reader.description, roots)
         keep_ids = created and reader.description is not None
-        merge = Merge(gallery, keep_ids=keep_ids)
+        merge = Merge(gallery, keep_ids=keep_ids, remarks=_remarks(reader.description, roots))
         failed: list[FailedImage] = []
         done = 0
         for page in rows.pages():
@@ -235,6 +235,17 @@ def _import_key_columns(
     for source, column in ({} if description is None else description.key_columns).items():
         if gallery.catalog.key_column(moved := moved_uri(source, roots)) is None:
             gallery.catalog.set_key_column(moved, column)
+
+
+def _remarks(
+    description: Description | None, roots: Sequence[Root]
+) -> dict[str, tuple[Remark, ...]]:
+    """The remarks on images by their keys."""
+    remarks: dict[str, tuple[Remark, ...]] = {}
+    for key, remark in [] if description is None else description.remarks:
+        moved = moved_uri(key, roots)
+        remarks[moved] = (*remarks.get(moved, ()), remark)
+    return remarks
 
 
 def _import_dismissals(
