@@ -13,8 +13,8 @@ __all__ = ["left_out_lines"]
 KINDS_SHOWN = 6
 
 REMEDIES = {
-    **dict.fromkeys((".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".tar"), "index it by name"),
-    **dict.fromkeys((".zip", ".7z", ".rar", ".tgz", ".gz", ".bz2"), "unpack it"),
+    **dict.fromkeys((".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".tar"), "index by name"),
+    **dict.fromkeys((".zip", ".7z", ".rar", ".tgz", ".gz", ".bz2"), "unpack"),
 }
 """What to do with files that are no images, but may hold some."""
 
