@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from camera import camera_raw
 from factories import encode, folder_of, picture
 from PIL import Image
 from terminal import cbir
@@ -23,33 +23,6 @@ tifffile = pytest.importorskip("tifffile")
 SMALL = Preprocessing(72, 64)
 FULL = (480, 320)
 PHOTO = picture(*FULL)
-CFA, LINEAR_RAW = 32803, 34892
-
-
-def camera_raw(
-    *,
-    order: str = "<",
-    dng: bool = True,
-    preview: tuple[int, int] | None = None,
-    orientation: int = 1,
-    photo: Image.Image = PHOTO,
-) -> bytes:
-    """A TIFF as cameras write it: a preview, the sensor's values, perhaps a JPEG of some size."""
-    values = np.asarray(photo.convert("L")).astype(np.uint16) * 60 + 512
-    make = [(271, "s", 0, "Maker", True), (274, "H", 1, orientation, True)]
-    if dng:
-        make.append((50706, "B", 4, (1, 4, 0, 0), True))
-    small = np.asarray(photo.resize((48, 32)))
-    options: dict[str, Any] = {"metadata": None}
-    file = io.BytesIO()
-    with tifffile.TiffWriter(file, byteorder=order) as writer:
-        writer.write(small, photometric="rgb", subifds=1, subfiletype=1, extratags=make, **options)
-        pattern = [(33421, "H", 2, (2, 2), True), (33422, "B", 4, (0, 1, 1, 2), True)]
-        writer.write(values, photometric=CFA, subfiletype=0, extratags=pattern, **options)
-    data = file.getvalue()
-    if preview is not None:
-        data += encode(photo.resize(preview), "JPEG", quality=95)
-    return data
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -156,7 +129,9 @@ def test_a_file_that_crashes_the_decoder_fails_alone(monkeypatch: pytest.MonkeyP
 
 def test_a_folder_of_raws_with_their_jpegs(tmp_path: Path) -> None:
     pytest.importorskip("rawpy")
-    files: dict[str, Image.Image | bytes] = {f"{seed}.jpg": picture(seed=seed) for seed in range(3)}
+    files: dict[str, Image.Image | bytes] = {
+        f"{seed}.jpg": picture(seed=seed) for seed in (1, 2, 3)
+    }
     files |= {"shot.jpg": PHOTO, "shot.dng": camera_raw(), "two.nef": camera_raw(dng=False)}
     folder = folder_of(tmp_path / "card", files)
     gallery = tmp_path / "gallery"
