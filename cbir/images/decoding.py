@@ -17,7 +17,7 @@ from PIL import Image
 
 from cbir.config import Preprocessing, Region, View
 from cbir.images.colour import resamplable, to_srgb
-from cbir.images.geometry import SIDEWAYS, fit, view_boxes
+from cbir.images.geometry import SIDEWAYS, WHOLE, fit, view_boxes
 from cbir.images.opening import load_pixels, opened
 
 if TYPE_CHECKING:
@@ -59,7 +59,6 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_WHOLE: Region = (0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ def decode_image(source: bytes | Image.Image, options: DecodeOptions) -> Decoded
         side = preprocessing.crop
         resample = _RESAMPLING[preprocessing.interpolation]
         pixels = np.empty((1 + len(regions), len(options.views), side, side, 3), np.uint8)
-        for part, region in zip(pixels, (_WHOLE, *regions), strict=True):
+        for part, region in zip(pixels, (WHOLE, *regions), strict=True):
             boxes = view_boxes(region, (width, height), end, orientation, preprocessing)
             for square, view in zip(part, options.views, strict=True):
                 resized = stored.resize((side, side), resample, boxes[view])

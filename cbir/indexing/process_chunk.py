@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cbir.config import GalleryConfig
-from cbir.embedding import Embedder, Precision, Runtime, embed_views, embedder_for
+from cbir.embedding import Embedder, Precision, Runtime, embedder_for
+from cbir.embedding.encoded import DecodeAll, embed_encoded
 from cbir.errors import ImageError
-from cbir.images import DecodedImage, DecodeOptions, check_header, decode_image
-from cbir.images.processes import Decode
+from cbir.images import DecodeOptions, check_header
 from cbir.indexing.values import (
     CheckedImage,
     ChunkResult,
@@ -102,39 +102,38 @@ def process_chunk(
     options: DecodeOptions,
     *,
     contents: ContentSet,
-    decode: Decode = decode_image,
+    decode_all: DecodeAll | None = None,
     reads: Sequence[Read] | None = None,
 ) -> list[ChunkResult]:
     """`embed_chunk` with an open embedder; images and regions are embedded as one batch.
 
-    `decode` may run in another process, and `reads` returns images that were read ahead.
+    `decode_all` may decode in other processes, and `reads` returns images that were read ahead.
     """
     results: list[ChunkResult | None] = []
-    decoded: list[tuple[int, bytes, Content, DecodedImage]] = []
+    pending: list[tuple[int, bytes, Content]] = []
     for position, task in enumerate(tasks):
         content = _read(task, task.read if reads is None else reads[position], contents)
-        if not isinstance(content, tuple):
+        if isinstance(content, tuple):
+            encoded, digest = content
+            pending.append((position, digest, encoded))
+            results.append(None)
+        else:
             results.append(content)
-            continue
-        encoded, digest = content
-        try:
-            image = decode(encoded.data, options)
-        except ImageError as error:
-            results.append(UnreadableImage(str(error), encoded.version))
-            continue
-        results.append(None)
-        decoded.append((position, digest, encoded, image))
-    vectors = embed_views(embedder, [part for *_, image in decoded for part in image.pixels])
-    regions = len(options.regions)
-    embeddings = vectors.reshape(len(decoded), 1 + regions, embedder.spec.dim)
-    for (position, digest, encoded, image), embedding in zip(decoded, embeddings, strict=True):
-        results[position] = EmbeddedImage(
-            digest,
-            encoded.version,
-            image.width,
-            image.height,
-            embedding[0],
-            embedding[1:] if regions else None,
+    pictures = embed_encoded(
+        embedder, [encoded.data for *_, encoded in pending], options, decode_all
+    )
+    for (position, digest, encoded), picture in zip(pending, pictures, strict=True):
+        results[position] = (
+            UnreadableImage(str(picture), encoded.version)
+            if isinstance(picture, ImageError)
+            else EmbeddedImage(
+                digest,
+                encoded.version,
+                picture.width,
+                picture.height,
+                picture.vectors[0],
+                picture.vectors[1:] if options.regions else None,
+            )
         )
     return [result for result in results if result is not None]
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from cbir.catalog.rows import RegionRow
 from cbir.config import available_cores
-from cbir.embedding import Embedder, embed_views
+from cbir.embedding import Embedder
+from cbir.embedding.encoded import DecodeAll, embed_encoded
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
 from cbir.images import DecodeOptions
-from cbir.images.processes import Decode, Decoders
+from cbir.images.processes import Decoders
 from cbir.indexing.executor import ChunkQueue
 from cbir.indexing.local_executor import CHUNK, EmbeddingThreads
 from cbir.indexing.sink import ProgressCallback
@@ -47,7 +48,7 @@ def ensure_regions(
     done = 0
 
     def embed(ids: Sequence[int]) -> list[tuple[Result, ...]]:
-        return _embed_regions(ids, gallery, opened, threads.decode)
+        return _embed_regions(ids, gallery, opened, threads.decode_all)
 
     def write(results: Sequence[tuple[int, tuple[Result, ...]]]) -> None:
         nonlocal done
@@ -71,7 +72,7 @@ def ensure_regions(
 
 
 def _embed_regions(
-    ids: Sequence[int], gallery: Gallery, embedder: Embedder, decode: Decode
+    ids: Sequence[int], gallery: Gallery, embedder: Embedder, decode_all: DecodeAll
 ) -> list[tuple[Result, ...]]:
     """Embed the regions of a chunk of images, in a worker thread.
 
@@ -83,19 +84,20 @@ def _embed_regions(
     records = gallery.catalog.records(ids)
     indexed_images = gallery.catalog.indexed_images([record.key for record in records.values()])
     results: dict[int, Result] = {}
-    decoded = []
+    read: list[tuple[int, bytes, bytes]] = []
     for record in records.values():
         if record.key not in indexed_images:
             continue
         indexed = indexed_images[record.key].content_hash
         try:
-            image = decode(read_indexed(record.uri, indexed), options)
+            read.append((record.id, indexed, read_indexed(record.uri, indexed)))
         except ImageError as error:
             results[record.id] = FailedImage(record.uri, str(error), record.key)
+    pictures = embed_encoded(embedder, [data for *_, data in read], options, decode_all)
+    for (image_id, indexed, _), picture in zip(read, pictures, strict=True):
+        if isinstance(picture, ImageError):
+            record = records[image_id]
+            results[image_id] = FailedImage(record.uri, str(picture), record.key)
         else:
-            decoded.append((record.id, indexed, image.pixels[1:]))
-    vectors = embed_views(embedder, [part for *_, parts in decoded for part in parts])
-    for number, (image_id, indexed, _) in enumerate(decoded):
-        rows = vectors[number * len(regions) : (number + 1) * len(regions)]
-        results[image_id] = RegionRow(image_id, indexed, rows)
+            results[image_id] = RegionRow(image_id, indexed, picture.vectors[1:])
     return [(results[i],) if i in results else () for i in ids]

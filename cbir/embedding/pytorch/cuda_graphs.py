@@ -19,7 +19,7 @@ __all__ = ["SIZES", "CudaRecorder", "GraphedNetwork", "Recording"]
 
 log = logging.getLogger(__name__)
 
-SIZES = (1, 2, 4, 8, 16, 32, 64)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 """Batch sizes that are recorded; a batch runs in the smallest that fits it."""
 RUNS_BEFORE_RECORDING = 3
 """Number of runs of a batch size before it is recorded: recording delays a single query."""
