@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from cbir.errors import CbirError
+from cbir.errors import OptionError
 
 __all__ = [
     "EmbeddingSpec",
     "GalleryConfig",
+    "Ground",
     "Interpolation",
     "Pooling",
     "Preprocessing",
@@ -31,6 +32,7 @@ __all__ = [
 
 View = Literal["crop", "whole", "zoom"]
 Interpolation = Literal["bilinear", "bicubic"]
+Ground = Literal["contrast", "white"]
 Pooling = Literal["avg", "max", "gem", "rmac", "flatten", "cls", "none"]
 Region: TypeAlias = "tuple[float, float, float, float]"
 """x, y, width, height of a part of an image, as fractions of the upright whole."""
@@ -158,6 +160,10 @@ class GalleryConfig:
     regions: tuple[Region, ...] = ()
     """The parts of each image that are embedded separately; none in most galleries. Not in the
     spec: they decide what can be found, not what can be compared."""
+    ground: Ground = "contrast"
+    """What transparent parts of images are blended with before they are embedded: a level of grey
+    that shows the picture's edges, or white as before version 0.3. Not in the spec: the embeddings
+    of all other images are the same."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -167,6 +173,7 @@ class GalleryConfig:
             "regions": [list(region) for region in self.regions],
             "whitening": None if self.whitening is None else asdict(self.whitening),
             "calibration": self.calibration,
+            "ground": self.ground,
         }
 
     @classmethod
@@ -178,6 +185,7 @@ class GalleryConfig:
             whitening=None if data.get("whitening") is None else Whitening(**data["whitening"]),
             calibration=data.get("calibration"),
             regions=tuple((x, y, w, h) for x, y, w, h in data.get("regions", ())),
+            ground=data.get("ground", "white"),
         )
 
 
@@ -240,7 +248,9 @@ def _integer(name: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise CbirError(f"{name} is {text!r}, not a whole number; unset it or correct it") from None
+        raise OptionError(
+            f"{name} is {text!r}, not a whole number; unset it or correct it"
+        ) from None
 
 
 def _cgroup_quota() -> int | None:

@@ -6,6 +6,7 @@ CbirError
 │   ├── GalleryExistsError
 │   ├── GalleryVersionError     written by a newer cbir
 │   ├── GalleryUnavailableError locked by another process, or its disk is full: try again later
+│   ├── GalleryReadOnlyError    it can be searched, and not changed, by this user or at this place
 │   └── SpecMismatchError       embeddings made in different ways cannot be compared
 ├── SourceError             a source of images cannot be read at all
 │   └── SourceShrunkError       it lists far fewer images than before; nothing is removed
@@ -26,6 +27,9 @@ same message without local paths, for callers on other machines.
 """
 
 from __future__ import annotations
+
+LONGEST_REASON = 300
+"""Number of characters of another library's message that are recorded."""
 
 
 class CbirError(Exception):
@@ -59,6 +63,10 @@ class GalleryVersionError(GalleryError):
 
 class GalleryUnavailableError(GalleryError):
     """The gallery is locked by another process, or its disk is full. A retry may succeed."""
+
+
+class GalleryReadOnlyError(GalleryError):
+    """The gallery can only be read: it belongs to another user, or to a read-only file system."""
 
 
 class SpecMismatchError(GalleryError):
@@ -122,3 +130,23 @@ class OptionError(CbirError, ValueError):
 
 class MissingExtraError(CbirError):
     """An optional dependency is not installed."""
+
+
+def reason_of(error: Exception, uri: str = "an image") -> str:
+    """The reason recorded for the image at `uri`, which could not be read, decoded or embedded.
+
+    An exception that cbir does not raise on purpose is logged with its type. Raises `error` itself
+    where it is about a setting or the gallery, and not about this image.
+    """
+    if isinstance(error, (OptionError, GalleryError)):
+        raise error
+    if isinstance(error, CbirError):
+        return str(error)
+    import logging
+
+    log = logging.getLogger(__name__)
+    text = " ".join(str(error).split())[:LONGEST_REASON]
+    reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    log.warning("%s failed with %s", uri, reason)
+    log.debug("%s", uri, exc_info=error)
+    return reason

@@ -62,6 +62,7 @@ class Gallery:
         self.path = path
         self.catalog = catalog
         self._indexes = GalleryIndexes(path, catalog)
+        self._blank: tuple[int, frozenset[int]] | None = None
 
     @classmethod
     def create(
@@ -238,6 +239,13 @@ class Gallery:
     def background(self) -> Background:
         """A sample of the gallery as of its last search, for the confidence of hits."""
         return self._indexes.background()
+
+    def blank_ids(self) -> frozenset[int]:
+        """The ids of images of one flat colour, as of the last search: they are a match of none."""
+        generation = self.background().generation
+        if self._blank is None or self._blank[0] != generation:
+            self._blank = generation, self.catalog.ids_with_remark("blank")
+        return self._blank[1]
 
     def add_regions(self, regions: Sequence[Region]) -> None:
         """Give the gallery's images regions from now on.

@@ -12,7 +12,7 @@ import numpy as np
 
 from cbir.catalog.rows import IndexedImage
 from cbir.catalog.vectors import REGION_ROWS
-from cbir.errors import ImageError, ImageMissingError
+from cbir.errors import ImageMissingError, reason_of
 from cbir.gallery import Gallery
 from cbir.sources.paths import is_remote
 from cbir.sources.reading import content_hash, current_version, read_uri
@@ -96,8 +96,8 @@ def _judge(image: tuple[ImageRecord, IndexedImage], *, content: bool) -> Verdict
             )
     except ImageMissingError:
         return "missing"
-    except ImageError as error:
-        return FailedImage(record.uri, str(error), record.key)
+    except Exception as error:
+        return FailedImage(record.uri, reason_of(error, record.uri), record.key)
     return "same" if same else "changed"
 
 

@@ -20,6 +20,10 @@ __all__ = [
     "ImageVersion",
     "IndexPlan",
     "IndexReport",
+    "LeftOut",
+    "Remark",
+    "RemarkKind",
+    "RemarkedImage",
     "RerankScore",
     "SearchResult",
     "StageProgress",
@@ -30,6 +34,10 @@ StageProgress: TypeAlias = Callable[[str, int, int], None]
 """Progress callback of work in stages: name of the stage, number done, number in total."""
 
 Word: TypeAlias = Literal["very likely the same object", "similar", "weak"]
+
+RemarkKind: TypeAlias = Literal["blank", "damaged", "frame", "raw"]
+"""`blank`: nothing but one colour; `damaged`: read as far as possible; `frame`: a later frame of an
+animation; `raw`: camera RAW, developed or shown by its preview."""
 
 NO_MATCH = "no confident match; the most similar images are"
 """Line shown above hits of which none is a match."""
@@ -151,6 +159,51 @@ class ImageVersion:
     etag: str | None = field(default=None, compare=False)
     """The entity tag as the server sent it, for a conditional request; not compared."""
 
+    def __post_init__(self) -> None:
+        """Makes size and stamp whole numbers of 64 bits with a sign, as a database stores them.
+
+        A file system may report any time: one beyond the year 2262 is folded, so that another
+        such time still differs from it.
+        """
+        for name in ("size", "stamp"):
+            value = getattr(self, name)
+            if value is not None and not (
+                value.__class__ is int and -_HALF_RANGE <= value < _HALF_RANGE
+            ):
+                object.__setattr__(self, name, _folded(value))
+
+
+_HALF_RANGE = 1 << 63
+
+
+def _folded(value: Any) -> int | None:
+    """A number modulo 2**64, in the range of 64 bits with a sign; None for what is no number."""
+    try:
+        return (int(value) + _HALF_RANGE) % (2 * _HALF_RANGE) - _HALF_RANGE
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What has to be known about an image that could be read."""
+
+    kind: RemarkKind
+    text: str
+    """For people, in a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemarkedImage:
+    """An image of a gallery with one remark on it."""
+
+    uri: str
+    kind: RemarkKind
+    text: str
+    id: int
+    key: str = ""
+    """Its key, where that differs from its URI."""
+
 
 @dataclass(frozen=True, slots=True)
 class FailedImage:
@@ -160,6 +213,19 @@ class FailedImage:
     reason: str
     key: str = ""
     """Its key, where that differs from its URI."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What a source has at its place and does not list."""
+
+    files: Mapping[str, int] = field(default_factory=dict)
+    """Suffix, `.psd` or empty, → number of files that are no images cbir reads."""
+    excluded: Mapping[str, int] = field(default_factory=dict)
+    """Pattern → number of files, and of folders as a whole, that it leaves out; `--include` for
+    images that no pattern of that option matches."""
+    images: int = 0
+    """Number of images in the gallery that are excluded now; `prune` removes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +242,10 @@ class IndexReport:
     """Entries of the source that list an image again, with the same metadata."""
     failed: tuple[FailedImage, ...] = ()
     seconds: float = 0.0
+    remarks: Mapping[RemarkKind, int] = field(default_factory=dict)
+    """Number of images added or updated by the kind of remark on them."""
+    left_out: LeftOut = LeftOut()
+    """What lies at the source's place and was not listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,3 +267,5 @@ class IndexPlan:
     refusal: str = ""
     """Why the run would refuse to remove images; empty when it would remove them."""
     seconds: float = 0.0
+    left_out: LeftOut = LeftOut()
+    """What lies at the source's place and is not listed."""

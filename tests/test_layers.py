@@ -14,7 +14,7 @@ ROOT = PACKAGE.parent
 # Lowest first; what stands on one line may not import one another.
 LAYERS = [
     ["errors"],
-    ["types", "arrays", "config", "metadata", "files", "registry"],
+    ["types", "arrays", "config", "metadata", "files", "messages", "registry"],
     ["filters"],
     ["images"],
     ["sources", "embedding", "similarity"],

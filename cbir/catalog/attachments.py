@@ -1,4 +1,4 @@
-"""Reads and writes data attached to images: descriptors, regions and dismissed pairs.
+"""Reads and writes data attached to images: descriptors, regions, remarks, dismissed pairs.
 
 All of it is deleted when the image is removed or its content changes.
 """
@@ -14,9 +14,9 @@ from cbir.arrays import Vectors
 from cbir.catalog.engine import insert_rows, parts
 from cbir.catalog.gallery_state import next_generation
 from cbir.catalog.rows import RegionRow
-from cbir.catalog.schema import descriptors, dismissals, images, regions
+from cbir.catalog.schema import descriptors, dismissals, images, regions, remarks
 from cbir.catalog.vectors import decode, encode
-from cbir.types import DescriptorRow
+from cbir.types import DescriptorRow, Remark, RemarkedImage, RemarkKind
 
 Pair: TypeAlias = tuple[int, int]
 """Ids of two images, the smaller one first."""
@@ -26,7 +26,7 @@ _PAIR = dismissals.c.first_id, dismissals.c.second_id
 
 def delete_attachments(connection: Connection, ids: Sequence[int]) -> None:
     """Delete all data attached to these images; at most ROWS_PER_STATEMENT ids."""
-    for table in (descriptors, regions):
+    for table in (descriptors, regions, remarks):
         connection.execute(delete(table).where(table.c.image_id.in_(ids)))
     for column in _PAIR:
         connection.execute(delete(dismissals).where(column.in_(ids)))
@@ -120,6 +120,32 @@ def insert_regions(
             for region, vector in enumerate(encode(vectors), 1)
         ],
     )
+
+
+def insert_remarks(connection: Connection, rows: Iterable[tuple[int, tuple[Remark, ...]]]) -> None:
+    """Insert the remarks on images, by id."""
+    values = [
+        {"image_id": image_id, "kind": remark.kind, "text": remark.text}
+        for image_id, its in rows
+        for remark in its
+    ]
+    if values:
+        connection.execute(insert(remarks), values)
+
+
+def read_remarks(connection: Connection) -> list[RemarkedImage]:
+    """All remarks, in the order of ids."""
+    query = select(remarks, images.c.key, images.c.uri).join(images)
+    return [
+        RemarkedImage(row.uri or row.key, row.kind, row.text, row.image_id, row.key)
+        for row in connection.execute(query.order_by(remarks.c.image_id, remarks.c.kind))
+    ]
+
+
+def ids_with_remark(connection: Connection, kind: RemarkKind) -> list[int]:
+    """The ids of the images with a remark of this kind, ascending."""
+    query = select(remarks.c.image_id).where(remarks.c.kind == kind)
+    return list(connection.execute(query.order_by(remarks.c.image_id)).scalars())
 
 
 def read_dismissals(connection: Connection) -> list[Pair]:

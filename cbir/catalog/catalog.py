@@ -19,6 +19,7 @@ from cbir.catalog.attachments import Pair
 from cbir.catalog.engine import connect, dialect_of, place_of, reading, writing
 from cbir.catalog.migrations import migrate
 from cbir.catalog.reader import CatalogReader
+from cbir.catalog.records import possible_ids
 from cbir.catalog.rows import Batch, RegionRow
 from cbir.catalog.schema import SCHEMA_VERSION, metadata, sources, state
 from cbir.config import GalleryConfig, Whitening
@@ -76,6 +77,11 @@ class Catalog(CatalogReader):
         with reading(engine) as connection:
             row = connection.execute(select(state.c.gallery_id, state.c.config)).one()
         return cls(engine, row.gallery_id, GalleryConfig.from_json(row.config).spec)
+
+    def check_writable(self) -> None:
+        """Raise GalleryError, such as GalleryReadOnlyError, where nothing can be written now."""
+        with writing(self._engine):
+            pass
 
     def close(self) -> None:
         self._commits.close()
@@ -139,7 +145,7 @@ class Catalog(CatalogReader):
         """Remove images, only of `source` (its URI) if given. Returns how many were removed."""
         with writing(self._engine) as connection:
             source_id = None if source is None else writes.source_id(connection, source)
-            return writes.remove_images(connection, ids, source=source_id)
+            return writes.remove_images(connection, possible_ids(ids), source=source_id)
 
     def remove_failures(self, keys: Sequence[str]) -> int:
         """Delete failures, for example of removed files. Returns how many were deleted."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import JSON, URL, Connection, Engine, Table, create_engine, insert
-from sqlalchemy.exc import DatabaseError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
 
 from cbir.catalog.dialects import Dialect, load_dialect, parse_url
 from cbir.errors import GalleryError, GalleryUnavailableError
@@ -70,8 +70,8 @@ def _clear_errors(engine: Engine) -> Iterator[None]:
     """Turn operational errors (locked, read-only, full, damaged) into a GalleryError."""
     try:
         yield
-    except (IntegrityError, ProgrammingError):
-        raise  # a bug in cbir, not an error of the user
+    except (DataError, IntegrityError, ProgrammingError):
+        raise  # a value that does not fit, or a bug in cbir; the database itself is in order
     except DatabaseError as error:
         dialect, reason = dialect_of(engine), str(error.orig)
         kind = GalleryUnavailableError if dialect.is_transient(reason) else GalleryError

@@ -126,10 +126,21 @@ def _no_statistics(connection: Connection) -> None:
     connection.exec_driver_sql("DROP TABLE IF EXISTS statistics")
 
 
+def _remarks(connection: Connection) -> None:
+    """5 → 6: remarks on images (damaged, nothing but one colour)."""
+    image_id = "INTEGER" if connection.dialect.name == "sqlite" else "BIGINT"
+    collation = "" if connection.dialect.name == "sqlite" else ' COLLATE "C"'
+    connection.exec_driver_sql(
+        f"CREATE TABLE remarks (image_id {image_id} NOT NULL REFERENCES images (id), "
+        f"kind VARCHAR(32) NOT NULL, text TEXT{collation} NOT NULL, PRIMARY KEY (image_id, kind))"
+    )
+
+
 MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
     1: _keys_and_fields,
     2: _key_columns,
     3: _entity_tags,
     4: _no_statistics,
+    5: _remarks,
 }
 """Version n → the step from version n to version n + 1."""

@@ -31,6 +31,7 @@ from cbir.catalog.records import (
     as_failure,
     as_indexed_image,
     as_record,
+    possible_ids,
 )
 from cbir.catalog.row_cache import CommitWatcher, RowCache
 from cbir.catalog.rows import FailureRow, IndexedImage
@@ -38,13 +39,14 @@ from cbir.catalog.schema import (
     embeddings,
     failures,
     images,
+    remarks,
     sources,
     state,
 )
 from cbir.catalog.snapshot import Snapshot
 from cbir.catalog.vectors import decode
 from cbir.config import EmbeddingSpec, GalleryConfig
-from cbir.types import FailedImage, ImageRecord
+from cbir.types import DescriptorRow, FailedImage, ImageRecord, RemarkedImage, RemarkKind
 
 __all__ = ["CatalogReader"]
 
@@ -58,10 +60,19 @@ CACHED_NUMBERS = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """The cached part of the `state` row: generation and configuration."""
+    """The cached part of the `state` row: generation and configuration; and what is remarked."""
 
     generation: int
     config: GalleryConfig
+    remarks: int
+    """Number of remarks on images: mostly none, and then none is read."""
+
+
+_STATE = select(
+    state.c.generation,
+    state.c.config,
+    select(func.count()).select_from(remarks).scalar_subquery().label("remarks"),
+)
 
 
 class CatalogReader(MetadataReader):
@@ -77,6 +88,8 @@ class CatalogReader(MetadataReader):
         self._records = RowCache(self._commits, self._read_records, most=CACHED_RECORDS)
         most = CACHED_NUMBERS // spec.dim
         self._embeddings = RowCache(self._commits, self._read_embeddings, most=most)
+        self._held: dict[str, dict[int, DescriptorRow]] = {}
+        """Descriptors by method and image id that could not be stored."""
 
     @property
     def place(self) -> str:
@@ -151,6 +164,18 @@ class CatalogReader(MetadataReader):
                 for row in connection.execute(select(failures).where(failures.c.key.in_(part)))
             }
 
+    def remarks(self) -> list[RemarkedImage]:
+        """What has to be known about images that could be read, in the order of their ids."""
+        with reading(self._engine) as connection:
+            return attachments.read_remarks(connection)
+
+    def ids_with_remark(self, kind: RemarkKind) -> frozenset[int]:
+        """The ids of the images with a remark of this kind."""
+        if not self._states.get([None])[None].remarks:
+            return frozenset()
+        with reading(self._engine) as connection:
+            return frozenset(attachments.ids_with_remark(connection, kind))
+
     def failures(self, *, source: str | None = None) -> list[FailedImage]:
         """Images that could not be read at the last attempt, by key; of one `source` if given."""
         query = select(failures).order_by(failures.c.key)
@@ -164,14 +189,14 @@ class CatalogReader(MetadataReader):
 
     def records(self, ids: Iterable[int]) -> dict[int, ImageRecord]:
         """The images with these ids, by id; removed ones are absent."""
-        return self._records.get(ids)
+        return self._records.get(possible_ids(ids))
 
     def present(self, ids: Sequence[int]) -> set[int]:
         """Those of the ids that exist in the gallery, without reading their records."""
         with reading(self._engine) as connection:
             return {
                 image_id
-                for part in parts(ids)
+                for part in parts(possible_ids(ids))
                 for image_id in connection.execute(
                     select(images.c.id).where(images.c.id.in_(part))
                 ).scalars()
@@ -202,7 +227,7 @@ class CatalogReader(MetadataReader):
 
     def embeddings(self, ids: Sequence[int]) -> dict[int, Vectors]:
         """The embeddings of these images by id: (D,) float32 of unit norm."""
-        return self._embeddings.get(ids)
+        return self._embeddings.get(possible_ids(ids))
 
     def region_embeddings(self, image_id: int) -> Vectors:
         """Embeddings of one image's regions, in their order: (R, D); (0, D) if it has none."""
@@ -221,13 +246,29 @@ class CatalogReader(MetadataReader):
 
     def descriptors(self, ids: Sequence[int], method: str) -> dict[int, bytes]:
         """Encoded descriptors of these images, by id; images without are absent."""
+        held = self._held.get(method, {})
         with reading(self._engine) as connection:
-            return attachments.read_descriptors(connection, ids, method)
+            stored = attachments.read_descriptors(connection, ids, method)
+        if not held:
+            return stored
+        contents = self.records(image_id for image_id in ids if image_id in held)
+        return stored | {
+            image_id: held[image_id].data
+            for image_id, record in contents.items()
+            if held[image_id].content_hash.hex() == record.content
+        }
 
     def without_descriptors(self, method: str) -> list[int]:
         """Ids of the images that have no descriptors by `method`, ascending."""
         with reading(self._engine) as connection:
-            return attachments.without_descriptors(connection, method)
+            missing = attachments.without_descriptors(connection, method)
+        if held := self.descriptors(list(self._held.get(method, ())), method):
+            missing = [image_id for image_id in missing if image_id not in held]
+        return missing
+
+    def hold_descriptors(self, method: str, rows: Sequence[DescriptorRow]) -> None:
+        """Keep descriptors in memory while the catalogue is open, where it can only be read."""
+        self._held.setdefault(method, {}).update((row.image_id, row) for row in rows)
 
     def dismissed(self) -> list[Pair]:
         """Pairs of images marked as not duplicates; the smaller id first."""
@@ -261,8 +302,9 @@ class CatalogReader(MetadataReader):
 
     def _read_state(self, keys: Sequence[None]) -> dict[None, _State]:
         with reading(self._engine) as connection:
-            row = connection.execute(select(state.c.generation, state.c.config)).one()
-        return dict.fromkeys(keys, _State(row.generation, GalleryConfig.from_json(row.config)))
+            row = connection.execute(_STATE).one()
+        config = GalleryConfig.from_json(row.config)
+        return dict.fromkeys(keys, _State(row.generation, config, row.remarks))
 
     def _read_records(self, ids: Sequence[int]) -> dict[int, ImageRecord]:
         with reading(self._engine) as connection:

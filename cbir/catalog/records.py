@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Text, bindparam, cast, select
@@ -9,6 +10,9 @@ from sqlalchemy import Text, bindparam, cast, select
 from cbir.catalog.rows import FailureRow, IndexedImage
 from cbir.catalog.schema import embeddings, images
 from cbir.types import ImageRecord, ImageVersion
+
+MAX_ID = 2**63 - 1
+"""Largest number that a database column holds."""
 
 RECORD = select(
     images.c.id,
@@ -37,6 +41,11 @@ _STATE = (
 INDEXED_IMAGES = select(*_STATE, images.c.etag, images.c.metadata)
 SOURCE_ROWS = select(*_STATE, cast(images.c.metadata, Text)).order_by(images.c.id)
 SCAN = RECORD.add_columns(images.c.mtime_ns, images.c.etag)
+
+
+def possible_ids(ids: Iterable[int]) -> list[int]:
+    """Those of the ids that an image could have: a database takes no greater numbers."""
+    return [image_id for image_id in ids if 0 < image_id <= MAX_ID]
 
 
 def as_record(row: Any) -> ImageRecord:

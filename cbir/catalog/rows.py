@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cbir.arrays import Vectors
-from cbir.types import ImageVersion
+from cbir.types import ImageVersion, Remark
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class ImageRow:
     """(R, D) float32, unit norm: embeddings of the image's regions, in a gallery with regions."""
     id: int | None = None
     """A reserved id; None for the next one. In a batch, all rows have an id or none has."""
+    remarks: tuple[Remark, ...] = ()
+    """What has to be known about it; one of each kind."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Version of the tables below; a change of any takes the next number and a migration step."""
 
 metadata = MetaData()
@@ -132,6 +132,15 @@ descriptors = Table(
     Column("image_id", _Id, ForeignKey("images.id"), primary_key=True, autoincrement=False),
     Column("method", String(32), primary_key=True),
     Column("data", LargeBinary, nullable=False, comment="as the method's reranker encodes it"),
+)
+
+# What has to be known about an image: damaged, nothing but one colour. Few images have any.
+remarks = Table(
+    "remarks",
+    metadata,
+    Column("image_id", _Id, ForeignKey("images.id"), primary_key=True, autoincrement=False),
+    Column("kind", String(32), primary_key=True, comment="a RemarkKind"),
+    Column("text", _Text, nullable=False),
 )
 
 projections = Table(

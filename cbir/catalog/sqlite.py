@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from cbir.catalog.sqlite_readonly import FrozenConnection, connect_frozen, why_read_only
 from cbir.config import GalleryConfig
-from cbir.errors import GalleryError
+from cbir.errors import GalleryError, GalleryReadOnlyError, GalleryUnavailableError
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
@@ -63,10 +64,15 @@ class SqliteDialect:
         def connect(connection: Any, _record: Any) -> None:
             _set_up(connection, timeout)
 
+        event.listen(engine, "do_connect", _connect)
         event.listen(engine, "connect", connect)
+        event.listen(engine, "checkout", _check_out)
         event.listen(engine, "begin", _begin)
+        event.listen(engine, "commit", _end)
 
     def last_commit(self, connection: Any) -> int:
+        if isinstance(connection, FrozenConnection) and not connection.locks:
+            return connection.last_commit()
         return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
     def next_step(self, reason: str) -> str:
@@ -86,13 +92,43 @@ class SqliteDialect:
 
 def read_config_file(file: Path) -> GalleryConfig | None:
     """The configuration in a catalogue's file; None if it cannot be read at once."""
-    place = f"{file.absolute().as_uri()}?mode=ro"
     try:
-        with closing(sqlite3.connect(place, uri=True, timeout=FAST_TIMEOUT_S)) as connection:
+        with closing(_open_fast(file)) as connection:
             (config,) = connection.execute("SELECT config FROM state").fetchone()
         return GalleryConfig.from_json(json.loads(config))
-    except (sqlite3.Error, ValueError, TypeError, KeyError):
+    except (sqlite3.Error, OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _open_fast(file: Path) -> sqlite3.Connection:
+    if why_read_only(file):
+        return connect_frozen(file, timeout=FAST_TIMEOUT_S)
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=FAST_TIMEOUT_S)
+
+
+def _connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
+    """A connection to a file that can only be read; None for the usual one."""
+    name = str(arguments[0])
+    if name.startswith("file:") or not why_read_only(Path(name)):
+        return None
+    return connect_frozen(Path(name), **options)
+
+
+def _check_out(connection: Any, _record: Any, _proxy: Any) -> None:
+    """Let the pool connect again if the file has changed."""
+    from sqlalchemy.exc import DisconnectionError
+
+    if isinstance(connection, FrozenConnection) and connection.is_outdated():
+        raise DisconnectionError
+
+
+def _end(connection: Connection) -> None:
+    frozen = connection.connection.dbapi_connection
+    if isinstance(frozen, FrozenConnection) and frozen.was_changed():
+        raise GalleryUnavailableError(
+            "it was changed by its owner while it was being read; run the command again",
+            gallery=frozen.file,
+        )
 
 
 def _set_up(connection: Any, timeout: float) -> None:
@@ -100,6 +136,10 @@ def _set_up(connection: Any, timeout: float) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {round(timeout * 1000)}")
+    if isinstance(connection, FrozenConnection):
+        cursor.execute("PRAGMA cache_size = -4096")
+        cursor.close()
+        return
     # Before the first table is made: a page of 16 kB holds several embeddings, one of 4 kB one.
     cursor.execute("PRAGMA page_size = 16384")
     cursor.execute("PRAGMA journal_mode = WAL")
@@ -115,4 +155,11 @@ def _set_up(connection: Any, timeout: float) -> None:
 def _begin(connection: Connection) -> None:
     # A deferred transaction that reads and then writes fails if another wrote in between.
     writes = connection.get_execution_options().get("writes", False)
+    raw = connection.connection.dbapi_connection
+    if writes and isinstance(raw, FrozenConnection):
+        raise GalleryReadOnlyError(
+            f"it can only be read: {why_read_only(raw.file)}; to change it, copy it to a folder of "
+            "yours, or run this as a user who may write there",
+            gallery=raw.file,
+        )
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -10,10 +10,10 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from cbir.catalog.attachments import delete_attachments, insert_regions
+from cbir.catalog.attachments import delete_attachments, insert_regions, insert_remarks
 from cbir.catalog.engine import insert_rows, parts
 from cbir.catalog.gallery_state import next_generation
-from cbir.catalog.metadata.values import delete_values, insert_values, replace_values
+from cbir.catalog.metadata.values import delete_values, insert_values, replace_values, utf8
 from cbir.catalog.rows import FailureRow, ImageRow, TouchedRow
 from cbir.catalog.schema import (
     embeddings,
@@ -139,7 +139,7 @@ def write_failures(connection: Connection, source: int, rows: Sequence[FailureRo
                 "key": row.key,
                 "uri": None if row.uri == row.key else row.uri,
                 "source_id": source,
-                "reason": row.reason,
+                "reason": utf8(row.reason),
                 "size": row.version and row.version.size,
                 "mtime_ns": row.version and row.version.stamp,
                 "etag": row.version and row.version.etag,
@@ -208,8 +208,8 @@ def _insert(
                 row.version.stamp,
                 row.version.etag,
                 row.content_hash,
-                row.width,
-                row.height,
+                int(row.width),
+                int(row.height),
                 as_json(row.metadata),
             )
             for i, row in zip(ids, rows, strict=True)
@@ -222,6 +222,7 @@ def _insert(
         [(i, generation, vector) for i, vector in zip(ids, vectors, strict=True)],
     )
     insert_regions(connection, generation, zip(ids, (row.regions for row in rows), strict=True))
+    insert_remarks(connection, zip(ids, (row.remarks for row in rows), strict=True))
 
 
 def _replace(
@@ -250,6 +251,7 @@ def _replace(
         ],
     )
     insert_regions(connection, generation, zip(ids, (row.regions for row in rows), strict=True))
+    insert_remarks(connection, zip(ids, (row.remarks for row in rows), strict=True))
 
 
 def _ids(connection: Connection, keys: Sequence[str]) -> dict[str, int]:
@@ -275,7 +277,7 @@ def _image(source: int, row: ImageRow) -> dict[str, Any]:
         "mtime_ns": row.version.stamp,
         "etag": row.version.etag,
         "content_hash": row.content_hash,
-        "width": row.width,
-        "height": row.height,
+        "width": int(row.width),
+        "height": int(row.height),
         "metadata": plain(row.metadata),
     }

@@ -10,13 +10,21 @@ import typer
 from cbir.cli.options import DEFAULT_GALLERY, GalleryOption, IndexKindOption, JsonOption
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cbir.config import Whitening
     from cbir.gallery import Gallery
+    from cbir.types import RemarkKind
 
 EXIT_PROBLEMS = 1
 PROBLEMS_SHOWN = 10
+REMARK_WORDS: Mapping[RemarkKind, str] = {
+    "blank": "of one flat colour",
+    "damaged": "damaged",
+    "frame": "shown by a later frame",
+    "raw": "camera RAW",
+}
+"""Kind of a remark → what follows the number of images with it."""
 
 
 def register(app: typer.Typer) -> None:
@@ -35,6 +43,11 @@ def summary(gallery: Gallery) -> str:
     index = "exact index" if find_index(kind).exact else f"{kind} index"
     images = f"{count:,} images" + (f" with {regions} regions each" if regions else "")
     return f"gallery {gallery.path}: {images}, {spec.backbone} · {spec.dim}-d · {index}"
+
+
+def remark_counts(counts: Mapping[RemarkKind, int]) -> str:
+    """`2 blank, 1 damaged`: the number of images with remarks, by kind."""
+    return ", ".join(f"{count:,} {REMARK_WORDS[kind]}" for kind, count in counts.items())
 
 
 def remove(
@@ -73,6 +86,7 @@ def rebuild(
     from cbir.gallery import Gallery
 
     with Gallery.open(gallery) as opened:
+        opened.catalog.check_writable()  # in a gallery that can only be read nothing would last
         started = time.perf_counter()
         opened.rebuild_index(kind)
         seconds = time.perf_counter() - started

@@ -96,6 +96,21 @@ def index(
             metavar="COLUMN",
         ),
     ] = None,
+    exclude: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            help="Leave out files and folders that match, as in a .gitignore: '*.gif', 'raw/', "
+            "'!raw/best/'. May be repeated; a file .cbirignore says the same for its folder.",
+            metavar="PATTERN",
+        ),
+    ] = None,
+    include: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            help="List only files that match, as '*.png' or '2026/'. May be repeated.",
+            metavar="PATTERN",
+        ),
+    ] = None,
     descriptors: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help=DESCRIPTORS_HELP, metavar="NAME"),
@@ -106,7 +121,8 @@ def index(
     prune: Annotated[
         bool,
         typer.Option(
-            "--prune", help="Remove images that are gone from SOURCE, and follow moved ones."
+            "--prune",
+            help="Remove images that are gone from SOURCE or excluded, and follow moved ones.",
         ),
     ] = False,
     force: Annotated[
@@ -144,7 +160,13 @@ def index(
         check_descriptor(descriptors)
     if force and not prune:
         raise UsageError("--force only works with --prune; add that, or leave it out")
-    images = open_source(source, image_column=image_column, key=key)
+    images = open_source(
+        source,
+        image_column=image_column,
+        key=key,
+        exclude=exclude or (),
+        include=include or (),
+    )
     space = SpaceOptions(backbone, weights, pooling, input_size, whole, zoom, flip)
     if dry_run:
         existing = open_existing(gallery, space, kind, catalog_url=catalog_url)
@@ -219,8 +241,9 @@ def _describe(gallery: Gallery, name: str) -> None:
 def _print_report(
     report: IndexReport, gallery: Gallery, without_regions: Sequence[FailedImage]
 ) -> None:
-    from cbir.cli.console import out, print_failures
-    from cbir.cli.gallery import summary
+    from cbir.cli.console import out, print_failures, printable
+    from cbir.cli.gallery import remark_counts, summary
+    from cbir.cli.left_out import left_out_lines
     from cbir.cli.plan import repeated_line
 
     console = out()
@@ -237,6 +260,12 @@ def _print_report(
     if report.failed:
         which = "" if gallery.path == DEFAULT_GALLERY else f" -g {gallery.path}"
         counts.append(f"failed {len(report.failed):,} (cbir info --failed{which} lists them)")
+    if report.remarks:
+        which = "" if gallery.path == DEFAULT_GALLERY else f" -g {gallery.path}"
+        remarks = f"remarks: {remark_counts(report.remarks)}"
+        console.print(f"{remarks} (cbir info --remarks{which} lists them)", style="dim")
+    for line in left_out_lines(report.left_out):
+        console.print(printable(line), style="dim")
     if report.repeated:
         console.print(repeated_line(report.repeated), style="dim")
     console.print("   ".join(counts) + f"   in {report.seconds:,.1f} s")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cbir.cli.gallery import describe_whitening, summary
+from cbir.cli.gallery import describe_whitening, remark_counts, summary
 from cbir.cli.options import DEFAULT_GALLERY, GalleryOption, JsonOption
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from cbir.gallery import Gallery
     from cbir.metadata import FieldSummary
+    from cbir.types import RemarkedImage, RemarkKind
 
 EXAMPLES_SHOWN = 3
 SOURCES_SHOWN = 5
@@ -28,6 +30,10 @@ def info(
     gallery: GalleryOption = DEFAULT_GALLERY,
     failed: Annotated[
         bool, typer.Option("--failed", help="List the images that could not be read.")
+    ] = False,
+    remarks: Annotated[
+        bool,
+        typer.Option("--remarks", help="List images that are damaged, blank, or camera RAW."),
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -47,6 +53,7 @@ def info(
                     "catalog_url": opened.catalog.url,
                     "images": opened.count(),
                     "failed": [asdict(failure) for failure in failures],
+                    "remarks": [asdict(remark) for remark in opened.catalog.remarks()],
                     "bytes": _bytes(opened.path),
                     "fingerprint": opened.spec.fingerprint,
                     "index": opened.config.index,
@@ -70,6 +77,13 @@ def info(
             if not failures:
                 console.print("no image failed")
             return
+        remarked = opened.catalog.remarks()
+        if remarks:
+            for remark in remarked:
+                console.print(f"{printable(remark.uri)}: {printable(remark.text)}")
+            if not remarked:
+                console.print("no remarks")
+            return
         spec = opened.spec
         console.print(summary(opened))
         lines = {
@@ -92,6 +106,8 @@ def info(
             "on disk": f"{_bytes(opened.path) / 1e6:,.1f} MB",
             "failed": f"{len(failures):,}" + (" (--failed lists them)" if failures else ""),
         }
+        if remarked:
+            lines["remarks"] = f"{remark_counts(_counts(remarked))} (--remarks lists them)"
         sources = opened.catalog.indexed_sources()
         for name, value in lines.items():
             console.print(f"{name:<9} {printable(value)}")
@@ -101,6 +117,10 @@ def info(
         if len(sources) > SOURCES_SHOWN:
             console.print(f"{'source':<9} and {len(sources) - SOURCES_SHOWN:,} more")
         _print_fields(opened.catalog.field_summaries())
+
+
+def _counts(remarks: Sequence[RemarkedImage]) -> dict[RemarkKind, int]:
+    return dict(sorted(Counter(remark.kind for remark in remarks).items()))
 
 
 def _elsewhere(gallery: Gallery) -> dict[str, str]:

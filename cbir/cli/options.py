@@ -100,7 +100,10 @@ __all__ = [
 
 @contextmanager
 def interruptible(result: str = "committed") -> Iterator[None]:
-    """Ends work that can be resumed with one line and exit code 130 when it is interrupted."""
+    """Ends work that can be resumed with one line and exit code 130 when it is interrupted.
+
+    Of a signal other than Ctrl-C the command has that signal's code instead.
+    """
     try:
         yield
     except KeyboardInterrupt:

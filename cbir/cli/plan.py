@@ -69,6 +69,7 @@ def repeated_line(count: int) -> str:
 
 def _lines(plan: IndexPlan) -> Iterator[tuple[str, str | None]]:
     from cbir.cli.console import printable
+    from cbir.cli.left_out import left_out_lines
 
     moves = [f"{before} → {after}" for before, after in plan.move]
     failures = [f"{failure.uri}: {failure.reason}" for failure in plan.fail]
@@ -89,6 +90,8 @@ def _lines(plan: IndexPlan) -> Iterator[tuple[str, str | None]]:
         yield f"would {what:<6}  {count:>{width}}  {first}{more}", style
     if plan.refusal:
         yield f"would end with an error: {printable(plan.refusal)}", "red"
+    for line in left_out_lines(plan.left_out):
+        yield printable(line), "dim"
     if plan.repeated:
         yield repeated_line(plan.repeated), "dim"
     yield f"unchanged {plan.unchanged:,}   in {plan.seconds:,.1f} s", None

@@ -16,7 +16,7 @@ from typing import Any
 
 from cbir.arrays import Vectors
 from cbir.catalog.location import read_config_fast
-from cbir.config import EmbeddingSpec
+from cbir.config import EmbeddingSpec, Ground
 from cbir.embedding import Embedder, embed_views, embedder_for, run_once
 from cbir.errors import ImageError
 from cbir.images import decode_views
@@ -74,7 +74,7 @@ def _open(gallery: Path, image: Path | None, options: dict[str, Any]) -> Preload
         embedder = embedder_for(config, **options)
         if image is not None:
             started = time.perf_counter()
-            embedding = _embed_file(embedder, image)
+            embedding = _embed_file(embedder, image, config.ground)
             if embedding is not None:
                 return Preloaded(embedder, embedding, 1000 * (time.perf_counter() - started))
         run_once(embedder)
@@ -83,12 +83,15 @@ def _open(gallery: Path, image: Path | None, options: dict[str, Any]) -> Preload
     return Preloaded(embedder)
 
 
-def _embed_file(embedder: Embedder, image: Path) -> Vectors | None:
-    """The embedding of an image file, (D,); None if it cannot be read, which the search reports."""
+def _embed_file(embedder: Embedder, image: Path, ground: Ground) -> Vectors | None:
+    """The embedding of an image file, (D,); None where the search reports something of it."""
     spec = embedder.spec
     try:
-        decoded = decode_views(read_file(str(image)), spec.preprocessing, spec.views)
+        data = read_file(str(image))
+        decoded = decode_views(data, spec.preprocessing, spec.views, ground=ground)
     except ImageError:
+        return None
+    if any(remark.kind == "blank" for remark in decoded.remarks):  # the search has to know it
         return None
     embedding: Vectors = embed_views(embedder, [decoded.pixels])[0]
     return embedding

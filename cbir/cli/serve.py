@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -117,6 +118,8 @@ def serve(
         # The socket listens already: clients that connect now are answered in a moment.
         count = application.state.service.gallery.count()
         _announce(socket.getsockname(), gallery.absolute().name, count, json=json)
+        # When it has ended, uvicorn sends itself the signal that ended it.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[socket])
 

@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from cbir.config import available_cores
 from cbir.descriptors.descriptor import Descriptor
 from cbir.descriptors.registry import open_descriptor
-from cbir.errors import GalleryError, ImageError
+from cbir.errors import GalleryError, GalleryReadOnlyError, reason_of
 from cbir.types import DescriptorRow, FailedImage, ImageRecord
 
 __all__ = ["DescriptorStore", "StoredDescriptors", "descriptors_of", "ensure_descriptors"]
@@ -48,6 +48,10 @@ class DescriptorStore(Protocol):
         """Store descriptors, except of images that are gone or no longer have that content."""
         ...
 
+    def hold_descriptors(self, method: str, rows: Sequence[DescriptorRow]) -> None:
+        """Keep descriptors in memory, where they cannot be stored."""
+        ...
+
 
 @dataclass(slots=True)
 class StoredDescriptors(Generic[T]):
@@ -76,6 +80,8 @@ def descriptors_of(
         result.failed |= chunk.failed
         try:
             store.write_descriptors(descriptor.name, chunk.rows)
+        except GalleryReadOnlyError as error:
+            log.info("%s descriptors are not stored: %s", descriptor.name, error)
         except GalleryError as error:
             log.warning("%s descriptors are not stored: %s", descriptor.name, error)
     for image_id in set(missing) - result.decoded.keys() - result.failed.keys():
@@ -94,9 +100,10 @@ def ensure_descriptors(
     """Compute and store missing descriptors, of all images or of `ids`; returns failures.
 
     `store` is a gallery's catalogue, `name` one of `DESCRIPTORS`. Interrupted at any point, the
-    next call goes on from the last commit. `progress` is called with the number of images done so
-    far, of those in `store.without_descriptors(name)`. Raises CbirError for an unknown name,
-    GalleryError when the gallery cannot be written to.
+    next call goes on from the last commit. In a gallery that can only be read, the descriptors stay
+    in memory while it is open. `progress` is called with the number of images done so far, of those
+    in `store.without_descriptors(name)`. Raises CbirError for an unknown name, GalleryError when
+    the gallery cannot be used.
     """
     descriptor = open_descriptor(name)
     missing = store.without_descriptors(name)
@@ -106,7 +113,10 @@ def ensure_descriptors(
     failed: list[FailedImage] = []
     done = 0
     for chunk in _describe(store, descriptor, missing, images_per_commit):
-        store.write_descriptors(name, chunk.rows)
+        try:
+            store.write_descriptors(name, chunk.rows)
+        except GalleryReadOnlyError:
+            store.hold_descriptors(name, chunk.rows)
         failed += [FailedImage(chunk.uris[i], reason) for i, reason in chunk.failed.items()]
         done += chunk.images
         if progress is not None:
@@ -160,9 +170,9 @@ def _row(descriptor: Descriptor[Any], image: ImageRecord) -> DescriptorRow | str
     content_hash = bytes.fromhex(image.content)
     try:
         data = read_indexed(image.uri, content_hash)
-    except ImageError as error:
-        return str(error)
+    except Exception as error:
+        return reason_of(error, image.uri)
     try:
         return DescriptorRow(image.id, content_hash, descriptor.encode(descriptor.describe(data)))
-    except ImageError as error:
-        return f"cannot be read: {error}"
+    except Exception as error:  # whatever a file does to a decoder, it fails alone
+        return f"cannot be read: {reason_of(error, image.uri)}"

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from cbir.arrays import Vectors
+import numpy as np
+
+from cbir.arrays import Pixels, Vectors
 from cbir.embedding.embedder import Embedder
 from cbir.embedding.views import embed_views
 from cbir.embedding.wrappers import LazyEmbedder
-from cbir.errors import ImageError
 from cbir.images import DecodedImage, DecodeOptions, decode_image
+from cbir.types import Remark
 
 __all__ = [
     "DecodeAll",
@@ -32,11 +34,12 @@ class EmbeddedPicture:
     """Size of the whole image in pixels, upright."""
     vectors: Vectors
     """(1 + R, D) float32, unit norm: the image and its regions."""
+    remarks: tuple[Remark, ...] = ()
 
 
-Result: TypeAlias = "EmbeddedPicture | ImageError"
+Result: TypeAlias = "EmbeddedPicture | Exception"
 DecodeAll: TypeAlias = (
-    "Callable[[Sequence[bytes], DecodeOptions], Sequence[DecodedImage | ImageError]]"
+    "Callable[[Sequence[bytes], DecodeOptions], Sequence[DecodedImage | Exception]]"
 )
 """Decodes images, possibly several at once; the results are in the order of the images."""
 
@@ -58,7 +61,7 @@ def embed_encoded(
     options: DecodeOptions,
     decode_all: DecodeAll | None = None,
 ) -> Sequence[Result]:
-    """Decode and embed N encoded images; an ImageError for each one that cannot be decoded.
+    """Decode and embed N encoded images; an exception for each one that fails.
 
     Images and their regions are embedded as one batch. An embedder on a GPU decodes most JPEGs
     there; `decode_all` decodes all others, by default in the calling thread.
@@ -71,29 +74,56 @@ def embed_encoded(
 
 
 def embed_decoded(
-    embedder: Embedder, images: Sequence[DecodedImage | ImageError]
+    embedder: Embedder, images: Sequence[DecodedImage | Exception]
 ) -> Sequence[Result]:
     """Embed images that the CPU has decoded, each with its regions, as one batch."""
     decoded = [image for image in images if isinstance(image, DecodedImage)]
-    vectors = embed_views(embedder, [part for image in decoded for part in image.pixels])
-    parts = len(decoded[0].pixels) if decoded else 1
-    rows = iter(vectors.reshape(-1, parts, embedder.spec.dim))
+    embedded = iter(_embed_parts(embedder, [image.pixels for image in decoded]))
     return [
-        EmbeddedPicture(image.width, image.height, next(rows))
-        if isinstance(image, DecodedImage)
-        else image
+        image if isinstance(image, Exception) else _picture(image, next(embedded))
         for image in images
     ]
 
 
+def _picture(image: DecodedImage, vectors: Vectors | Exception) -> Result:
+    if isinstance(vectors, Exception):
+        return vectors
+    return EmbeddedPicture(image.width, image.height, vectors, image.remarks)
+
+
+def _embed_parts(embedder: Embedder, images: Sequence[Pixels]) -> list[Vectors | Exception]:
+    """Embed images of P parts each, (P, V, crop, crop, 3), as one batch → (P, D) for each image.
+
+    If that raises, images are embedded one by one, and the result of one that raises again is its
+    exception. Raises it where the network does not embed a black image either.
+    """
+    if not images:
+        return []
+    try:
+        vectors = embed_views(embedder, [part for image in images for part in image])
+    except Exception:
+        outcomes = [_embedded_alone(embedder, image) for image in images]
+        if all(isinstance(outcome, Exception) for outcome in outcomes):
+            embed_views(embedder, [np.zeros_like(images[0][0])])
+        return outcomes
+    return [*np.split(vectors, np.cumsum([len(image) for image in images])[:-1])]
+
+
+def _embedded_alone(embedder: Embedder, image: Pixels) -> Vectors | Exception:
+    try:
+        return embed_views(embedder, list(image))
+    except Exception as error:
+        return error
+
+
 def decode_each(
     images: Sequence[bytes], options: DecodeOptions
-) -> Sequence[DecodedImage | ImageError]:
+) -> Sequence[DecodedImage | Exception]:
     """Decode images one after the other in the calling thread."""
-    results: list[DecodedImage | ImageError] = []
+    results: list[DecodedImage | Exception] = []
     for data in images:
         try:
             results.append(decode_image(data, options))
-        except ImageError as error:
+        except Exception as error:  # whatever a file does to a decoder, it fails alone
             results.append(error)
     return results

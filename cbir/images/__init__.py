@@ -10,7 +10,7 @@ from cbir.images.decoding import (
     open_rgb,
     thumbnail_jpeg,
 )
-from cbir.images.formats import IMAGE_SUFFIXES, SIGNATURE_BYTES, sniff_format
+from cbir.images.formats import IMAGE_SUFFIXES, SIGNATURE_BYTES, missing_extra, sniff_format
 from cbir.images.opening import check_header
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "decode_image",
     "decode_views",
     "encode_lossless",
+    "missing_extra",
     "open_rgb",
     "sniff_format",
     "thumbnail_jpeg",

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from cbir.images.levels import grey_image
+from cbir.images.transparency import WHITE, over_ground
+
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsTransform
 
@@ -18,7 +21,7 @@ __all__ = ["changes_colours", "resamplable", "to_srgb"]
 def resamplable(image: Image.Image) -> Image.Image:
     """The image in a mode that can be resampled: L, LA, RGB, RGBA or CMYK."""
     if image.mode == "F" or image.mode.startswith("I"):
-        return _to_8_bit(image)
+        return grey_image(image)
     if image.mode in ("LA", "RGBA"):
         return image
     if image.mode == "La":  # Pillow cannot convert La to RGBA
@@ -30,30 +33,13 @@ def resamplable(image: Image.Image) -> Image.Image:
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    """16-bit and 32-bit greyscale → L. Values above 65535 are scaled by the largest of them.
-
-    Floats have no agreed white: it is the smallest of 1, 255 and 65535 that no value exceeds.
-    """
-    values = np.asarray(image)
-    if values.dtype.itemsize == 2:
-        return Image.fromarray((values >> 8).astype(np.uint8))
-    values = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
-    highest = float(values.max())
-    whites = (1, 255, 65535) if image.mode == "F" else (65535,)
-    white = next((w for w in whites if highest <= w), highest)
-    scale = 255 if white == 1 else 256 / (white + 1)  # 65535 is white, and 256 the first grey
-    scaled = np.clip(values, 0, white) * np.float32(scale)
-    return Image.fromarray(np.minimum(scaled, 255).astype(np.uint8))
-
-
-def to_srgb(image: Image.Image, profile: object) -> Image.Image:
-    """A resamplable image → RGB; transparent parts are blended with white.
+def to_srgb(image: Image.Image, profile: object, *, ground: int = WHITE) -> Image.Image:
+    """A resamplable image → RGB; transparent parts are blended with a `ground`, a level of grey.
 
     `profile` is the ICC profile of the file; one that does not fit the image is ignored.
     """
     if image.mode in ("LA", "RGBA"):
-        image = _over_white(image)
+        image = over_ground(image, ground)
     transform = _transform_to_srgb(profile, image.mode) if isinstance(profile, bytes) else None
     return image.convert("RGB") if transform is None else transform.apply(image)
 
@@ -61,12 +47,6 @@ def to_srgb(image: Image.Image, profile: object) -> Image.Image:
 def changes_colours(profile: bytes) -> bool:
     """Whether an ICC profile gives the colours of an RGB image another look than sRGB does."""
     return _transform_to_srgb(profile, "RGB") is not None
-
-
-def _over_white(image: Image.Image) -> Image.Image:
-    white = Image.new(image.mode[:-1], image.size, "white")
-    white.paste(image.convert(white.mode), mask=image.getchannel("A"))
-    return white
 
 
 @lru_cache(maxsize=16)

@@ -9,19 +9,25 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from cbir.config import Preprocessing, Region, View
+from cbir.config import Ground, Preprocessing, Region, View
 from cbir.images.colour import resamplable, to_srgb
-from cbir.images.geometry import SIDEWAYS, WHOLE, fit, view_boxes
-from cbir.images.opening import load_pixels, opened
+from cbir.images.frames import FLAT, spread_of
+from cbir.images.geometry import SIDEWAYS, WHOLE_IMAGE, fit, view_boxes
+from cbir.images.opening import opened
+from cbir.images.orientation import ORIENTATION_TAG, UPRIGHT, orientation_of
+from cbir.images.transparency import WHITE, choose_ground
+from cbir.types import Remark
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from cbir.images.pixels import StoredPixels
 
 __all__ = [
     "DecodeOptions",
@@ -49,16 +55,7 @@ _RESAMPLING = {
 # embeddings then keep a cosine of 0.999 to those of the fully decoded image.
 _DRAFT_MARGIN = 2
 
-_ORIENTATION_TAG = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+_BLANK = Remark("blank", "one flat colour: similar to everything of that colour, a match of none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +68,9 @@ class DecodeOptions:
     middle of the centre square, enlarged √2 times."""
     regions: tuple[Region, ...] = ()
     """Parts of the image to decode in addition to the whole."""
+    ground: Ground = "contrast"
+    """What transparent parts are blended with: a level of grey that shows the picture's edges
+    (`contrast`), or always white, as in galleries of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +82,32 @@ class DecodedImage:
     width: int
     height: int
     """Size of the whole image in pixels, upright."""
+    remarks: tuple[Remark, ...] = ()
+    """What has to be known about it: damaged, nothing but one colour."""
 
 
 def decode(data: bytes, preprocessing: Preprocessing) -> DecodedImage:
     """Encoded bytes → (crop, crop, 3) uint8: the centre square of the scaled image, upright, sRGB.
 
     Scaling and cropping are one resampling, aligned as if scaled first and cropped after. Of an
-    animation or several pages the first is decoded; transparent parts are blended with white.
+    animation the first frame that shows something is decoded; transparent parts are blended with a
+    ground that shows the picture.
     Raises ImageError, or ImageTooLargeError above the limit of `CBIR_MAX_PIXELS`.
     """
     decoded = decode_image(data, DecodeOptions(preprocessing))
-    return DecodedImage(decoded.pixels[0, 0], decoded.width, decoded.height)
+    return replace(decoded, pixels=decoded.pixels[0, 0])
 
 
-def decode_views(data: bytes, preprocessing: Preprocessing, views: Sequence[View]) -> DecodedImage:
+def decode_views(
+    data: bytes,
+    preprocessing: Preprocessing,
+    views: Sequence[View],
+    *,
+    ground: Ground = "contrast",
+) -> DecodedImage:
     """Several views of an image, decoded once: pixels (V, crop, crop, 3). Errors as `decode`."""
-    decoded = decode_image(data, DecodeOptions(preprocessing, tuple(views)))
-    return DecodedImage(decoded.pixels[0], decoded.width, decoded.height)
+    decoded = decode_image(data, DecodeOptions(preprocessing, tuple(views), ground=ground))
+    return replace(decoded, pixels=decoded.pixels[0])
 
 
 def decode_image(source: bytes | Image.Image, options: DecodeOptions) -> DecodedImage:
@@ -111,34 +120,41 @@ def decode_image(source: bytes | Image.Image, options: DecodeOptions) -> Decoded
     with opened(source) as image:
         smallest = min((min(w, h) for _, _, w, h in regions), default=1.0)
         least = math.ceil(_DRAFT_MARGIN * preprocessing.resize / smallest)
-        (width, height), end = load_pixels(image, least, least)
-        orientation = _orientation(image)
-        stored = resamplable(image)
+        stored = image.load((least, least))
+        ground = _ground(stored, options.ground)
         side = preprocessing.crop
         resample = _RESAMPLING[preprocessing.interpolation]
         pixels = np.empty((1 + len(regions), len(options.views), side, side, 3), np.uint8)
-        for part, region in zip(pixels, (WHOLE, *regions), strict=True):
-            boxes = view_boxes(region, (width, height), end, orientation, preprocessing)
+        for part, region in zip(pixels, (WHOLE_IMAGE, *regions), strict=True):
+            boxes = view_boxes(region, stored.full, stored.end, stored.orientation, preprocessing)
             for square, view in zip(part, options.views, strict=True):
-                resized = stored.resize((side, side), resample, boxes[view])
-                square[:] = np.asarray(_finish(resized, image, orientation), np.uint8)
-    if orientation in SIDEWAYS:
+                resized = stored.image.resize((side, side), resample, boxes[view])
+                square[:] = np.asarray(_finish(resized, stored, ground), np.uint8)
+        remarks = stored.remarks
+        if _is_flat(pixels[0]) and spread_of(_finish(stored.image, stored, ground)) <= FLAT:
+            remarks += (_BLANK,)
+    width, height = stored.full
+    if stored.orientation in SIDEWAYS:
         width, height = height, width
-    return DecodedImage(pixels, width, height)
+    return DecodedImage(pixels, width, height, remarks)
 
 
-def open_rgb(source: bytes | Image.Image, *, max_side: int | None = None) -> Image.Image:
+def open_rgb(
+    source: bytes | Image.Image, *, max_side: int | None = None, ground: Ground = "contrast"
+) -> Image.Image:
     """The whole image, upright, sRGB, mode RGB; shrunk so that no side exceeds `max_side` pixels.
 
-    Raises ImageError, or ImageTooLargeError above the limit of `CBIR_MAX_PIXELS`.
+    `ground` as in `DecodeOptions`. Raises ImageError, or ImageTooLargeError above the limit of
+    `CBIR_MAX_PIXELS`.
     """
     with opened(source) as image:
         shrunk = fit(image.size, max_side)
-        full, end = load_pixels(image, _DRAFT_MARGIN * shrunk[0], _DRAFT_MARGIN * shrunk[1])
-        whole = resamplable(image)
-        if (size := fit(full, max_side)) != image.size:
-            whole = whole.resize(size, Image.Resampling.BICUBIC, (0, 0, *end))
-        return _finish(whole, image, _orientation(image))
+        stored = image.load((_DRAFT_MARGIN * shrunk[0], _DRAFT_MARGIN * shrunk[1]))
+        whole = stored.image
+        level = _ground(stored, ground)
+        if (size := fit(stored.full, max_side)) != whole.size:
+            whole = whole.resize(size, Image.Resampling.BICUBIC, (0, 0, *stored.end))
+        return _finish(whole, stored, level)
 
 
 def thumbnail_jpeg(data: bytes, *, max_side: int, quality: int = 80) -> bytes:
@@ -153,11 +169,12 @@ def encode_lossless(image: Image.Image) -> bytes:
 
     PNG, or TIFF for CMYK, with colour profile and orientation. Raises ImageError.
     """
-    with opened(image):
+    with opened(image) as loaded:
+        loaded.load(None)
         stored = resamplable(image)
         exif = Image.Exif()
-        if (orientation := _orientation(image)) != 1:
-            exif[_ORIENTATION_TAG] = orientation
+        if (orientation := orientation_of(image)) != 1:
+            exif[ORIENTATION_TAG] = orientation
         options = {"exif": exif, "icc_profile": image.info.get("icc_profile")}
         encoded = io.BytesIO()
         if stored.mode == "CMYK":
@@ -167,25 +184,25 @@ def encode_lossless(image: Image.Image) -> bytes:
     return encoded.getvalue()
 
 
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation of a loaded image, 1 to 8; 1 where it is missing or invalid.
-
-    An image derived from an opened one (its format is None) still carries the file's EXIF, but may
-    have been turned already: it counts as upright.
-    """
-    if image.format is None:
-        return 1
-    try:
-        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
-        return orientation if orientation in _UPRIGHT else 1
-    except Exception:  # damaged EXIF raises almost anything; the pixels are usable without it
-        return 1
+def _ground(stored: StoredPixels, ground: Ground) -> int:
+    """The level of grey that transparent parts of an image are blended with."""
+    if ground == "white" or stored.image.mode not in ("LA", "RGBA"):
+        return WHITE
+    return choose_ground(stored.image)
 
 
-def _finish(image: Image.Image, source: Image.Image, orientation: int) -> Image.Image:
+def _is_flat(pixels: npt.NDArray[np.uint8]) -> bool:
+    """Whether the levels of (..., 3) pixels differ by no more than those of one colour do."""
+    sample = pixels[:, ::16, ::16].reshape(-1, 3).astype(np.int16)
+    if np.ptp(sample, axis=0).max() > FLAT:  # nearly every image, in a fiftieth of the time
+        return False
+    return bool(np.ptp(pixels.reshape(-1, 3).astype(np.int16), axis=0).max() <= FLAT)
+
+
+def _finish(image: Image.Image, stored: StoredPixels, ground: int) -> Image.Image:
     """Flatten, convert to sRGB and turn upright; returns a new RGB image without metadata."""
-    finished = to_srgb(image, source.info.get("icc_profile"))
-    if orientation in _UPRIGHT:
-        finished = finished.transpose(_UPRIGHT[orientation])
+    finished = to_srgb(image, stored.profile, ground=ground)
+    if stored.orientation in UPRIGHT:
+        finished = finished.transpose(UPRIGHT[stored.orientation])
     finished.info.clear()  # the old profile and orientation no longer hold
     return finished

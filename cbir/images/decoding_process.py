@@ -22,7 +22,6 @@ from typing import IO, Any
 
 import numpy as np
 
-from cbir.errors import ImageError
 from cbir.images.decoding import DecodedImage, DecodeOptions, decode_image
 
 __all__ = ["WORKER", "DecodingProcess", "main"]
@@ -34,7 +33,9 @@ SPARE_BYTES = 1 << 22
 READY = "ready"
 WORKER = """
 import signal, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
+for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    if hasattr(signal, name):  # the parent process handles them, and closes the pipe
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
 sys.path[:] = {path!r}
 from cbir.images.decoding_process import main
 main({memory!r})
@@ -84,10 +85,10 @@ class DecodingProcess:
 
     def decode(
         self, images: Sequence[bytes], options: DecodeOptions
-    ) -> list[DecodedImage | ImageError]:
+    ) -> list[DecodedImage | Exception]:
         """Have images decoded. Raises OSError or EOFError if the process ends meanwhile.
 
-        An error other than an ImageError is raised, too.
+        An error that concerns all of them is raised, too.
         """
         side = options.preprocessing.crop
         shape = (1 + len(options.regions), len(options.views), side, side, 3)
@@ -104,7 +105,7 @@ class DecodingProcess:
             raise response
         pixels = np.frombuffer(memory, np.uint8, len(images) * int(np.prod(shape)), end)
         return [
-            result if isinstance(result, ImageError) else replace(result, pixels=square.copy())
+            result if isinstance(result, Exception) else replace(result, pixels=square.copy())
             for result, square in zip(response, pixels.reshape(-1, *shape), strict=True)
         ]
 
@@ -189,9 +190,9 @@ def main(path: str) -> None:
 
 def _decode(
     memory: mmap.mmap, sizes: Sequence[int], options: DecodeOptions
-) -> list[DecodedImage | ImageError]:
+) -> list[DecodedImage | Exception]:
     """Decode images into the memory behind them; the results' own pixels are empty."""
-    results: list[DecodedImage | ImageError] = []
+    results: list[DecodedImage | Exception] = []
     start, place = 0, sum(sizes)
     nothing = np.empty(0, np.uint8)
     for size in sizes:
@@ -199,14 +200,23 @@ def _decode(
         start += size
         try:
             image = decode_image(data, options)
-        except ImageError as error:
-            results.append(error)
+        except Exception as error:  # whatever a file does to a decoder, it fails alone
+            results.append(_portable(error))
         else:
             memory[place : place + image.pixels.nbytes] = image.pixels.tobytes()
             results.append(replace(image, pixels=nothing))
         side = options.preprocessing.crop
         place += (1 + len(options.regions)) * len(options.views) * side * side * 3
     return results
+
+
+def _portable(error: Exception) -> Exception:
+    """The error if it can be pickled; otherwise one with its type and text."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _send(pipe: IO[bytes], message: object) -> None:

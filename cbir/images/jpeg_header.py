@@ -37,6 +37,10 @@ class PlainJpeg:
     orientation: int
     """EXIF orientation, 1 to 8."""
 
+    @property
+    def pixels(self) -> int:
+        return self.width * self.height
+
 
 def parse_plain_jpeg(data: bytes) -> PlainJpeg | None:
     """The header of a plain JPEG; None for anything else, which Pillow reads or refuses.

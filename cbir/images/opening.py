@@ -1,26 +1,28 @@
-"""Opens encoded images with Pillow: the header first, checked against limits, then the pixels.
+"""Opens images: the header first, checked against limits, then the pixels.
 
 The bytes are not trusted. Every failure is an ImageError whose message is a short reason.
 """
 
 from __future__ import annotations
 
-import io
 import logging
 import re
 import struct
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from PIL import Image
 
 from cbir.config import max_pixels
 from cbir.errors import ImageError, ImageFormatError, ImageTooLargeError
-from cbir.images.formats import KNOWN_FORMATS, SIGNATURE_BYTES, plugin_of, sniff_format
+from cbir.images.formats import FORMATS, SIGNATURE_BYTES, sniff_format
+from cbir.images.pillow_file import LoadedImage
+from cbir.images.pixels import OpenedImage
+from cbir.registry import load_part
 
-__all__ = ["check_header", "load_pixels", "opened"]
+__all__ = ["check_header", "opened"]
 
 # Pillow logs a fault of a file before it raises; without a log handler that would be printed.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -33,47 +35,24 @@ def check_header(data: bytes) -> None:
         pass
 
 
-def opened(source: bytes | Image.Image) -> AbstractContextManager[Image.Image]:
+@contextmanager
+def opened(source: bytes | Image.Image) -> Iterator[OpenedImage]:
     """Open an image and check its size; any error in the block becomes an ImageError.
 
-    Of an encoded image only the header is read. A Pillow image is loaded.
+    Only the header of an encoded image is read.
     """
-    return _loaded(source) if isinstance(source, Image.Image) else _opened_file(source)
-
-
-@contextmanager
-def _loaded(image: Image.Image) -> Iterator[Image.Image]:
-    width, height = image.size
-    if not (width and height):
-        raise ImageError(f"an image of {width} × {height} pixels is empty")
-    if width * height > (limit := max_pixels()):
-        raise ImageTooLargeError(_too_large(width, height, limit))
-    try:
-        image.load()  # Pillow reads the pixels of a file only now
-        yield image
-    except ImageError:
-        raise
-    except MemoryError as error:
-        raise ImageError("not enough memory to decode it") from error
-    except Exception as error:
-        raise ImageError(_reason(error, image.format or "image")) from error
-
-
-@contextmanager
-def _opened_file(data: bytes) -> Iterator[Image.Image]:
-    kind = sniff_format(data[:SIGNATURE_BYTES])
-    if kind is None:
-        formats = ", ".join(name.upper() for name in KNOWN_FORMATS)
-        reason = f"not an image in a known format ({formats})" if data else "empty file"
-        raise ImageFormatError(reason)
     limit = max_pixels()
-    _prepare_pillow(limit)
-    plugin = plugin_of(kind)
+    kind = ""
     try:
-        with plugin(io.BytesIO(data), "") as image:
-            width, height = image.size
-            if width * height > limit:
-                raise ImageTooLargeError(_too_large(width, height, limit))
+        if isinstance(source, Image.Image):
+            kind = source.format or "image"
+            image: OpenedImage = LoadedImage(source)
+        else:
+            kind = _sniffed(source)
+            _prepare_pillow(limit)
+            image = load_part(FORMATS[kind].opener)(source, kind)
+        with closing(image):
+            _check_size(image)
             yield image
     except ImageError:
         raise
@@ -83,29 +62,26 @@ def _opened_file(data: bytes) -> Iterator[Image.Image]:
         ) from error
     except MemoryError as error:
         raise ImageError("not enough memory to decode it") from error
-    except Exception as error:  # damaged bytes make Pillow's parsers raise almost anything
+    except Exception as error:  # damaged bytes make parsers raise almost anything
         raise ImageError(_reason(error, kind)) from error
 
 
-def load_pixels(
-    image: Image.Image, least_width: int, least_height: int
-) -> tuple[tuple[int, int], tuple[float, float]]:
-    """Decode the image; a JPEG at a reduced size that is not below the least width and height.
+def _sniffed(data: bytes) -> str:
+    """The format of the bytes. Raises ImageFormatError if it is none of those known."""
+    kind = sniff_format(data[:SIGNATURE_BYTES])
+    if kind is None:
+        formats = ", ".join(known.label for known in FORMATS.values())
+        reason = f"not an image in a known format ({formats})" if data else "empty file"
+        raise ImageFormatError(reason)
+    return kind
 
-    Returns the full size and where its right and lower edges lie in the decoded pixels. Where the
-    size is not a multiple of the reduction, a part of the last column or row lies beyond the edge;
-    counting that part as image would shift all other pixels (four times the error, measured).
-    """
-    full = image.size
-    # Not for HEIC: the thumbnail that draft mode may choose there can be a different picture.
-    is_jpeg = image.format in ("JPEG", "MPO")
-    drafted = image.draft(None, (least_width, least_height)) if is_jpeg else None
-    image.load()
-    if drafted is None:
-        # Size after loading: Pillow turns a TIFF upright when it loads it.
-        return image.size, image.size
-    _, (_, _, x_end, y_end) = drafted
-    return full, (x_end, y_end)
+
+def _check_size(image: OpenedImage) -> None:
+    width, height = image.size
+    if not (width and height):
+        raise ImageError(f"an image of {width} × {height} pixels is empty")
+    if width * height > (limit := image.most_pixels):
+        raise ImageTooLargeError(_too_large(width, height, limit))
 
 
 def _prepare_pillow(limit: int) -> None:

@@ -48,13 +48,13 @@ class Decoders:
     def decode(self, data: bytes, options: DecodeOptions) -> DecodedImage:
         """As `cbir.images.decode_image`, in this process if no other can be started."""
         (result,) = self._decode_slice([data], options)
-        if isinstance(result, ImageError):
+        if isinstance(result, Exception):
             raise result
         return result
 
     def decode_all(
         self, images: Sequence[bytes], options: DecodeOptions
-    ) -> list[DecodedImage | ImageError]:
+    ) -> list[DecodedImage | Exception]:
         """Decode images by all processes at once; the results are in the order of the images."""
         with self._lock:
             if self._threads is None:
@@ -84,7 +84,7 @@ class Decoders:
 
     def _decode_slice(
         self, images: Sequence[bytes], options: DecodeOptions
-    ) -> Sequence[DecodedImage | ImageError]:
+    ) -> Sequence[DecodedImage | Exception]:
         """Decode a few images by one process; each by itself where the process dies."""
         with self._turns:
             for attempt in range(ATTEMPTS):
@@ -128,8 +128,8 @@ class Decoders:
         return None
 
 
-def _decode_here(data: bytes, options: DecodeOptions) -> DecodedImage | ImageError:
+def _decode_here(data: bytes, options: DecodeOptions) -> DecodedImage | Exception:
     try:
         return decode_image(data, options)
-    except ImageError as error:
+    except Exception as error:  # whatever a file does to a decoder, it fails alone
         return error

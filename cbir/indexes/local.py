@@ -285,7 +285,11 @@ class LocalIndex:
                 index_files.save_manifest(self._folder, manifest)
         except OSError as error:
             # The next process then rebuilds it: slower, but correct.
-            log.warning("%s: vector index not saved (%s)", self._folder, error.strerror)
+            log.warning(
+                "%s: vector index not saved (%s); until it is, every command builds it again",
+                self._folder,
+                error.strerror,
+            )
 
 
 def _use_threads(count: int) -> None:

@@ -18,6 +18,8 @@ no longer listed are removed after everything else is committed.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
+from dataclasses import replace
 from os import PathLike
 
 from cbir.config import available_cores
@@ -36,6 +38,7 @@ from cbir.indexing.executor import (
     register_executor,
 )
 from cbir.indexing.key_columns import remember_key_column, with_key_column
+from cbir.indexing.left_out import left_out
 from cbir.indexing.local_executor import HeaderExecutor, LocalExecutor
 from cbir.indexing.plan_sink import PlanSink
 from cbir.indexing.process_chunk import EmbedderConfig, embed_chunk
@@ -92,11 +95,13 @@ def index_images(
     that are listed but cannot be read now stay.
 
     Raises SourceError when the source cannot be read at all, or names another `key` than before
-    without `prune`; SpecMismatchError when `embedder` is not of the gallery's spec; and
+    without `prune`; GalleryReadOnlyError for a gallery that can only be read;
+    SpecMismatchError when `embedder` is not of the gallery's spec; and
     SourceShrunkError, having removed nothing, when `prune` would leave less than half of the
     source's images and `force` is not given.
     """
     started = time.perf_counter()
+    gallery.catalog.check_writable()  # before any work is done in vain
     opened = open_source(source) if isinstance(source, (str, PathLike)) else source
     opened = with_key_column(opened, gallery.catalog, prune=prune)
     worker = _executor(executor, gallery, embedder, decoders)
@@ -105,14 +110,20 @@ def index_images(
     if not prune or sync.list(force=force):
         remember_key_column(opened, gallery.catalog)
         worker.start(EmbedJob(EmbedderConfig(gallery.config), sync.contents))
-        with pending_queue(worker) as queue:
-            sync.process(queue)
-            sync.prune(queue, force=force)
+        try:
+            with pending_queue(worker) as queue:
+                sync.process(queue)
+                sync.prune(queue, force=force)
+        except BaseException:
+            with suppress(Exception):  # the first error counts
+                sink.commit()  # what was embedded before an interruption need not be done again
+            raise
         sink.close()
     gallery.update_indexes()
     if sink.refusal:
         raise SourceShrunkError(sink.refusal)
-    return sink.report(time.perf_counter() - started)
+    report = sink.report(time.perf_counter() - started)
+    return replace(report, left_out=left_out(opened, gallery.catalog))
 
 
 def plan_images(
@@ -141,7 +152,8 @@ def plan_images(
         with pending_queue(HeaderExecutor(sync.contents)) as queue:
             sync.process(queue)
             sync.prune(queue, force=force)
-    return sink.plan(time.perf_counter() - started)
+    plan = sink.plan(time.perf_counter() - started)
+    return replace(plan, left_out=left_out(opened, None if prune else catalog))
 
 
 def _executor(

@@ -9,7 +9,7 @@ from os import PathLike
 from cbir.arrays import Pixels
 from cbir.embedding import find_backbone
 from cbir.embedding.openvino.int8 import CALIBRATION_IMAGES, quantised_network
-from cbir.errors import ImageError
+from cbir.errors import reason_of
 from cbir.gallery import Gallery
 from cbir.images import decode
 from cbir.sources import Source, open_source
@@ -44,5 +44,6 @@ def _decoded(source: Source, gallery: Gallery) -> Iterator[Pixels]:
         if not isinstance(entry, FailedImage):
             try:
                 yield decode(entry.read(), gallery.spec.preprocessing).pixels
-            except ImageError:
+            except Exception as error:
+                reason_of(error, entry.uri)
                 continue

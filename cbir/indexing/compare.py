@@ -73,6 +73,7 @@ def change_of(pending: PendingImage, result: ChunkResult) -> ImageChange | Conte
             metadata=image.metadata,
             embedding=result.embedding,
             regions=result.regions,
+            remarks=result.remarks,
         )
         return ImageChange(kind, image.name, row)
     if isinstance(result, CheckedImage):

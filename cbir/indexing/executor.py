@@ -7,14 +7,15 @@ processes of this machine. Another one runs `cbir.indexing.embed_chunk` on other
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
+from cbir.errors import CbirError, reason_of
 from cbir.indexing.process_chunk import ContentSet, EmbedderConfig
-from cbir.indexing.values import ChunkResult, ImageTask, PendingImage
+from cbir.indexing.values import ChunkResult, ImageTask, PendingImage, UnreadableImage
 from cbir.registry import did_you_mean, load_part
 
 __all__ = [
@@ -27,6 +28,9 @@ __all__ = [
     "pending_queue",
     "register_executor",
 ]
+
+FAILURES = 3
+"""Number of items that may raise in succession before the executor counts as broken."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -94,8 +98,18 @@ class ChunkQueue(Generic[T, R]):
     Used in a `with` block, whose end stops the executor.
     """
 
-    def __init__(self, executor: ChunkExecutor[T, R]) -> None:
+    def __init__(
+        self,
+        executor: ChunkExecutor[T, R],
+        failure: Callable[[T, Exception], R] | None = None,
+    ) -> None:
+        """`failure` makes the result of an item that raises; without it, the queue raises."""
         self._executor = executor
+        self._failure = failure
+        self._works = False
+        """Whether the executor has returned any result yet."""
+        self._failed = 0
+        """Number of items in succession that raised, each by itself."""
         self._pending: deque[tuple[Sequence[T], Future[Sequence[R]]]] = deque()
 
     def chunks(self, items: Iterable[T]) -> Iterator[list[T]]:
@@ -106,7 +120,7 @@ class ChunkQueue(Generic[T, R]):
 
     def exchange(self, chunk: Sequence[T]) -> list[tuple[T, R]]:
         """Submit a chunk; returns the oldest one's results if enough are pending, else none."""
-        self._pending.append((chunk, self._executor.submit(chunk)))
+        self._pending.append((chunk, self._submitted(chunk)))
         return self._oldest() if len(self._pending) > self._executor.max_pending() else []
 
     def drain(self) -> Iterator[list[tuple[T, R]]]:
@@ -116,7 +130,50 @@ class ChunkQueue(Generic[T, R]):
 
     def _oldest(self) -> list[tuple[T, R]]:
         chunk, future = self._pending.popleft()
-        return list(zip(chunk, future.result(), strict=True))
+        try:
+            results = future.result()
+            self._works, self._failed = True, 0
+        except Exception as error:
+            results = self._one_by_one(chunk, error)
+        return list(zip(chunk, results, strict=True))
+
+    def _submitted(self, chunk: Sequence[T]) -> Future[Sequence[R]]:
+        try:
+            return self._executor.submit(chunk)
+        except Exception as error:
+            refused: Future[Sequence[R]] = Future()
+            refused.set_exception(error)
+            return refused
+
+    def _one_by_one(self, chunk: Sequence[T], error: Exception) -> Sequence[R]:
+        """The results of a chunk that raised `error`, each item by itself.
+
+        Raises `error` if nothing has worked yet, and after FAILURES items in succession: the
+        executor is at fault then.
+        """
+        if self._failure is None or (isinstance(error, CbirError) and not self._works):
+            raise error
+        results: list[R] = []
+        for item in chunk:
+            outcome = error if len(chunk) == 1 else self._alone(item)
+            if isinstance(outcome, Exception):
+                self._failed += 1
+                if self._failed == FAILURES:
+                    raise error
+                results.append(self._failure(item, outcome))
+            else:
+                results += outcome
+        if not self._works:
+            raise error
+        return results
+
+    def _alone(self, item: T) -> Sequence[R] | Exception:
+        try:
+            results = self._executor.submit([item]).result()
+        except Exception as error:
+            return error
+        self._works, self._failed = True, 0
+        return results
 
     def __enter__(self) -> ChunkQueue[T, R]:
         return self
@@ -131,7 +188,12 @@ PendingQueue: TypeAlias = "ChunkQueue[PendingImage, ChunkResult]"
 
 def pending_queue(executor: ChunkExecutor[ImageTask, ChunkResult]) -> PendingQueue:
     """A queue that takes pending images and submits their tasks."""
-    return ChunkQueue(_TaskExecutor(executor))
+    return ChunkQueue(_TaskExecutor(executor), _failure)
+
+
+def _failure(pending: PendingImage, error: Exception) -> ChunkResult:
+    """The failure of an image whose task an executor could not do; every run tries it again."""
+    return UnreadableImage(reason_of(error, pending.image.uri))
 
 
 class _TaskExecutor:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from cbir.catalog.metadata.values import utf8
+from cbir.errors import CbirError, SourceError, reason_of
 from cbir.indexing.executor import in_lists
+from cbir.metadata import as_json
 from cbir.sources import RepeatedImage, Source, SourceImage, distinct
 from cbir.types import FailedImage
 
@@ -21,9 +25,42 @@ Hashes: TypeAlias = npt.NDArray[np.int64]
 
 def list_pages(source: Source, size: int) -> Iterator[tuple[list[SourceImage | FailedImage], int]]:
     """Pages of at most `size` entries, each with the number of entries that repeat an image."""
-    for entries in in_lists(distinct(source), size):
-        page = [entry for entry in entries if not isinstance(entry, RepeatedImage)]
+    for entries in in_lists(_until_broken(source), size):
+        page = [storable(entry) for entry in entries if not isinstance(entry, RepeatedImage)]
         yield page, len(entries) - len(page)
+
+
+def _until_broken(source: Source) -> Iterator[SourceImage | FailedImage | RepeatedImage]:
+    """The entries of a source. Raises SourceError for any other exception of the source."""
+    try:
+        yield from distinct(source)
+    except CbirError:
+        raise
+    except Exception as error:
+        reason = reason_of(error, source.uri)
+        raise SourceError(f"{source.uri}: cannot be listed further: {reason}") from error
+
+
+def storable(entry: SourceImage | FailedImage) -> SourceImage | FailedImage:
+    """The entry with text that a database takes; a failure where that is not possible.
+
+    Names and keys that are not UTF-8 text get escapes, the same in every run.
+    """
+    if isinstance(entry, FailedImage):
+        texts = {name: utf8(getattr(entry, name)) for name in ("uri", "reason", "key")}
+        return replace(entry, **texts)
+    try:
+        if utf8(entry.uri) != entry.uri:
+            raise ValueError("its URI is not UTF-8 text")
+        if entry.metadata:
+            as_json(entry.metadata)
+        if entry.name.isascii() and entry.key.isascii():
+            return entry
+        return replace(entry, name=utf8(entry.name), key=utf8(entry.key))
+    except Exception as error:
+        place = entry.uri if entry.place is None else entry.place.uri
+        reason = reason_of(error, place)
+        return storable(FailedImage(str(entry.uri), reason, str(entry.key)))
 
 
 @runtime_checkable
@@ -46,7 +83,7 @@ class KeyListing:
         for entry in source.keys() if isinstance(source, ListsKeys) else source:
             if isinstance(entry, FailedImage):
                 self.unreadable.append(entry.uri)
-            yield hash(entry if isinstance(entry, str) else entry.key or entry.uri)
+            yield hash(utf8(entry if isinstance(entry, str) else entry.key or entry.uri))
 
     def __len__(self) -> int:
         return len(self._hashes)

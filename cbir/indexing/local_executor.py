@@ -14,7 +14,6 @@ from typing import Generic, TypeVar
 from cbir.config import available_cores
 from cbir.embedding import Embedder, LazyEmbedder
 from cbir.embedding.encoded import decode_each
-from cbir.errors import ImageError
 from cbir.images import DecodedImage, DecodeOptions
 from cbir.images.processes import Decoders
 from cbir.indexing.executor import EmbedJob
@@ -86,7 +85,7 @@ class EmbeddingThreads(Generic[T, R]):
 
     def decode_all(
         self, images: Sequence[bytes], options: DecodeOptions
-    ) -> Sequence[DecodedImage | ImageError]:
+    ) -> Sequence[DecodedImage | Exception]:
         """Decode images in the calling thread, or in processes."""
         do = decode_each if self._decoders is None else self._decoders.decode_all
         return do(images, options)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from cbir.config import GalleryConfig
 from cbir.embedding import Embedder, Precision, Runtime, embedder_for
 from cbir.embedding.encoded import DecodeAll, embed_encoded
-from cbir.errors import ImageError
+from cbir.errors import CbirError, ImageError, reason_of
 from cbir.images import DecodeOptions, check_header
 from cbir.indexing.values import (
     CheckedImage,
@@ -28,8 +28,15 @@ from cbir.indexing.values import (
 )
 from cbir.sources.content import Content, NotModified
 from cbir.sources.reading import content_hash
+from cbir.types import ImageVersion
 
-__all__ = ["ContentSet", "EmbedderConfig", "check_chunk", "embed_chunk", "process_chunk"]
+__all__ = [
+    "ContentSet",
+    "EmbedderConfig",
+    "check_chunk",
+    "embed_chunk",
+    "process_chunk",
+]
 
 Read = Callable[[], Content | NotModified]
 """Returns the content of one image of a chunk. Raises ImageError."""
@@ -50,8 +57,8 @@ class EmbedderConfig:
 
     @property
     def decode_options(self) -> DecodeOptions:
-        spec = self.gallery.spec
-        return DecodeOptions(spec.preprocessing, spec.views, self.gallery.regions)
+        gallery, spec = self.gallery, self.gallery.spec
+        return DecodeOptions(spec.preprocessing, spec.views, gallery.regions, gallery.ground)
 
     def open(self) -> Embedder:
         """Open an embedder. Raises BackboneError, WeightsError as `cbir.load_embedder` does."""
@@ -82,9 +89,9 @@ def embed_chunk(
 ) -> list[ChunkResult]:
     """Read, decode and embed images, given by URI or as bytes; results are in the order of tasks.
 
-    An image that cannot be read gives an UnreadableImage with its reason. The network stays open
-    for the next chunk in this process. With `contents`, moved images are not embedded again. Raises
-    BackboneError, WeightsError where the network cannot be opened.
+    An image that cannot be read, or that raises anything else, gives an UnreadableImage. The
+    network stays open for the next chunk in this process. With `contents`, moved images are not
+    embedded again. Raises BackboneError, WeightsError where the network cannot be opened.
     """
     return process_chunk(
         tasks, _opened(config), config.decode_options, contents=contents or ContentSet()
@@ -123,19 +130,29 @@ def process_chunk(
         embedder, [encoded.data for *_, encoded in pending], options, decode_all
     )
     for (position, digest, encoded), picture in zip(pending, pictures, strict=True):
-        results[position] = (
-            UnreadableImage(str(picture), encoded.version)
-            if isinstance(picture, ImageError)
-            else EmbeddedImage(
-                digest,
-                encoded.version,
-                picture.width,
-                picture.height,
-                picture.vectors[0],
-                picture.vectors[1:] if options.regions else None,
-            )
+        if isinstance(picture, Exception):
+            version = encoded.version if isinstance(picture, ImageError) else None
+            results[position] = _unreadable(tasks[position], picture, version)
+            continue
+        results[position] = EmbeddedImage(
+            digest,
+            encoded.version,
+            picture.width,
+            picture.height,
+            picture.vectors[0],
+            picture.vectors[1:] if options.regions else None,
+            picture.remarks,
         )
     return [result for result in results if result is not None]
+
+
+def _unreadable(
+    task: ImageTask, error: Exception, version: ImageVersion | None = None
+) -> UnreadableImage:
+    """The failure of one image; an unexpected one has no version, so every run tries it again."""
+    return UnreadableImage(
+        reason_of(error, task.uri), version if isinstance(error, CbirError) else None
+    )
 
 
 def check_chunk(
@@ -151,8 +168,8 @@ def check_chunk(
         try:
             check_header(content[0].data)
             results.append(CheckedImage())
-        except ImageError as error:
-            results.append(UnreadableImage(str(error)))
+        except Exception as error:
+            results.append(_unreadable(task, error))
     return results
 
 
@@ -160,9 +177,9 @@ def _read(task: ImageTask, read: Read, contents: ContentSet) -> tuple[Content, b
     """The encoded image and its hash if it must be decoded; otherwise the result."""
     try:
         content = read()
-    except ImageError as error:
+    except Exception as error:
         # A failed read has no version: the image is tried again at every run.
-        return UnreadableImage(str(error))
+        return _unreadable(task, error)
     if isinstance(content, NotModified):
         return UnchangedImage(content.version, modified=False)
     digest = content_hash(content.data)

@@ -8,7 +8,7 @@ from cbir.catalog.rows import RegionRow
 from cbir.config import available_cores
 from cbir.embedding import Embedder
 from cbir.embedding.encoded import DecodeAll, embed_encoded
-from cbir.errors import ImageError
+from cbir.errors import reason_of
 from cbir.gallery import Gallery
 from cbir.images import DecodeOptions
 from cbir.images.processes import Decoders
@@ -79,25 +79,26 @@ def _embed_regions(
     The results are in the order of `ids`: tuples of one element, or empty if the image has just
     been removed.
     """
-    spec, regions = embedder.spec, gallery.config.regions
-    options = DecodeOptions(spec.preprocessing, spec.views, regions)
+    spec, config = embedder.spec, gallery.config
+    regions = config.regions
+    options = DecodeOptions(spec.preprocessing, spec.views, regions, config.ground)
     records = gallery.catalog.records(ids)
     indexed_images = gallery.catalog.indexed_images([record.key for record in records.values()])
     results: dict[int, Result] = {}
-    read: list[tuple[int, bytes, bytes]] = []
+    read = []
     for record in records.values():
         if record.key not in indexed_images:
             continue
         indexed = indexed_images[record.key].content_hash
         try:
-            read.append((record.id, indexed, read_indexed(record.uri, indexed)))
-        except ImageError as error:
-            results[record.id] = FailedImage(record.uri, str(error), record.key)
+            read.append((record, indexed, read_indexed(record.uri, indexed)))
+        except Exception as error:
+            results[record.id] = FailedImage(record.uri, reason_of(error, record.uri), record.key)
     pictures = embed_encoded(embedder, [data for *_, data in read], options, decode_all)
-    for (image_id, indexed, _), picture in zip(read, pictures, strict=True):
-        if isinstance(picture, ImageError):
-            record = records[image_id]
-            results[image_id] = FailedImage(record.uri, str(picture), record.key)
+    for (record, indexed, _), picture in zip(read, pictures, strict=True):
+        if isinstance(picture, Exception):
+            reason = reason_of(picture, record.uri)
+            results[record.id] = FailedImage(record.uri, reason, record.key)
         else:
-            results[image_id] = RegionRow(image_id, indexed, picture.vectors[1:])
+            results[record.id] = RegionRow(record.id, indexed, picture.vectors[1:])
     return [(results[i],) if i in results else () for i in ids]

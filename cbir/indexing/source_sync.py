@@ -9,6 +9,7 @@ from itertools import compress
 import numpy as np
 
 from cbir.catalog.catalog import Catalog
+from cbir.errors import SourceError
 from cbir.indexing.compare import change_of, compare_page
 from cbir.indexing.executor import PendingQueue
 from cbir.indexing.listing import KeyListing, list_pages
@@ -66,6 +67,14 @@ class SourceSync:
 
     def process(self, queue: PendingQueue) -> None:
         """Compare the source with the catalogue; embed and write new and changed images."""
+        try:
+            self._process_pages(queue)
+        except SourceError:  # what it has listed before is written all the same
+            self._drain(queue)
+            raise
+        self._drain(queue)
+
+    def _process_pages(self, queue: PendingQueue) -> None:
         size = self._limits.page
         for number, (page, repeated) in enumerate(list_pages(self._source, size)):
             if number == 0 and len(page) + repeated == size and self._catalog and not self._moves:
@@ -82,7 +91,6 @@ class SourceSync:
                 )
                 self._sink.write(changes)
                 self._submit(map(self._with_match, pending), queue)
-        self._drain(queue)
 
     def prune(self, queue: PendingQueue, *, force: bool) -> None:
         """Move the images that have swapped keys, then remove those that were not found."""

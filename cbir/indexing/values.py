@@ -15,7 +15,7 @@ from cbir.catalog.rows import FailureRow, ImageRow, IndexedImage, TouchedRow
 from cbir.sources import SourceImage
 from cbir.sources.base import UNKNOWN
 from cbir.sources.content import Content, NotModified
-from cbir.types import FailedImage, ImageVersion
+from cbir.types import FailedImage, ImageVersion, Remark
 
 __all__ = [
     "ChangeKind",
@@ -44,6 +44,11 @@ class ImageTask:
     match: bool = False
     """Whether to look for the content among the source's other images before decoding it."""
 
+    @property
+    def uri(self) -> str:
+        """The image's URI, for messages."""
+        return "an image" if isinstance(self.image, bytes) else self.image.uri
+
     def read(self) -> Content | NotModified:
         """Read the image; NotModified if a server says it is unchanged. Raises ImageError."""
         if isinstance(self.image, bytes):
@@ -63,6 +68,7 @@ class EmbeddedImage:
     """(D,) float32, unit norm."""
     regions: Vectors | None = None
     """(R, D) float32, unit norm, in a gallery that has regions."""
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 FIRST_STEP = 64
 """Number of candidates first requested from an approximate index, the same for every search."""
 
+LARGE_STEP = 100_000
+"""Number of candidates above which the gallery's size is looked up first."""
+
 GROWTH = 4
 """Factor by which each further request is larger."""
 
@@ -65,6 +68,8 @@ def ranked(
     shown = np.array(sorted(without), dtype=np.int64)
     size = first + len(shown) + 1 if complete else FIRST_STEP
     while True:
+        if size > LARGE_STEP:  # room for more than all images would only cost memory
+            size = min(size, max(LARGE_STEP, gallery.count() + 1))
         candidates = gallery.search(vectors, size, where=where, exact=exact)
         block, bound = _nearest(candidates)
         if complete:

@@ -96,6 +96,11 @@ class Scale:
             word = "similar"
         return Confidence(p, self.count * p, word)
 
+    @property
+    def none(self) -> Confidence:
+        """The confidence of a similarity without meaning: one flat colour resembles another."""
+        return Confidence(1.0, float(self.count), "weak")
+
     def threshold(self, expected: float) -> float:
         """The lowest similarity that at most `expected` unrelated images are expected to reach."""
         return _threshold(self, expected)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,13 @@ def similar_enough(blocks: Iterable[Block], least: float) -> Iterator[Block]:
         yield block.take(enough)
         if not enough.all():
             return
+
+
+def not_blank(blocks: Iterable[Block], blank: Container[int]) -> Iterator[Block]:
+    """The candidates that show something."""
+    for block in blocks:
+        shown = [place for place, i in enumerate(block.ids.tolist()) if i not in blank]
+        yield block if len(shown) == len(block.ids) else block.take(shown)
 
 
 def grouped(blocks: Iterable[Block], catalog: Catalog, field: str, most: int) -> Iterator[Block]:
@@ -51,19 +58,33 @@ class FoundHits:
     hits: tuple[Hit, ...]
     """By rank, without the ranks that were skipped."""
     best: float | None
-    """The highest similarity, also among those skipped; None where nothing was found."""
+    """The highest similarity, also among those skipped; None where there is none of meaning."""
 
-    def with_confidence(self, scale: Scale) -> tuple[Hit, ...]:
-        """The hits with the confidence of their similarity."""
-        return tuple(replace(h, confidence=scale.confidence(h.similarity)) for h in self.hits)
+    def with_confidence(self, scale: Scale, blank: Container[int]) -> tuple[Hit, ...]:
+        """The hits with the confidence of their similarity; none in the images that are `blank`."""
+        return tuple(
+            replace(
+                hit,
+                confidence=scale.none
+                if hit.image.id in blank
+                else scale.confidence(hit.similarity),
+            )
+            for hit in self.hits
+        )
 
 
 def look_up(
-    catalog: Catalog, blocks: Iterable[Block], needed: int, *, skip: range = range(0)
+    catalog: Catalog,
+    blocks: Iterable[Block],
+    needed: int,
+    *,
+    skip: range = range(0),
+    blank: Container[int] = (),
 ) -> FoundHits:
     """The first `needed` candidates with their records; no record is read for the ranks in `skip`.
 
-    A candidate that has left the catalogue since the search does not count.
+    A candidate that has left the catalogue since the search does not count, and the similarity of
+    a `blank` image is not the best.
     """
     skip = skip or range(needed, needed)
     hits: list[Hit] = []
@@ -86,7 +107,8 @@ def look_up(
                 if image_id not in present:
                     continue
                 rank += 1
-                best = similarity if best is None else max(best, similarity)
+                if image_id not in blank:
+                    best = similarity if best is None else max(best, similarity)
                 if not skipped:
                     region = layout[number - 1] if number else None
                     hits.append(Hit(rank, records[image_id], similarity, region=region))

@@ -33,6 +33,8 @@ class OpenedQuery:
         self.query = query.query if isinstance(query, EmbeddedQuery) else query
         self.crop = crop
         self._gallery = gallery
+        self.is_blank = False
+        """Whether it shows nothing but one colour; known once it has been decoded."""
 
     @property
     def id(self) -> int | None:
@@ -44,8 +46,11 @@ class OpenedQuery:
 
         Raises ImageError.
         """
-        options = DecodeOptions(spec.preprocessing, spec.views, tuple(regions))
-        return decode_image(self.read(), options).pixels
+        ground = self._gallery.config.ground
+        options = DecodeOptions(spec.preprocessing, spec.views, tuple(regions), ground)
+        decoded = decode_image(self.read(), options)
+        self.is_blank = any(remark.kind == "blank" for remark in decoded.remarks)
+        return decoded.pixels
 
     def encoded(self) -> bytes:
         """The image as an encoded file. Raises ImageError."""
@@ -65,7 +70,9 @@ class OpenedQuery:
             whole: bytes | Image = read_uri(self._gallery.image(self.query.id).uri)
         else:
             whole = read_query(self.query)
-        return whole if self.crop is None else crop_image(open_rgb(whole), self.crop)
+        if self.crop is None:
+            return whole
+        return crop_image(open_rgb(whole, ground=self._gallery.config.ground), self.crop)
 
 
 def read_query(query: Query) -> bytes | Image:

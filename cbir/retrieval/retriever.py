@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,11 +17,12 @@ from cbir.errors import FilterError, GalleryError, ImageError
 from cbir.gallery import Gallery
 from cbir.reranking import QueryImage, SharedRerankers
 from cbir.reranking.reranker import rerank_by_all
+from cbir.retrieval.blank import BlankImages
 from cbir.retrieval.candidates import ranked
 from cbir.retrieval.combination import combine_vectors
 from cbir.retrieval.confidence import MATCH, is_match, scale_of
 from cbir.retrieval.embed_queries import embed_queries
-from cbir.retrieval.hits import FoundHits, grouped, look_up, similar_enough
+from cbir.retrieval.hits import FoundHits, grouped, look_up, not_blank, similar_enough
 from cbir.retrieval.opened_query import OpenedQuery
 from cbir.retrieval.queries import IdQuery, QueryLike, as_query
 from cbir.retrieval.request import SearchRequest, takes_request
@@ -117,8 +118,10 @@ class Retriever:
         opened = self._open(request)
         vectors = self._query_vectors(request, opened, regions)
         embedded = time.perf_counter()
-        looked_up, scale = self._find(request, vectors, 0 if reranker is None else reranker.depth)
-        hits = looked_up.hits if scale is None else looked_up.with_confidence(scale)
+        blank = BlankImages(self.gallery, opened)
+        depth = 0 if reranker is None else reranker.depth
+        looked_up, scale = self._find(request, vectors, depth, blank)
+        hits = looked_up.hits if scale is None else looked_up.with_confidence(scale, blank)
         searched = time.perf_counter()
         timings = {"embed": 1000 * (embedded - started), "search": 1000 * (searched - embedded)}
         reranked = 0
@@ -152,7 +155,7 @@ class Retriever:
         return combine_vectors(wanted, unwanted, "best" if regions else request.combine)
 
     def _find(
-        self, request: SearchRequest, vectors: Vectors, depth: int
+        self, request: SearchRequest, vectors: Vectors, depth: int, blank: Container[int]
     ) -> tuple[FoundHits, Scale | None]:
         """The hits needed for the page and for reranking, and the scale of their confidence."""
         needed = max(request.offset + request.k, depth)
@@ -169,13 +172,17 @@ class Retriever:
         if request.matches_only:
             self.gallery.image_index()  # brings it up to date, as the search will
             scale = scale_of(self.gallery, vectors)
-        blocks = self._filtered(request, blocks, scale)
-        catalog = self.gallery.catalog
-        hits = look_up(catalog, blocks, needed, skip=range(depth, request.offset))
+        blocks = self._filtered(request, blocks, scale, blank)
+        catalog, skip = self.gallery.catalog, range(depth, request.offset)
+        hits = look_up(catalog, blocks, needed, skip=skip, blank=blank)
         return hits, scale or scale_of(self.gallery, vectors)
 
     def _filtered(
-        self, request: SearchRequest, blocks: Iterator[Block], scale: Scale | None
+        self,
+        request: SearchRequest,
+        blocks: Iterator[Block],
+        scale: Scale | None,
+        blank: Container[int],
     ) -> Iterator[Block]:
         """The candidates that are similar enough, and not too many of a group."""
         bounds = [] if scale is None else [scale.threshold(MATCH)]
@@ -183,6 +190,8 @@ class Retriever:
             bounds.append(request.min_similarity)
         if bounds:
             blocks = similar_enough(blocks, max(bounds))
+        if scale is not None:
+            blocks = not_blank(blocks, blank)
         if request.group_by is not None:
             catalog = self.gallery.catalog
             blocks = grouped(blocks, catalog, request.group_by, request.max_per_group)

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cbir.errors import (
     CbirError,
     FilterError,
+    GalleryReadOnlyError,
     GalleryUnavailableError,
     ImageError,
     ImageFormatError,
@@ -44,6 +45,7 @@ MEDIA_TYPE = "application/problem+json"
 REQUEST_FAULTS: dict[type[CbirError], int] = {
     NotFoundError: 404,
     MissingExtraError: 409,
+    GalleryReadOnlyError: 409,
     ImageTooLargeError: 413,
     ImageFormatError: 415,
     ImageError: 422,
@@ -65,7 +67,8 @@ DESCRIPTIONS = {
     401: "The token is missing or wrong",
     403: "Not allowed from this origin, or not without the header X-Requested-With",
     404: "There is no such image",
-    409: "The gallery has changed meanwhile, or this server lacks an optional package",
+    409: "The gallery has changed meanwhile or can only be read, or this server lacks an optional "
+    "package",
     413: "More bytes, or more pixels, than the server accepts",
     415: "Not an image in a known format, or the wrong content type",
     422: "A parameter is invalid",

@@ -1,6 +1,6 @@
 """Sources of images: a folder, a manifest, tar shards, a bucket, a single image."""
 
-from cbir.sources.base import Source, SourceImage, SourceOptions
+from cbir.sources.base import SelectiveSource, Source, SourceImage, SourceOptions
 from cbir.sources.folder import FileSource, FolderSource
 from cbir.sources.manifest import ManifestSource
 from cbir.sources.opening import SOURCES, open_source, register_source
@@ -13,6 +13,7 @@ __all__ = [
     "FolderSource",
     "ManifestSource",
     "RepeatedImage",
+    "SelectiveSource",
     "Source",
     "SourceImage",
     "SourceOptions",

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from cbir.sources.content import Content, NotModified
 from cbir.sources.paths import is_remote
 from cbir.sources.reading import fetch, read_uri
+from cbir.sources.rules import ListingRules, Skipped
 from cbir.types import FailedImage, ImageVersion
 
-__all__ = ["UNKNOWN", "RowPlace", "Source", "SourceImage", "SourceOptions"]
+__all__ = [
+    "DEFAULT_COLUMN",
+    "UNKNOWN",
+    "RowPlace",
+    "SelectiveSource",
+    "Source",
+    "SourceImage",
+    "SourceOptions",
+]
+
+DEFAULT_COLUMN = "path"
+"""The column of a manifest with paths or URLs, where no other is named."""
 
 UNKNOWN = ImageVersion()
 """The version of an image whose size and modification time are not known yet."""
@@ -80,10 +92,26 @@ class SourceImage:
 class SourceOptions:
     """Options for opening a source; each source uses those that apply to it."""
 
-    image_column: str = "path"
+    image_column: str = DEFAULT_COLUMN
     """Column of a manifest with the paths or URLs of images."""
     key: str | None = None
     """Column of a manifest, or field in a tar, that identifies an image; see `ManifestSource`."""
+    exclude: tuple[str, ...] = ()
+    """Patterns, as in a .gitignore, of files and folders that are not listed; see `rules`."""
+    include: tuple[str, ...] = ()
+    """Patterns of which a file must match one; if empty, all files are listed."""
+
+
+@runtime_checkable
+class SelectiveSource(Protocol):
+    """A source that lists only some of the files at its place, by `ListingRules`."""
+
+    rules: ListingRules
+    skipped: Skipped
+    """What its last complete listing has left out."""
+
+    def excludes(self, uri: str) -> bool:
+        """Whether the rules leave out the image at a URI."""
 
 
 class Source(Protocol):

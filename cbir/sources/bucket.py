@@ -9,6 +9,7 @@ from typing import NoReturn
 from cbir.errors import ImageError, SourceError
 from cbir.images import IMAGE_SUFFIXES
 from cbir.sources.base import SourceImage, SourceOptions
+from cbir.sources.rules import NOT_INCLUDED, ListingRules, Skipped
 from cbir.types import FailedImage, ImageVersion
 
 __all__ = ["BucketSource", "open_bucket", "refuse_website"]
@@ -16,7 +17,7 @@ __all__ = ["BucketSource", "open_bucket", "refuse_website"]
 
 def open_bucket(location: str, options: SourceOptions) -> BucketSource:
     """Open the bucket at a URL of any scheme that fsspec supports."""
-    return BucketSource(location)
+    return BucketSource(location, exclude=options.exclude, include=options.include)
 
 
 def refuse_website(location: str, options: SourceOptions) -> NoReturn:
@@ -35,8 +36,12 @@ class BucketSource:
 
     lists_once = True
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self, url: str, *, exclude: tuple[str, ...] = (), include: tuple[str, ...] = ()
+    ) -> None:
         self.uri = self.root = url.rstrip("/")
+        self.rules = ListingRules(exclude, include)
+        self.skipped = Skipped()
         self._listed: Sequence[tuple[str, ImageVersion]] | None = None
 
     def count(self) -> int:
@@ -50,6 +55,11 @@ class BucketSource:
             name = url.removeprefix(f"{self.root}/")
             yield SourceImage(url, name.rpartition("/")[2] if name == url else name, {}, version)
 
+    def excludes(self, uri: str) -> bool:
+        """Whether the rules leave out the object at a URL."""
+        name = uri.removeprefix(f"{self.root}/")
+        return name != uri and self.rules.pattern(name) is not None
+
     def _images(self) -> Sequence[tuple[str, ImageVersion]]:
         if self._listed is None:
             from cbir.sources.objects import listing
@@ -62,5 +72,17 @@ class BucketSource:
 
     def _is_image(self, url: str) -> bool:
         name = url.removeprefix(f"{self.root}/")
-        hidden = name != url and any(part.startswith(".") for part in name.split("/"))
-        return splitext(url)[1].casefold() in IMAGE_SUFFIXES and not hidden
+        if name != url:
+            if any(part.startswith(".") for part in name.split("/")) or name.endswith("/"):
+                return False
+            if (pattern := self.rules.pattern(name)) is not None:
+                self.skipped.excluded[pattern] += pattern != NOT_INCLUDED or _has_suffix(url)
+                return False
+        if not _has_suffix(url):
+            self.skipped.add_file(name)
+            return False
+        return True
+
+
+def _has_suffix(url: str) -> bool:
+    return splitext(url)[1].casefold() in IMAGE_SUFFIXES

@@ -1,8 +1,8 @@
 """Infers the column types of a text file (CSV) from all cells of each column.
 
-A column holds numbers, booleans, dates or lists if every cell that is not empty can be read as one;
-otherwise it stays text. Text that a number would not reproduce stays text: `00123`, `1e5`, `+7`
-and whole numbers of 16 digits or more.
+A column holds booleans, dates or lists if every cell that is not missing can be read as one, and
+numbers if nearly every one can (`cbir.sources.numbers`); otherwise it stays text. Text that a
+number would not reproduce stays text: `00123`, `1e5`, `+7`, whole numbers of 16 digits or more.
 """
 
 from __future__ import annotations
@@ -14,10 +14,15 @@ from datetime import date, datetime, timezone
 from typing import Any
 
 from cbir.metadata import FieldType
+from cbir.sources.numbers import NumberColumn, plain_number
 
 __all__ = ["ColumnTypes", "is_empty"]
 
-_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d+)?", re.ASCII)
+PANDAS_MISSING = frozenset({"nan", "NaN", "NaT", "<NA>"})
+"""What pandas writes for a missing value; in no column a value."""
+MISSING = PANDAS_MISSING | {"NA", "N/A", "n/a", "#N/A", "null", "NULL", "None"}
+"""What programs write for a missing value; in a column of text they may be words."""
+
 _DATE = re.compile(
     r"(\d{4}-\d\d-\d\d)([T ](\d\d:\d\d)(:\d\d)?(\.\d{1,6})?(Z|[+-]\d\d:\d\d)?)?", re.ASCII
 )
@@ -30,7 +35,9 @@ class ColumnTypes:
     def __init__(self, kinds: Iterable[FieldType] | None = None) -> None:
         """`kinds` are the types that text may be read as; by default all."""
         self._kinds = {kind: _READERS[kind] for kind in kinds or _READERS}
-        self._of: dict[str, FieldType] = {}
+        self._of: dict[str, FieldType | None] = {}
+        self._numbers: dict[str, NumberColumn] = {}
+        """Of columns of text that may turn out to be numbers."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -40,33 +47,54 @@ class ColumnTypes:
     def see(self, name: str, cell: Any) -> None:
         """Take a cell into account. A cell that is not text makes `read` return cells unchanged."""
         kind = self._of.get(name)
-        if kind == "text":
+        if kind == "text" and name not in self._numbers:
             return
         if not isinstance(cell, str):
             self._of[name] = "text"
-        elif kind is None:
-            self._of[name] = next(
-                (k for k, read in self._kinds.items() if read(cell) is not None), "text"
-            )
-        elif self._kinds[kind](cell) is None:
+            self._numbers.pop(name, None)
+            return
+        if cell.strip() in MISSING:
+            self._of.setdefault(name, None)
+            return
+        if kind is None:
+            kind = next((k for k, read in self._kinds.items() if read(cell) is not None), "text")
+            self._of[name] = kind
+            if "number" in self._kinds and kind in ("number", "text"):
+                self._numbers[name] = NumberColumn()
+        elif kind != "text" and self._kinds[kind](cell) is None:
             self._of[name] = "text"
+        if (numbers := self._numbers.get(name)) is not None:
+            numbers.see(cell)
+            if numbers.hopeless:
+                del self._numbers[name]
+                self._of[name] = "text"
 
     def read(self, name: str, cell: Any) -> Any:
-        """The value of a cell, converted to the type of its column."""
-        kind = self._of.get(name, "text")
-        return cell if kind == "text" or not isinstance(cell, str) else self._kinds[kind](cell)
+        """The value of a cell, converted to the type of its column; None for a missing value."""
+        if not isinstance(cell, str):
+            return cell
+        kind, numbers = self._of.get(name, "text"), self._numbers.get(name)
+        if numbers is not None and numbers.holds_numbers:
+            return None if cell.strip() in MISSING else numbers.read(cell)
+        if kind == "text":
+            return None if cell.strip() in PANDAS_MISSING else cell
+        return None if kind is None or cell.strip() in MISSING else self._kinds[kind](cell)
+
+    def read_key(self, name: str, cell: str) -> str:
+        """The text of a cell that names or identifies something: `1001` where pandas wrote 1001.0.
+
+        Empty for a missing value.
+        """
+        text = cell.strip()
+        if text in PANDAS_MISSING:
+            return ""
+        numbers = self._numbers.get(name)
+        return text.removesuffix(".0") if numbers is not None and numbers.made_whole else cell
 
 
 def is_empty(cell: Any) -> bool:
     """Whether a cell is empty: None, or text of white space alone."""
     return cell is None or (isinstance(cell, str) and not cell.strip())
-
-
-def _number(text: str) -> int | float | None:
-    match = _NUMBER.fullmatch(text.strip())
-    if match is None:
-        return None
-    return float(match[0]) if match[2] else int(match[0])
 
 
 def _boolean(text: str) -> bool | None:
@@ -102,7 +130,7 @@ def _list(text: str) -> list[str | int | float] | None:
 
 
 _READERS: Mapping[FieldType, Callable[[str], Any]] = {
-    "number": _number,
+    "number": plain_number,
     "boolean": _boolean,
     "date": _date,
     "list": _list,

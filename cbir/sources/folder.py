@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cbir.config import CATALOG_FILE, GALLERY_FILE
-from cbir.errors import SourceError
-from cbir.images import IMAGE_SUFFIXES, SIGNATURE_BYTES, sniff_format
+from cbir.errors import ImageError, OptionError, SourceError
+from cbir.images import IMAGE_SUFFIXES, SIGNATURE_BYTES, missing_extra, sniff_format
 from cbir.sources.base import SourceImage
-from cbir.sources.paths import path_to_uri, printable, read_head, uri_to_path
+from cbir.sources.paths import path_to_uri, printable, read_file, read_head, uri_to_path
+from cbir.sources.rules import IGNORE_FILE, NOT_INCLUDED, ListingRules, Skipped
 from cbir.types import FailedImage, ImageVersion
 
 __all__ = ["FileSource", "FolderSource", "holds_tars", "is_tar", "looks_like_image"]
@@ -21,14 +22,23 @@ class FolderSource:
     """The images below a folder, in a fixed order: of each folder its files, then its folders.
 
     Images are recognised by suffix or signature. Links are followed; each folder is visited once,
-    under its own name rather than that of a link. Hidden names and galleries are left out.
+    under its own name rather than that of a link. Hidden names, galleries and what `ListingRules`
+    exclude are left out.
     """
 
     lists_once = True
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        exclude: tuple[str, ...] = (),
+        include: tuple[str, ...] = (),
+    ) -> None:
         self.uri = path_to_uri(path)
         self.root = self.uri
+        self.rules = ListingRules(exclude, include)
+        self.skipped = Skipped()
         self._path = uri_to_path(self.uri)
 
     def count(self) -> int:
@@ -46,7 +56,17 @@ class FolderSource:
         for entry in self._walk(unreadable=True):
             yield entry if isinstance(entry, FailedImage) else _uri(entry)
 
+    def excludes(self, uri: str) -> bool:
+        """Whether the rules of the last listing leave out the image at a URI."""
+        path = uri_to_path(uri)
+        below = path.startswith(self._path)
+        return below and self.rules.pattern(self._relative(path)) is not None
+
+    def _relative(self, path: str) -> str:
+        return path[len(self._path) :].lstrip(os.sep).replace(os.sep, "/")
+
     def _walk(self, *, unreadable: bool = False) -> Iterator[str | FailedImage]:
+        skipped = Skipped()
         visited: set[tuple[int, int]] = set()
         folders, links = [self._path], deque[str]()
         while folders or links:
@@ -56,7 +76,12 @@ class FolderSource:
                 if (status.st_dev, status.st_ino) in visited:
                     continue
                 visited.add((status.st_dev, status.st_ino))
-                entries = _list(folder)
+                entries = self._list(folder)
+            except ImageError as error:
+                if folder == self._path:
+                    raise SourceError(str(error)) from error
+                yield FailedImage(path_to_uri(folder), str(error))
+                continue
             except OSError as error:
                 if folder == self._path:
                     raise SourceError(f"{printable(folder)}: {_cannot_list(error)}") from error
@@ -68,13 +93,44 @@ class FolderSource:
                 continue
             inner: list[str] = []
             for entry in entries:
+                path = self._relative(entry.path)
                 if _is_folder(entry):
-                    (links if entry.is_symlink() else inner).append(entry.path)
-                elif (image := _file(entry)) is not None and (
+                    if (pattern := self.rules.folder_pattern(path)) is not None:
+                        skipped.excluded[pattern] += 1
+                    else:
+                        (links if entry.is_symlink() else inner).append(entry.path)
+                elif (pattern := self.rules.file_pattern(path)) is not None:
+                    skipped.excluded[pattern] += pattern != NOT_INCLUDED or _has_image_suffix(path)
+                elif (image := _file(entry)) == "":
+                    skipped.add_file(entry.name)
+                elif image is not None and (
                     unreadable or isinstance(image, str) or _has_image_suffix(entry.name)
                 ):
                     yield image
             folders.extend(reversed(inner))
+        self.skipped = skipped
+
+    def _list(self, folder: str) -> list[os.DirEntry[str]]:
+        """The visible entries of a folder, whose `.cbirignore` is read before.
+
+        Raises OSError, and ImageError where the `.cbirignore` cannot be read: what it keeps out
+        must not be indexed.
+        """
+        visible = []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name == IGNORE_FILE:
+                    shown = printable(entry.path)
+                    try:
+                        text = os.fsdecode(read_file(entry.path))
+                        self.rules.add_ignore_file(self._relative(folder), text)
+                    except ImageError as error:
+                        raise ImageError(f"{shown}: {error}") from error
+                    except OptionError as error:
+                        raise SourceError(f"{printable(self._path)}: {error}") from error
+                elif not entry.name.startswith("."):
+                    visible.append(entry)
+        return sorted(visible, key=lambda entry: entry.name)
 
 
 class FileSource:
@@ -116,17 +172,14 @@ def is_tar(name: str) -> bool:
 
 def looks_like_image(path: str) -> bool:
     """Whether a file has an image's suffix or signature."""
-    return _has_image_suffix(path) or sniff_format(read_head(path, SIGNATURE_BYTES)) is not None
+    if _has_image_suffix(path):
+        return True
+    kind = sniff_format(read_head(path, SIGNATURE_BYTES))
+    return kind is not None and missing_extra(f".{kind}") is None
 
 
 def _has_image_suffix(path: str) -> bool:
     return os.path.splitext(path)[1].casefold() in IMAGE_SUFFIXES  # noqa: PTH122 (speed)
-
-
-def _list(folder: str) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        visible = [entry for entry in entries if not entry.name.startswith(".")]
-    return sorted(visible, key=lambda entry: entry.name)
 
 
 def _cannot_list(error: OSError) -> str:
@@ -141,13 +194,13 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _file(entry: os.DirEntry[str]) -> str | FailedImage | None:
-    """An entry's path if it is an image; None for any other file, FIFO, socket or device.
+    """An entry's path if it is an image, "" for any other file; None for a FIFO, socket or device.
 
     A FailedImage for any entry whose status cannot be read.
     """
     try:
         if entry.is_file():
-            return entry.path if looks_like_image(entry.path) else None
+            return entry.path if looks_like_image(entry.path) else ""
         path = Path(entry.path)
         if not entry.is_symlink() or path.exists():
             return None

@@ -22,6 +22,7 @@ class JsonRows:
     """The objects of a JSON Lines file. A column of ISO dates is read as dates: JSON has none."""
 
     word = "line"
+    image_columns: tuple[str, ...] = ()
 
     def __init__(self, path: str, image_column: str, names: Collection[str]) -> None:
         self._path = path

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from copy import copy
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin
 
-from cbir.errors import ImageError, SourceError
-from cbir.sources.base import RowPlace, SourceImage, SourceOptions
+from cbir.errors import ImageError, ImageMissingError, SourceError, reason_of
+from cbir.messages import shortened
+from cbir.sources.base import DEFAULT_COLUMN, RowPlace, SourceImage, SourceOptions
 from cbir.sources.keys import key_of
 from cbir.sources.local_copy import LocalCopy
+from cbir.sources.manifest_columns import choose_image_column, require_key_column
+from cbir.sources.members import member_version
 from cbir.sources.paths import is_remote, path_to_uri, printable, uri_to_path
-from cbir.sources.rows import Row, RowReader, open_rows
-from cbir.sources.tar_index import member_path, member_version
+from cbir.sources.rows import ImageCell, Row, RowReader, open_rows
+from cbir.sources.spelling import PathFinder, is_windows_path
 from cbir.types import FailedImage, ImageVersion
 
 __all__ = ["ManifestSource", "open_manifest"]
 
-_LIKELY = re.compile("path|file|img|image|photo|picture|url", re.IGNORECASE)
+LONGEST_PATH = 4096
+"""Longest path or URL in characters; a longer text is something else."""
 
 
 def open_manifest(location: str, options: SourceOptions) -> ManifestSource:
@@ -33,14 +36,15 @@ def open_manifest(location: str, options: SourceOptions) -> ManifestSource:
 class ManifestSource:
     """The images that a CSV, JSON Lines or Parquet file lists; other columns become metadata.
 
-    An image is given by a path, relative to the file's folder, or by a URL.
+    An image is given by a path, relative to the file's folder, by a URL, or in Parquet by its
+    bytes; then the column and the number of the row are its place.
     """
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         *,
-        image_column: str = "path",
+        image_column: str = DEFAULT_COLUMN,
         key: str | None = None,
     ) -> None:
         """`key` is the column that identifies an image; if empty, its path or URL does.
@@ -52,11 +56,14 @@ class ManifestSource:
         self.image_column = image_column
         self._copy = LocalCopy(self.uri)
         self._opened: tuple[tuple[int, int], RowReader] | None = None
+        self._column = image_column
+        """The column as the file spells it."""
         if is_remote(self.uri):
             self._folder = self.root = self.uri.rpartition("/")[0]
         else:
             self._folder = str(Path(uri_to_path(self.uri)).parent)
             self.root = path_to_uri(self._folder)
+        self._finder = PathFinder(self._folder)
 
     def with_key(self, key: str) -> ManifestSource:
         """The same source, its images identified by another column."""
@@ -72,7 +79,12 @@ class ManifestSource:
     def __iter__(self) -> Iterator[SourceImage | FailedImage]:
         rows = self._rows()
         for row in rows:
-            yield self._image(row, RowPlace(self.uri, rows.word, row.number))
+            place = RowPlace(self.uri, rows.word, row.number)
+            try:
+                entry = self._image(row, place)
+            except Exception as error:  # such as a path that no file system takes
+                entry = FailedImage(place.uri, f"row cannot be read: {reason_of(error, place.uri)}")
+            yield entry
 
     def _rows(self) -> RowReader:
         """The rows of the file; column types are inferred again when the file has changed."""
@@ -83,23 +95,31 @@ class ManifestSource:
             raise SourceError(f"{self._shown}: cannot be read: {error.strerror}") from error
         state = status.st_size, status.st_mtime_ns
         if self._opened is None or self._opened[0] != state:
-            names = {self.image_column, self.key or self.image_column}
             try:
-                rows = open_rows(path, image_column=self.image_column, names=names)
-                self._check(rows.columns)
+                rows = self._read_columns(path)
             except SourceError as error:  # name the URL instead of the local copy
                 raise SourceError(str(error).replace(path, self._shown)) from error
             self._opened = state, rows
         return self._opened[1]
 
-    def _check(self, columns: Sequence[str]) -> None:
-        for column, option in ((self.image_column, "--image-column"), (self.key, "--key")):
-            if column and column not in columns:
-                likely = _likely_column(column, columns, image=option == "--image-column")
-                raise SourceError(
-                    f"{self._shown}: no column {column!r} (columns: {', '.join(columns)}); "
-                    f"name one: {option} {likely}"
-                )
+    def _read_columns(self, path: str) -> RowReader:
+        """A reader of the rows, after a look at which columns there are. Raises SourceError."""
+        column = self.image_column
+        rows = open_rows(path, image_column=column, names={column, self.key or column})
+        try:
+            self._column = choose_image_column(column, rows)
+            if self.key:
+                require_key_column(self.key, rows.columns)
+        except SourceError as error:
+            raise SourceError(f"{self._shown}: {error}") from error
+        if self._column in rows.image_columns and is_remote(self.uri):
+            raise SourceError(
+                f"{self._shown}: images inside a Parquet file are read from disk; copy it there"
+            )
+        if self._column == column:
+            return rows
+        names = {self._column, self.key or self._column}
+        return open_rows(path, image_column=self._column, names=names)
 
     @property
     def _shown(self) -> str:
@@ -111,20 +131,58 @@ class ManifestSource:
         key, problem = key_of(row.values, self.key)
         if problem:
             return FailedImage(place.uri, f"row {problem}")
-        path = row.values.get(self.image_column, "")
-        if not isinstance(path, str) or not path or "\0" in path:
-            reason = "path contains a NUL character" if path else "row has no path"
-            reason = reason if isinstance(path, str) else f"{path!r:.60} is not a path"
-            return FailedImage(place.uri, reason, key)
+        path = row.values.get(self._column, "")
+        if isinstance(path, ImageCell):
+            if path.size is not None:
+                return self._inside(row, place, path, key)
+            path = path.path
+        if problem := _path_problem(path):
+            return FailedImage(place.uri, problem, key)
         uri, name = self._location(path)
-        metadata = {n: value for n, value in row.values.items() if n != self.image_column}
+        metadata = self._metadata(row)
         if is_remote(uri):
             return SourceImage(uri, name, metadata, key=key, place=place)
         try:
             version = _version(uri_to_path(uri))
         except ImageError as error:
-            return FailedImage(uri, f"{error} ({place})", key)
+            present = self._finder.find(uri_to_path(path))
+            if present is None and is_windows_path(path):
+                return FailedImage(place.uri, self._windows_reason(path), key)
+            if present is None or not isinstance(error, ImageMissingError):
+                return FailedImage(uri, f"{error} ({place})", key)
+            uri, name = self._location(present)
+            try:
+                version = _version(uri_to_path(uri))
+            except ImageError as error:
+                return FailedImage(uri, f"{error} ({place})", key)
         return SourceImage(uri, name, metadata, version, key, place)
+
+    def _metadata(self, row: Row) -> dict[str, Any]:
+        return {name: value for name, value in row.values.items() if name != self._column}
+
+    def _inside(
+        self, row: Row, place: RowPlace, cell: ImageCell, key: str
+    ) -> SourceImage | FailedImage:
+        """The image whose bytes the row holds."""
+        assert self._opened is not None
+        if cell.size == 0:
+            return FailedImage(place.uri, "row has an empty image", key)
+        uri = f"{self.uri}/{self._column}/{row.number}"
+        name = cell.path or uri.removeprefix(f"{self.root}/")
+        version = ImageVersion(cell.size, self._opened[0][1])
+        return SourceImage(uri, name, self._metadata(row), version, key, place)
+
+    def _windows_reason(self, path: str) -> str:
+        """Why an absolute path of Windows cannot be read here, and how to write it instead."""
+        parts = path.replace("\\", "/").split("/")
+        tails = ("/".join(parts[start:]) for start in range(1, len(parts)))
+        tail = next((tail for tail in tails if tail and self._finder.find(tail)), None)
+        advice = (
+            f"leave out {shortened(path[: len(path) - len(tail)])!r}, {shortened(tail)!r} lies here"
+            if tail is not None
+            else f"write paths relative to this file, as {shortened(parts[-1])!r}"
+        )
+        return f"{shortened(path)!r} is a path on Windows: {advice}"
 
     def _location(self, path: str) -> tuple[str, str]:
         """The URI of an image and its name."""
@@ -138,24 +196,30 @@ class ManifestSource:
         return path_to_uri(path), printable(path if name.startswith("..") else name)
 
 
+def _path_problem(path: object) -> str:
+    """Why a cell is no path; empty if it is one."""
+    if not isinstance(path, str):
+        return f"{shortened(repr(path))} is not a path"
+    if not path:
+        return "row has no path"
+    if "\0" in path:
+        return "path contains a NUL character"
+    if len(path) > LONGEST_PATH:
+        return f"{shortened(path)!r} is not a path: it has {len(path):,} characters"
+    return ""
+
+
 def _version(path: str) -> ImageVersion:
     """The version of a file, also of one in a tar. Raises ImageError."""
     try:
         status = Path(path).stat()
     except (FileNotFoundError, NotADirectoryError) as error:
-        if isinstance(error, NotADirectoryError) and (inside := member_path(path)) is not None:
-            return member_version(*inside)
-        raise ImageError("no such file") from error
+        inside = member_version(path) if isinstance(error, NotADirectoryError) else None
+        if inside is not None:
+            return inside
+        raise ImageMissingError("no such file") from error
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(status.st_mode):
         raise ImageError("a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file")
     return ImageVersion(status.st_size, status.st_mtime_ns)
-
-
-def _likely_column(wanted: str, names: Sequence[str], *, image: bool) -> str:
-    by_case = {name.casefold(): name for name in names}
-    close = difflib.get_close_matches(wanted.casefold(), by_case, n=1)
-    if close:
-        return by_case[close[0]]
-    return next((name for name in names if image and _LIKELY.search(name)), "NAME")

@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from cbir.errors import SourceError
+from cbir.images import SIGNATURE_BYTES, sniff_format
 from cbir.registry import load_part
-from cbir.sources.base import Source, SourceOptions
+from cbir.sources.base import DEFAULT_COLUMN, SelectiveSource, Source, SourceOptions
 from cbir.sources.folder import FileSource, FolderSource, holds_tars, looks_like_image
 from cbir.sources.local_copy import suffix_of
-from cbir.sources.paths import is_remote, printable
+from cbir.sources.paths import is_remote, printable, read_head
 
 __all__ = ["SOURCES", "open_source", "register_source"]
 
@@ -53,22 +54,33 @@ def register_source(pattern: str, opener: str | Opener) -> None:
 
 
 def open_source(
-    location: str | os.PathLike[str], *, image_column: str = "path", key: str | None = None
+    location: str | os.PathLike[str],
+    *,
+    image_column: str = DEFAULT_COLUMN,
+    key: str | None = None,
+    exclude: Sequence[str] = (),
+    include: Sequence[str] = (),
 ) -> Source:
     """Open the source at a path or URL.
 
     A folder of images or of tars; a manifest (.csv, .tsv, .jsonl, .parquet); a tar, or several by
     a pattern as `shard-{000..009}.tar`; one image; a bucket (`s3://bucket/prefix`); or a registered
     kind. The options are those of `SourceOptions`. Raises SourceError if there is nothing at the
-    path, or nothing that can be indexed.
+    path, or nothing that can be indexed, and OptionError for a pattern that cannot be one.
     """
-    path, options = os.fspath(location), SourceOptions(image_column, key)
+    path = os.fspath(location)
+    options = SourceOptions(image_column, key, tuple(exclude), tuple(include))
     opener = _url_opener(path) if is_remote(path) else _file_opener(path)
     source = _folder_or_image(path, options) if opener is None else _load(opener)(path, options)
     if key and getattr(source, "key", None) is None:
         raise SourceError(
             f"{printable(location)}: has no {key!r} to identify an image by; "
             "--key names a column of a manifest"
+        )
+    if (exclude or include) and not isinstance(source, SelectiveSource):
+        raise SourceError(
+            f"{printable(location)}: --exclude and --include are for folders, tars and buckets; "
+            "a manifest lists what its rows name"
         )
     return source
 
@@ -98,10 +110,12 @@ def _folder_or_image(path: str, options: SourceOptions) -> Source:
         if path and Path(path).is_dir():
             if holds_tars(path):
                 return _load(SOURCES[".tar"])(path, options)
-            return FolderSource(path)
+            return FolderSource(path, exclude=options.exclude, include=options.include)
     except OSError as error:
         raise SourceError(f"{shown}: cannot be read: {error.strerror}") from error
-    if _is_file(path) and looks_like_image(path):
+    if _is_file(path) and (
+        looks_like_image(path) or sniff_format(read_head(path, SIGNATURE_BYTES))
+    ):
         return FileSource(path)
     raise SourceError(
         f"{shown} is neither a folder nor an image; a list of images ends in "

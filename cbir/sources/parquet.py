@@ -11,39 +11,57 @@ from typing import Any
 from cbir.errors import SourceError
 from cbir.files import import_pyarrow
 from cbir.sources.columns import is_empty
+from cbir.sources.parquet_images import holds_images, image_cells, is_plain
 from cbir.sources.paths import printable
 from cbir.sources.rows import Row
 
 __all__ = ["ParquetRows"]
 
 BATCH_ROWS = 1024
+IMAGE_ROWS = 64
 
 
 class ParquetRows:
-    """The rows of a Parquet file, in the file's types. Columns of bytes are not read."""
+    """The rows of a Parquet file, in the file's types. Of images only the sizes are listed."""
 
     word = "row"
 
     def __init__(self, path: str, image_column: str, names: Collection[str]) -> None:
         self._path = path
+        self._image_column = image_column
         self._columns: tuple[str, ...] | None = None
+        self._image_columns: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
         if self._columns is None:
             with self._opened() as file:
-                self._columns = tuple(f.name for f in file.schema_arrow if _is_plain(f.type))
+                schema = file.schema_arrow
+                self._columns = tuple(f.name for f in schema if is_plain(f.type))
+                self._image_columns = tuple(f.name for f in schema if holds_images(f.type))
         return self._columns
+
+    @property
+    def image_columns(self) -> tuple[str, ...]:
+        assert self.columns is not None
+        return self._image_columns
 
     def count(self) -> int:
         with self._opened() as file:
             return int(file.metadata.num_rows)
 
     def __iter__(self) -> Iterator[Row]:
-        number = 0
+        image = self._image_column if self._image_column in self.image_columns else None
+        names = [name for name in self.columns if name not in self.image_columns or name == image]
+        names += [image] if image is not None and image not in names else []
+        # Images are large: fewer of them are in memory at a time.
+        rows, number = (BATCH_ROWS if image is None else IMAGE_ROWS), 0
         with self._opened() as file:
-            for batch in file.iter_batches(BATCH_ROWS, columns=list(self.columns)):
-                columns = [_values(column) for column in batch.columns]
+            for batch in file.iter_batches(rows, columns=names):
+                columns = [
+                    image_cells(column) if name == image else _values(column)
+                    for name, column in zip(batch.schema.names, batch.columns, strict=True)
+                ]
                 for cells in zip(*columns, strict=True):
                     number += 1
                     named = zip(batch.schema.names, cells, strict=True)
@@ -58,18 +76,6 @@ class ParquetRows:
         except (OSError, pyarrow.ArrowException) as error:
             reason = " ".join(str(error).split())[:200]
             raise SourceError(f"{printable(self._path)}: cannot be read: {reason}") from error
-
-
-def _is_plain(kind: Any) -> bool:
-    """Whether a column can be metadata: columns of bytes, such as encoded images, cannot."""
-    import pyarrow as pa
-
-    return not (
-        pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or pa.types.is_fixed_size_binary(kind)
-        or str(kind).startswith("binary_view")
-    )
 
 
 def _values(column: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Reads images by URI: local files, members of tar files, and URLs."""
+"""Reads images by URI: local files, images inside tar and Parquet files, and URLs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 
 from cbir.errors import ImageError
 from cbir.sources.content import Content, NotModified
+from cbir.sources.members import member_version, read_member
 from cbir.sources.paths import is_remote, read_file, unreadable, uri_to_path
-from cbir.sources.tar_index import member_path, member_version, read_member
 from cbir.types import ImageVersion
 
 __all__ = ["content_hash", "current_version", "fetch", "read_indexed", "read_uri"]
@@ -24,10 +24,10 @@ def read_uri(uri: str) -> bytes:
     try:
         return read_file(path)
     except ImageError as error:
-        inside = member_path(path) if isinstance(error.__cause__, NotADirectoryError) else None
+        inside = read_member(path) if isinstance(error.__cause__, NotADirectoryError) else None
         if inside is None:
             raise
-    return read_member(*inside)
+        return inside
 
 
 def fetch(url: str, previous: ImageVersion) -> Content | NotModified:
@@ -69,8 +69,8 @@ def current_version(uri: str) -> ImageVersion:
     try:
         status = os.stat(path)  # noqa: PTH116  the path need not be UTF-8 text
     except OSError as error:
-        inside = member_path(path) if isinstance(error, NotADirectoryError) else None
+        inside = member_version(path) if isinstance(error, NotADirectoryError) else None
         if inside is None:
             raise unreadable(error) from error
-        return member_version(*inside)
+        return inside
     return ImageVersion(status.st_size, status.st_mtime_ns)

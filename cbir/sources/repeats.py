@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from cbir.messages import shortened
 from cbir.sources.base import Source, SourceImage
 from cbir.types import FailedImage
 
@@ -63,7 +65,7 @@ class _FirstEntries:
 
     def add(self, image: SourceImage) -> _EarlierEntry | None:
         """Record an image; returns the earlier entry with the same key, or None."""
-        entry_hash = hash((image.uri, image.version.size, repr(image.metadata)))
+        entry_hash = hash((image.uri, image.version.size, _text(image.metadata)))
         number = self._numbers.setdefault(hash(image.identity), len(self._names))
         if number == len(self._names):
             self._hashes.append(entry_hash)
@@ -75,10 +77,18 @@ class _FirstEntries:
         return _EarlierEntry(name, self._hashes[number] == entry_hash)
 
 
+def _text(metadata: Mapping[str, Any]) -> str:
+    try:
+        return repr(metadata)
+    except Exception:  # a value without a text; indexing reports it
+        return ""
+
+
 def _conflict(image: SourceImage, earlier: _EarlierEntry, column: str | None) -> FailedImage:
     """The failure of a later entry with the same key, identified by its row instead."""
     if image.key:
-        reason = f"the {column or 'key'} {image.key!r} stands in {earlier.name}, which was taken"
+        shown = shortened(image.key)
+        reason = f"the {column or 'key'} {shown!r} stands in {earlier.name}, which was taken"
     elif image.place is None:
         reason = f"the same path stands in {earlier.name}, which was taken"
     else:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from cbir.registry import load_part
 
-__all__ = ["Row", "RowReader", "open_rows"]
+__all__ = ["ImageCell", "Row", "RowReader", "open_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,18 @@ class Row:
     number: int
     """Number of its line or row in the file, from 1."""
     values: Mapping[str, Any] = field(default_factory=dict)
-    """Columns that are not empty: text, numbers, booleans, dates and lists."""
+    """Columns that are not empty: text, numbers, booleans, dates, lists and an ImageCell."""
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageCell:
+    """A cell of a column that holds encoded images. Its bytes are read when they are needed."""
+
+    size: int | None
+    """Bytes of the image; None where the cell has none."""
+    path: str = ""
+    """Name of the file that the image was, or where it lies if the cell has no bytes."""
 
 
 class RowReader(Protocol):
@@ -28,6 +38,8 @@ class RowReader(Protocol):
 
     word: str
     """`line` or `row`: the unit of `Row.number`."""
+    image_columns: tuple[str, ...]
+    """Columns that hold encoded images instead of paths; their values are ImageCells."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -52,7 +64,8 @@ _FORMATS = {
 def open_rows(path: str, *, image_column: str, names: Collection[str]) -> RowReader:
     """Open the manifest at `path` with the reader for its suffix.
 
-    `names` are columns with paths or keys, which stay text in a format without types. Raises
+    `names` are columns with paths or keys, which stay text in a format without types; of columns
+    with images only `image_column` is read. Raises
     SourceError when the file cannot be read, MissingExtraError if the library for it is missing.
     """
     reader = load_part(_FORMATS[Path(path).suffix.casefold()])

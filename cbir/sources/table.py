@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,12 +13,19 @@ from pathlib import Path
 
 from cbir.errors import SourceError
 from cbir.sources.columns import ColumnTypes, is_empty
-from cbir.sources.paths import printable
+from cbir.sources.encodings import HEAD_BYTES, text_encoding
+from cbir.sources.paths import printable, read_head
 from cbir.sources.rows import Row
 
 __all__ = ["CsvRows", "Table"]
 
-_DELIMITERS = (",", ";", "\t")
+_DELIMITERS = (",", ";", "\t", "|")
+_SEPARATOR = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)
+"""The first line by which a file tells Excel its delimiter."""
+
+LONGEST_CELL = 10_000_000
+"""Longest cell that is read, in characters. Python's limit is 131,072, which the descriptions of
+some shops exceed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +41,21 @@ class Table:
     def open(cls, path: str, *, expected: str) -> Table:
         """Read the header, with the delimiter that yields the expected column, if one does.
 
-        Raises SourceError if the file cannot be read or has no header.
+        A first line `sep=;` names the delimiter. Raises SourceError if the file cannot be read or
+        has no header.
         """
-        tables = []
-        for delimiter in _DELIMITERS:
+        tables: list[Table] = []
+        stated = _stated_delimiter(path)
+        for delimiter in _DELIMITERS if stated is None else (stated,):
             with _opened(path) as file:
                 header = next(_rows(path, file, delimiter), None)
             if header is None:
                 raise SourceError(f"{printable(path)}: empty; its first line should name columns")
             tables.append(cls(path, delimiter, tuple(name.strip() for name in header[1])))
-            if expected in tables[-1].columns:
-                return tables[-1]
-        return max(tables, key=lambda table: len(table.columns))
+        by_columns = sorted(tables, key=lambda table: -len(table.columns))
+        exact = [table for table in tables if expected in table.columns]
+        alike = [t for t in tables if expected.casefold() in map(str.casefold, t.columns)]
+        return (exact + alike + by_columns)[0]
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """(line, cells) of every row below the header that is not blank.
@@ -60,6 +72,7 @@ class CsvRows:
     """The rows of a CSV manifest; each column's type is inferred from all its cells."""
 
     word = "line"
+    image_columns: tuple[str, ...] = ()
 
     def __init__(self, path: str, image_column: str, names: Collection[str]) -> None:
         """`names` are columns that stay text. Raises SourceError as `Table.open` does."""
@@ -81,15 +94,14 @@ class CsvRows:
             if any(cells[width:]):
                 yield Row(line, problem=f"row has {len(cells)} cells, the header {width}")
                 continue
-            named = zip(columns, cells, strict=False)
-            yield Row(
-                line,
-                {
-                    name: cell if name in self._names else types.read(name, cell)
-                    for name, cell in named
-                    if name and not is_empty(cell)
-                },
-            )
+            values = {}
+            for name, cell in zip(columns, cells, strict=False):
+                if name and not is_empty(cell):
+                    read = types.read_key if name in self._names else types.read
+                    value = read(name, cell)
+                    if value is not None and value != "":
+                        values[name] = value
+            yield Row(line, values)
 
     def _surveyed(self) -> tuple[int, ColumnTypes]:
         """(number of rows, column types), from one pass over the file, then cached."""
@@ -115,9 +127,13 @@ def _rows(path: str, file: io.TextIOBase, delimiter: str) -> Iterator[tuple[int,
             current.append(line)
             yield line
 
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))  # one for the whole process
     reader = csv.reader(lines(), delimiter=delimiter, skipinitialspace=True)
     try:
         for cells in reader:
+            if reader.line_num == 1 and _SEPARATOR.fullmatch(current[0]):
+                current.clear()
+                continue
             # An open quote swallows the rows after it, often all of them. Without an error they
             # would count as removed.
             if len(current) > 1 and sum(line.count('"') for line in current) % 2:
@@ -126,32 +142,47 @@ def _rows(path: str, file: io.TextIOBase, delimiter: str) -> Iterator[tuple[int,
             if any(cells):
                 yield reader.line_num, cells
     except csv.Error as error:
-        first = reader.line_num - len(current) + 1
+        first = max(1, reader.line_num - len(current) + 1)
+        if "field limit" in str(error):
+            error = csv.Error(
+                f"a cell of more than {LONGEST_CELL:,} characters; is a quote opened there that is "
+                "never closed?"
+            )
         raise SourceError(
             f"{printable(path)}: the row in line {first} cannot be read: {error}"
         ) from error
 
 
+def _stated_delimiter(path: str) -> str | None:
+    with _opened(path) as file:
+        match = _SEPARATOR.fullmatch(file.readline(16))
+    return match[1] if match else None
+
+
 @contextmanager
 def _opened(path: str) -> Iterator[io.TextIOBase]:
+    encoding = text_encoding(read_head(path, HEAD_BYTES))
     try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+        with Path(path).open(encoding=encoding, newline="") as file:
             yield file
     except OSError as error:
         raise SourceError(f"{printable(path)}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        line = _first_undecodable_line(path)
+    except UnicodeError as error:
+        line, name = _first_undecodable_line(path, encoding), encoding.upper()
         raise SourceError(
-            f"{printable(path)}: line {line} is not UTF-8 text; save the file as UTF-8 "
-            "('CSV UTF-8' in a spreadsheet)"
+            f"{printable(path)}: line {line} is not {'UTF-8' if '8' in name else name} text; save "
+            "the file as UTF-8 ('CSV UTF-8' in a spreadsheet)"
         ) from error
 
 
-def _first_undecodable_line(path: str) -> int:
+def _first_undecodable_line(path: str, encoding: str) -> int:
+    """Number of the line in which decoding fails."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    lines = 1
     with Path(path).open("rb") as file:
-        for number, line in enumerate(file, start=1):
+        for part in file:
             try:
-                line.decode()
-            except UnicodeDecodeError:
-                return number
-    return 1
+                lines += decoder.decode(part).count("\n")
+            except UnicodeError:
+                break
+    return lines

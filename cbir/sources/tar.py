@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from copy import copy
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from cbir.sources.folder import is_tar
 from cbir.sources.jsonl import flat_fields
 from cbir.sources.keys import key_of
 from cbir.sources.paths import is_remote, path_to_uri, printable, uri_to_path
+from cbir.sources.rules import ListingRules, Skipped
 from cbir.sources.tar_index import Member, members, read_slice
 from cbir.types import FailedImage, ImageVersion
 
@@ -28,6 +30,9 @@ SAMPLE_KEY = "__key__"
 LARGEST_DESCRIPTION = 1_000_000
 """Largest .json, .txt or .cls of a sample that is read, in bytes."""
 
+DESCRIPTIONS = frozenset({".json", ".txt", ".cls"})
+"""Suffixes of the members that describe a sample."""
+
 MOST_SHARDS = 100_000
 
 _SAMPLE = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)")
@@ -38,7 +43,7 @@ def open_tars(location: str, options: SourceOptions) -> TarSource:
     """Open the tar at a path, or the tars of a folder or brace pattern. Raises SourceError."""
     if is_remote(location):
         raise SourceError(f"{location}: tars are read from disk; copy it there")
-    return TarSource(location, key=options.key)
+    return TarSource(location, key=options.key, exclude=options.exclude, include=options.include)
 
 
 class TarSource:
@@ -49,8 +54,20 @@ class TarSource:
     before the damage are read, except the last one, which may be incomplete.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, key: str | None = None) -> None:
-        """`key` is a field that identifies an image, or `__key__`: the sample's name."""
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        key: str | None = None,
+        exclude: tuple[str, ...] = (),
+        include: tuple[str, ...] = (),
+    ) -> None:
+        """`key` is a field that identifies an image, or `__key__`: the sample's name.
+
+        `exclude` and `include` are patterns of paths within a tar.
+        """
+        self.rules = ListingRules(exclude, include)
+        self.skipped = Skipped()
         self.uri = path_to_uri(path)
         self.key = key
         self._path = uri_to_path(self.uri)
@@ -59,7 +76,9 @@ class TarSource:
 
     def with_key(self, key: str) -> TarSource:
         """The same images, identified by another field."""
-        return TarSource(self._path, key=key)
+        other = copy(self)
+        other.key = key
+        return other
 
     def count(self) -> int:
         return sum(1 for _ in self._walk(describe=False))
@@ -67,11 +86,17 @@ class TarSource:
     def __iter__(self) -> Iterator[SourceImage | FailedImage]:
         return self._walk(describe=True)
 
+    def excludes(self, uri: str) -> bool:
+        """Whether the rules leave out the member at a URI."""
+        inside = re.split(r"\.tar/", uri_to_path(uri), maxsplit=1, flags=re.IGNORECASE)
+        return len(inside) == 2 and self.rules.pattern(inside[1]) is not None
+
     def _walk(self, *, describe: bool) -> Iterator[SourceImage | FailedImage]:
         shards, missing = self._shards(), 0
+        skipped = Skipped()
         for shard in shards:
             try:
-                yield from self._images(shard, describe=describe)
+                yield from self._images(shard, skipped, describe=describe)
             except ImageError as error:
                 yield FailedImage(path_to_uri(shard), str(error))
             except OSError as error:
@@ -81,6 +106,7 @@ class TarSource:
                         f"{printable(self._path)}: cannot be read: {error.strerror}"
                     ) from error
                 yield FailedImage(path_to_uri(shard), f"cannot be read: {error.strerror}")
+        self.skipped = skipped
 
     def _shards(self) -> list[str]:
         if self._root != self._path:
@@ -93,12 +119,14 @@ class TarSource:
                 f"{printable(self._path)}: cannot list folder: {error.strerror}"
             ) from error
 
-    def _images(self, shard: str, *, describe: bool) -> Iterator[SourceImage | FailedImage]:
+    def _images(
+        self, shard: str, skipped: Skipped, *, describe: bool
+    ) -> Iterator[SourceImage | FailedImage]:
         with Path(shard).open("rb", buffering=0) as file:
             mtime_ns = os.fstat(file.fileno()).st_mtime_ns
             for sample, files in groupby(members(shard), _sample):
                 parts = list(files)
-                pictures = [m for m in parts if Path(m.name).suffix.casefold() in IMAGE_SUFFIXES]
+                pictures = [part for part in parts if self._lists(part, skipped)]
                 if not pictures:
                     continue
                 metadata, problem = _describe(file.fileno(), parts) if describe else ({}, "")
@@ -113,6 +141,17 @@ class TarSource:
                         continue
                     version = ImageVersion(picture.size, mtime_ns)
                     yield SourceImage(uri, name, metadata, version, key)
+
+    def _lists(self, member: Member, skipped: Skipped) -> bool:
+        """Whether a member is an image that is listed; what is not is counted."""
+        suffix = Path(member.name).suffix.casefold()
+        if suffix in IMAGE_SUFFIXES:
+            if (pattern := self.rules.pattern(member.name)) is None:
+                return True
+            skipped.excluded[pattern] += 1
+        elif suffix not in DESCRIPTIONS:
+            skipped.add_file(member.name)
+        return False
 
 
 def expand_braces(pattern: str) -> list[str]:
@@ -150,7 +189,7 @@ def _describe(descriptor: int, parts: list[Member]) -> tuple[dict[str, Any], str
     metadata: dict[str, Any] = {}
     for part in parts:
         stem, suffix = os.path.splitext(part.name)  # noqa: PTH122
-        if suffix not in (".json", ".txt", ".cls"):
+        if suffix not in DESCRIPTIONS:
             continue
         field = stem.removeprefix(_sample(part)).lstrip(".") or suffix[1:]
         shown = printable(part.name)

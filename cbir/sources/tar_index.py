@@ -1,8 +1,4 @@
-"""Reads single members of a tar, by an index of their offsets.
-
-A member's path continues the tar's: `/data/shard-000.tar/0001.jpg`. A file cannot contain files, so
-that such a path is unambiguous.
-"""
+"""Reads single members of a tar, by an index of their offsets."""
 
 from __future__ import annotations
 
@@ -23,11 +19,10 @@ from cbir.types import ImageVersion
 __all__ = [
     "Member",
     "TarIndexes",
-    "member_path",
-    "member_version",
     "members",
     "read_member",
     "read_slice",
+    "tar_member_version",
 ]
 
 _BLOCK = 512
@@ -74,17 +69,6 @@ def members(path: str) -> Iterator[Member]:
             raise ImageError(f"damaged tar: no header where one should be, at byte {tar.offset:,}")
 
 
-def member_path(path: str) -> tuple[str, str] | None:
-    """(tar, member) of the path of a tar member; None for any other path."""
-    tar, member = os.path.split(path)
-    while tar and member and not os.path.isfile(tar):  # noqa: PTH113  (need not be UTF-8)
-        if os.path.isdir(tar) or tar == os.path.dirname(tar):  # noqa: PTH112, PTH120
-            return None
-        tar, part = os.path.split(tar)
-        member = f"{part}/{member}"
-    return (tar, member) if tar.casefold().endswith(".tar") and member else None
-
-
 def read_member(tar: str, member: str) -> bytes:
     """Read a file in a tar. Raises ImageError."""
     entry = _find(tar, member)[0]
@@ -105,7 +89,7 @@ def read_slice(descriptor: int, member: Member) -> bytes:
     return data
 
 
-def member_version(tar: str, member: str) -> ImageVersion:
+def tar_member_version(tar: str, member: str) -> ImageVersion:
     """Size of a file in a tar, with the tar's modification time. Raises ImageError.
 
     The times that a tar stores for its members are often all the same, whatever the content.

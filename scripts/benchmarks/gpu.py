@@ -22,12 +22,11 @@ import torch
 
 from cbir import Gallery, index_images
 from cbir.config import EmbeddingSpec, available_cores
-from cbir.embedding import load_embedder, resolve_spec
+from cbir.embedding import Precision, load_embedder, resolve_spec
 from cbir.embedding.encoded import EmbeddedPicture, decode_each, embed_encoded
 from cbir.embedding.pytorch.gpu_decoding import GpuDecoder, nvjpeg_decoder
 from cbir.embedding.pytorch.runtime import TorchRuntime
-from cbir.errors import ImageError
-from cbir.images import DecodeOptions
+from cbir.images import DecodedImage, DecodeOptions
 from cbir.indexing.executor import ChunkQueue
 from cbir.indexing.local_executor import EmbeddingThreads
 from scripts.benchmarks.arguments import add_data, add_json, parser
@@ -36,7 +35,7 @@ from scripts.benchmarks.measuring import resident_mb, stopwatch
 
 ALONE = "network alone"
 ARRAYS, BYTES, FILES = "decoded arrays", "JPEG bytes", "files to a gallery"
-Result = EmbeddedPicture | ImageError
+Result = EmbeddedPicture | Exception
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -63,7 +62,12 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def measure(
-    backbone: str, files: Sequence[Path], count: int, device: str, precision: str, folder: Path
+    backbone: str,
+    files: Sequence[Path],
+    count: int,
+    device: str,
+    precision: Precision,
+    folder: Path,
 ) -> dict[str, float]:
     """Print and return the rates of one network, in images per second."""
     weights = random_weights(backbone, folder) or None
@@ -141,15 +145,12 @@ def parity(embedder: TorchRuntime, data: Sequence[bytes]) -> float:
     """The smallest cosine of an image decoded where indexing does it and by the CPU."""
     options = DecodeOptions(embedder.spec.preprocessing, embedder.spec.views)
     there = embed_encoded(embedder, data[:200], options)
+    decoded = decode_each(data[:200], options)
     here = embedder.embed(
-        [image.pixels[0, 0] for image in decode_each(data[:200], options) if ok(image)]
+        [image.pixels[0, 0] for image in decoded if isinstance(image, DecodedImage)]
     )
     vectors = np.stack([one.vectors[0] for one in there if isinstance(one, EmbeddedPicture)])
     return float((vectors * here).sum(axis=1).min())
-
-
-def ok(result: object) -> bool:
-    return not isinstance(result, ImageError)
 
 
 def decoding_rates(

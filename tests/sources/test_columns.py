@@ -43,15 +43,14 @@ def test_cells_of_one_type_are_of_that_type(cells: list[str], expected: list[Any
         ["00123", "00124"],
         ["123", "00124"],
         ["00124", "123"],
-        ["1", "n/a"],
-        ["n/a", "1"],
+        ["1", "on request"],
+        ["on request", "1"],
         ["1e5"],
         ["+7"],
-        ["1,50"],
+        ["1,500", "2,000"],
         ["1 000"],
         [".5"],
         ["5."],
-        ["nan"],
         ["inf"],
         ["٣"],
         ["1234567890123456"],
@@ -71,6 +70,33 @@ def test_cells_of_one_type_are_of_that_type(cells: list[str], expected: list[Any
 )
 def test_otherwise_it_stays_text(cells: list[str]) -> None:
     assert column(*cells) == cells
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["1", "n/a", "nan", "2.5"], [1, None, None, 2.5]),
+        (["NA", "None", "NaN"], [None, None, None]),
+        (["None", "nan", "Acme"], ["None", None, "Acme"]),
+        (["true", "NULL"], [True, None]),
+        (["NaT", "2026-11-23"], [None, date(2026, 11, 23)]),
+        (["9,50", "10", "1.299,00"], [9.5, 10, 1299.0]),
+        (["9.50", "12", "9,50"], [9.5, 12, "9,50"]),
+        (["9.50", "12", "€ 8", "7.5"], [9.5, 12, "€ 8", 7.5]),
+        (["1", "2", "3", "4", "9 EUR", "1'200.-"], [1, 2, 3, 4, "9 EUR", "1'200.-"]),
+        (["1001.0", "NaN", "1002.0"], [1001, None, 1002]),
+        ([*"123456789", "10", "sold"], [*range(1, 11), "sold"]),
+        (["38", "39", "M"], ["38", "39", "M"]),
+        (["12345", "04109", "22222"], ["12345", "04109", "22222"]),
+    ],
+    ids=lambda cells: " ".join(map(str, cells))[:30],
+)
+def test_a_few_odd_cells_and_missing_ones_leave_a_column_its_type(
+    cells: list[str], expected: list[Any]
+) -> None:
+    read = column(*cells)
+    assert read == expected
+    assert [type(value) for value in read] == [type(value) for value in expected]
 
 
 def test_only_dates_are_looked_for_where_the_file_has_types() -> None:

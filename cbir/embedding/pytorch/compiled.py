@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 COMPILE_AFTER = 20_000
 """Number of images embedded by a process after which compiling pays: it takes as long as they do"""
+OPEN_AFTER = 4_000
+"""The same for opening kernels that were compiled before, which takes a few seconds."""
 TOLERANCE = 0.02
 """Largest error of a compiled network's vectors, relative to their length: a cosine of 0.9998."""
 CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
@@ -102,15 +104,14 @@ class Compiler:
         job: CompileJob,
         network: Network,
         *,
-        after: int = COMPILE_AFTER,
+        after: int | None = None,
         worker: str = _WORKER,
     ) -> None:
         """`network` is that of the job; `worker` is the Python code that fills the cache."""
         self._job = job
         self._plain = network
         self._worker = worker
-        # One that has been compiled on this machine opens with its first full batch.
-        self._after = 0 if job.mark.exists() else after
+        self._after = after or (OPEN_AFTER if job.mark.exists() else COMPILE_AFTER)
         self._images = 0
         self._network: Network | None = None
         self._thread: threading.Thread | None = None
@@ -185,7 +186,9 @@ def _compiled(job: CompileJob, plain: Network) -> Network:
             padded = batch.new_zeros((job.batch, *batch.shape[1:]))
             padded[:count] = batch
             batch = padded
-        return run(batch)[:count]
+        # cuDNN tries its kernels for the few convolutions of this one shape; it takes a second.
+        with torch.backends.cudnn.flags(enabled=True, benchmark=True):
+            return run(batch)[:count]
 
     return network
 

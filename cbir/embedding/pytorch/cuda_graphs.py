@@ -25,6 +25,8 @@ RUNS_BEFORE_RECORDING = 3
 """Number of runs of a batch size before it is recorded: recording delays a single query."""
 WARM_UPS = 3
 """Number of runs before a recording, in which libraries try kernels and allocate memory."""
+TRIED = 64
+"""Largest batch for which cuDNN tries its kernels."""
 TOLERANCE = 0.02
 """Largest error of a recording's vectors, relative to their length: a cosine of 0.9998."""
 
@@ -59,8 +61,9 @@ class CudaRecorder:
             torch.cuda.device(device),
             # Restores this thread's stream, even after an error.
             torch.cuda.stream(torch.cuda.current_stream(device)),
-            # cuDNN chooses its fastest kernels in the warm-up runs, and those are recorded.
-            torch.backends.cudnn.flags(enabled=True, benchmark=True),
+            # cuDNN chooses its fastest kernels in the warm-up runs, and those are recorded. In
+            # large batches they gain a hundredth, and trying them takes seconds.
+            torch.backends.cudnn.flags(enabled=True, benchmark=len(images) <= TRIED),
         ):
             if self._pool is None:
                 self._pool = torch.cuda.graph_pool_handle()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
@@ -14,10 +15,13 @@ from cbir.config import EmbeddingSpec
 from cbir.embedding.encoded import DecodeAll, EmbeddedPicture
 from cbir.embedding.pytorch.gpu_decoding import GpuDecoder
 from cbir.embedding.views import average_views
-from cbir.errors import ImageError
 from cbir.images import DecodedImage, DecodeOptions
+from cbir.types import Remark
 
 __all__ = ["DeviceEmbedder", "embed_on_device"]
+
+_BESIDE = ThreadPoolExecutor(16, "cbir-beside")
+"""Threads that wait for decoding processes, or decode where there are none."""
 
 
 class DeviceEmbedder(Protocol):
@@ -37,22 +41,29 @@ def embed_on_device(
     images: Sequence[bytes],
     options: DecodeOptions,
     decode_all: DecodeAll,
-) -> list[EmbeddedPicture | ImageError]:
+) -> list[EmbeddedPicture | Exception]:
     """As `cbir.embedding.encoded.embed_encoded`: one batch, and one copy of what a CPU decoded."""
-    on_device = decoder.decode(images, options)
-    others = [place for place, image in enumerate(on_device) if image is None]
-    decoded = decode_all([images[place] for place in others], options) if others else ()
-    results: list[EmbeddedPicture | ImageError | None] = [None] * len(images)
-    sizes: list[tuple[int, int, int]] = []
+    plans = decoder.plan(images, options)
+    beside = [place for place, plan in enumerate(plans) if plan is None]
+    # The CPU decodes its images while the GPU decodes the others.
+    decoding = _BESIDE.submit(decode_all, [images[i] for i in beside], options) if beside else None
+    on_device = decoder.decode_planned(plans, options)
+    decoded = dict(zip(beside, decoding.result(), strict=True)) if decoding else {}
+    refused = [i for i, image in enumerate(on_device) if image is None and i not in decoded]
+    if refused:
+        again = decode_all([images[place] for place in refused], options)
+        decoded.update(zip(refused, again, strict=True))
+    results: list[EmbeddedPicture | Exception | None] = [None] * len(images)
+    sizes: list[tuple[int, int, int, tuple[Remark, ...]]] = []
     tensors: list[Tensor] = []
     arrays: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = []
     for place, image in enumerate(on_device):
         if image is not None:
-            sizes.append((place, image.width, image.height))
+            sizes.append((place, image.width, image.height, ()))
             tensors.append(image.pixels)
-    for place, result in zip(others, decoded, strict=True):
+    for place, result in decoded.items():
         if isinstance(result, DecodedImage):
-            sizes.append((place, result.width, result.height))
+            sizes.append((place, result.width, result.height, result.remarks))
             arrays.append(result.pixels)
         else:
             results[place] = result
@@ -61,8 +72,8 @@ def embed_on_device(
         batches.append(torch.from_numpy(np.stack(arrays)).to(decoder.device))
     if batches:
         vectors = _embed(embedder, torch.cat(batches))
-        for (place, width, height), parts in zip(sizes, vectors, strict=True):
-            results[place] = EmbeddedPicture(width, height, parts)
+        for (place, width, height, remarks), parts in zip(sizes, vectors, strict=True):
+            results[place] = EmbeddedPicture(width, height, parts, remarks)
     return [result for result in results if result is not None]
 
 

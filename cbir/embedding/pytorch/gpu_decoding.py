@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -19,11 +18,13 @@ from torch import Tensor
 
 from cbir.config import Interpolation, max_pixels
 from cbir.embedding.pytorch.resampling import SUPPORT, resample_boxes, vertical_first
+from cbir.embedding.pytorch.tensors import as_tensor
 from cbir.images import DecodeOptions
-from cbir.images.geometry import SIDEWAYS, WHOLE, Box, view_boxes
+from cbir.images.frames import FLAT
+from cbir.images.geometry import SIDEWAYS, WHOLE_IMAGE, Box, view_boxes
 from cbir.images.jpeg_header import PlainJpeg, parse_plain_jpeg
 
-__all__ = ["DeviceImage", "GpuDecoder", "JpegDecoder", "nvjpeg_decoder"]
+__all__ = ["DecodePlan", "DeviceImage", "GpuDecoder", "JpegDecoder", "nvjpeg_decoder"]
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +32,8 @@ MAX_PIXELS = 50_000_000
 """Largest image decoded on the GPU; a CPU decodes larger ones at a reduced size, which is faster"""
 BATCH_PIXELS = 128_000_000
 """Most pixels decoded at once: 384 MB, and half as much again for the resampling."""
-STREAMS = 2
-"""Number of batches in work at once: one is decoded while another is resampled."""
+STREAMS = 4
+"""Number of batches in work at once: one is decoded while others are prepared and resampled."""
 
 JpegDecoder: TypeAlias = "Callable[[list[Tensor]], list[Tensor]]"
 """Encoded JPEGs, uint8 (bytes,) in main memory → uint8 (3, H, W) RGB on the device. Raises
@@ -51,16 +52,19 @@ class DeviceImage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class DecodePlan:
     """Where the parts of one image lie that a network is given."""
 
-    index: int
     data: bytes
     header: PlainJpeg
     boxes: tuple[Box, ...]
     """One box for each region and view, in stored pixels."""
     window: tuple[int, int, int, int]
     """Left, upper, right, lower edge of the pixels that the boxes need."""
+
+
+Indexed: TypeAlias = "tuple[int, DecodePlan]"
+"""The place of an image among those to be decoded, and its plan."""
 
 
 class GpuDecoder:
@@ -80,23 +84,29 @@ class GpuDecoder:
 
         The work is done on a stream of the calling thread, and is complete on return.
         """
-        results: list[DeviceImage | None] = [None] * len(images)
-        plans = [
-            plan
-            for index, data in enumerate(images)
-            if (plan := _plan(index, data, options)) is not None
-        ]
-        for batch in _batches(plans):
+        return self.decode_planned(self.plan(images, options), options)
+
+    def plan(self, images: Sequence[bytes], options: DecodeOptions) -> list[DecodePlan | None]:
+        """How the images will be decoded; None for each one that is not for a GPU."""
+        return [_plan(data, options) for data in images]
+
+    def decode_planned(
+        self, plans: Sequence[DecodePlan | None], options: DecodeOptions
+    ) -> list[DeviceImage | None]:
+        """As `decode`, of images that were planned with the same options."""
+        results: list[DeviceImage | None] = [None] * len(plans)
+        planned = [(index, plan) for index, plan in enumerate(plans) if plan is not None]
+        for batch in _batches(planned):
             with self._turns:
                 self._fill(results, batch, options)
         return results
 
     def _fill(
-        self, results: list[DeviceImage | None], batch: Sequence[_Plan], options: DecodeOptions
+        self, results: list[DeviceImage | None], batch: Sequence[Indexed], options: DecodeOptions
     ) -> None:
         """Decode a batch into its places; halves of it where the whole is refused."""
         try:
-            pixels = self._on_stream(batch, options)
+            pixels, flat = self._on_stream([plan for _, plan in batch], options)
         except torch.cuda.OutOfMemoryError:
             log.info("no memory on %s for %d images at once", self.device, len(batch))
             if len(batch) == 1:
@@ -106,21 +116,26 @@ class GpuDecoder:
             if len(batch) == 1:
                 return
         else:
-            for plan, parts in zip(batch, pixels, strict=True):
+            for (index, plan), parts, blank in zip(batch, pixels, flat, strict=True):
+                if blank:  # the CPU finds out whether it is one colour, which is remarked
+                    continue
                 width, height = plan.header.width, plan.header.height
                 if plan.header.orientation in SIDEWAYS:
                     width, height = height, width
-                results[plan.index] = DeviceImage(parts, width, height)
+                results[index] = DeviceImage(parts, width, height)
             return
         middle = len(batch) // 2
         self._fill(results, batch[:middle], options)
         self._fill(results, batch[middle:], options)
 
-    def _on_stream(self, batch: Sequence[_Plan], options: DecodeOptions) -> Tensor:
-        """uint8 (N, 1 + R, V, crop, crop, 3)."""
+    def _on_stream(
+        self, batch: Sequence[DecodePlan], options: DecodeOptions
+    ) -> tuple[Tensor, list[bool]]:
+        """uint8 (N, 1 + R, V, crop, crop, 3), and which images look like one flat colour."""
         with torch.inference_mode():
             if not self._on_gpu:
-                return self._decode_batch(batch, options)
+                pixels = self._decode_batch(batch, options)
+                return pixels, _flat(pixels).tolist()
             stream: torch.cuda.Stream | None = getattr(self._local, "stream", None)
             if stream is None:
                 stream = self._local.stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
@@ -128,13 +143,14 @@ class GpuDecoder:
                 # The decoder writes on a stream of its own into memory that this one may still
                 # read: everything before has to be complete, and is, as every call waits.
                 pixels = self._decode_batch(batch, options)
+                flat = _flat(pixels).to("cpu", non_blocking=True)
                 done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
                 done.record(stream)
             done.synchronize()
-        return pixels
+        return pixels, flat.tolist()
 
-    def _decode_batch(self, batch: Sequence[_Plan], options: DecodeOptions) -> Tensor:
-        decoded = self._decode_jpegs([_as_tensor(plan.data) for plan in batch])
+    def _decode_batch(self, batch: Sequence[DecodePlan], options: DecodeOptions) -> Tensor:
+        decoded = self._decode_jpegs([as_tensor(plan.data) for plan in batch])
         windows, sizes = _windows(batch, decoded, self.device)
         side = options.preprocessing.crop
         tall = [vertical_first(plan.header.width, plan.header.height, side) for plan in batch]
@@ -182,19 +198,25 @@ def nvjpeg_decoder(device: torch.device) -> JpegDecoder | None:
     return lambda images: decode(images, rgb, device)
 
 
-def _plan(index: int, data: bytes, options: DecodeOptions) -> _Plan | None:
+def _flat(pixels: Tensor) -> Tensor:
+    """bool (N,): whether the levels of an image's first view differ no more than noise does."""
+    levels = pixels[:, 0, 0].flatten(1, 2)
+    return (levels.amax(1) - levels.amin(1)).amax(1) <= FLAT
+
+
+def _plan(data: bytes, options: DecodeOptions) -> DecodePlan | None:
     """What to decode of an image; None if it is not for the GPU."""
     header = parse_plain_jpeg(data)
-    if header is None or header.width * header.height > min(MAX_PIXELS, max_pixels()):
+    if header is None or header.pixels > min(MAX_PIXELS, max_pixels()):
         return None
     size = header.width, header.height
     preprocessing = options.preprocessing
     boxes: list[Box] = []
-    for region in (WHOLE, *options.regions):
+    for region in (WHOLE_IMAGE, *options.regions):
         by_view = view_boxes(region, size, size, header.orientation, preprocessing)
         boxes.extend(by_view[view] for view in options.views)
     window = _window(boxes, size, preprocessing.crop, preprocessing.interpolation)
-    return _Plan(index, data, header, tuple(boxes), window)
+    return DecodePlan(data, header, tuple(boxes), window)
 
 
 def _window(
@@ -221,7 +243,7 @@ def _relative(box: Box, window: tuple[int, int, int, int]) -> Box:
 
 
 def _windows(
-    batch: Sequence[_Plan], decoded: Sequence[Tensor], device: torch.device
+    batch: Sequence[DecodePlan], decoded: Sequence[Tensor], device: torch.device
 ) -> tuple[Tensor, list[tuple[int, int]]]:
     """uint8 (N, 3, H, W): the windows, padded to the largest; and their (width, height)."""
     sizes = [
@@ -240,27 +262,16 @@ def _windows(
     return padded, sizes
 
 
-def _batches(plans: Sequence[_Plan]) -> list[list[_Plan]]:
-    """Lists of images of at most `BATCH_PIXELS`, also when padded to the largest window."""
-    batches: list[list[_Plan]] = []
+def _batches(plans: Sequence[Indexed]) -> list[list[Indexed]]:
+    """Lists of images of at most `BATCH_PIXELS`, also when padded to the largest."""
+    batches: list[list[Indexed]] = []
     largest = pixels = 0
     # Images of similar size together: the padding is then small.
-    for plan in sorted(plans, key=lambda plan: plan.header.width * plan.header.height):
-        size = plan.header.width * plan.header.height
+    for index, plan in sorted(plans, key=lambda indexed: indexed[1].header.pixels):
+        size = plan.header.pixels
         largest, pixels = max(largest, size), pixels + size
         if not batches or max(pixels, largest * (len(batches[-1]) + 1)) > BATCH_PIXELS:
             batches.append([])
             largest = pixels = size
-        batches[-1].append(plan)
+        batches[-1].append((index, plan))
     return batches
-
-
-def _as_tensor(data: bytes) -> Tensor:
-    """The bytes as a tensor that shares their memory; it is only read."""
-    return torch.frombuffer(data, dtype=torch.uint8)
-
-
-with warnings.catch_warnings():
-    # torch warns once in a process that the memory is read-only; nothing writes into it.
-    warnings.simplefilter("ignore")
-    _as_tensor(b"\0")

@@ -1,6 +1,6 @@
 """The one thread that launches a network's kernels, and the copies to and from its GPU.
 
-cuDNN chooses its fastest kernels once in each thread, which takes seconds: a network belongs to one
+cuDNN chooses its kernels once in each thread, which takes up to seconds: a network belongs to one
 thread that lives as long as its embedder. Other threads copy their images to the GPU on streams of
 their own, hand them over, and wait for the vectors alone.
 """
@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from cbir.arrays import Pixels
+from cbir.embedding.pytorch.tensors import as_tensor
 
 __all__ = ["NetworkThread"]
 
@@ -53,7 +53,6 @@ class NetworkThread:
                 torch.inference_mode(),
                 torch.cuda.device(self._device),
                 torch.cuda.stream(self._stream),
-                torch.backends.cudnn.flags(enabled=True, benchmark=True),
             ):
                 return work()
 
@@ -76,10 +75,10 @@ class NetworkThread:
 
     def _upload(self, images: Sequence[Pixels], slot: Tensor) -> Tensor:
         """Copy images to the GPU by way of pinned memory, without waiting."""
-        place = slot.numpy()
-        for target, image in zip(place, images, strict=False):
-            np.copyto(target, image)
-        return slot[: len(images)].to(self._device, non_blocking=True)
+        batch = slot[: len(images)]
+        # One call for all images: it leaves the interpreter to the other threads meanwhile.
+        torch.stack([as_tensor(image) for image in images], out=batch)
+        return batch.to(self._device, non_blocking=True)
 
     def _launch(self, batch: Tensor, ready: torch.cuda.Event) -> tuple[Tensor, torch.cuda.Event]:
         """Start the network and the copy of its vectors, in its thread."""

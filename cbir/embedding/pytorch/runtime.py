@@ -19,7 +19,7 @@ from cbir.embedding.pytorch.encoded import embed_on_device
 from cbir.embedding.pytorch.gpu_decoding import GpuDecoder, nvjpeg_decoder
 from cbir.embedding.pytorch.network_thread import NetworkThread
 from cbir.embedding.vectors import check_images, unit_rows
-from cbir.errors import BackboneError, ImageError
+from cbir.errors import BackboneError
 from cbir.images import DecodeOptions
 
 __all__ = ["TorchRuntime"]
@@ -31,7 +31,7 @@ GPU_BATCH = 256
 SMALL_GPU_BATCH = 64
 SMALL_GPU_BYTES = 8 << 30
 """A GPU with less memory than this runs small batches."""
-GPU_CALLERS = 6
+GPU_CALLERS = 8
 """Number of threads that should call at once: some read and hash, some wait for the GPU."""
 CPU_BATCH = 4
 """Images per inference on a CPU: small batches fit the processor's cache, which is faster."""
@@ -78,7 +78,7 @@ class TorchRuntime:
 
     def embed_encoded(
         self, images: Sequence[bytes], options: DecodeOptions, decode_all: DecodeAll
-    ) -> Sequence[EmbeddedPicture | ImageError]:
+    ) -> Sequence[EmbeddedPicture | Exception]:
         """As `cbir.embedding.encoded.embed_encoded`; a GPU decodes most JPEGs."""
         if self._decoder is None:
             return embed_decoded(self, decode_all(images, options))
