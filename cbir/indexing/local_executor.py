@@ -6,6 +6,7 @@ images at URLs ahead.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -27,6 +28,10 @@ CHUNK = 16
 """Number of images in a chunk: enough for batches, few enough to balance the load."""
 GPU_INPUTS = 256
 """Number of network inputs in a chunk for a GPU; fewer do not keep it busy."""
+
+SHORT_TURN_S = 0.0005
+"""Seconds after which a thread hands on the interpreter while images are embedded on a GPU. The
+usual 5 ms make every read and every hash wait for the thread that compares and counts."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -61,6 +66,7 @@ class EmbeddingThreads(Generic[T, R]):
         self._decoders = decoders if isinstance(decoders, Decoders) else None
         self._chunk = chunk
         self._threads = 0
+        self._turn_s = 0.0
         self._pool: ThreadPoolExecutor | None = None
 
     def chunk_size(self) -> int:
@@ -93,6 +99,8 @@ class EmbeddingThreads(Generic[T, R]):
     def stop(self, *, interrupted: bool) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
+        if self._turn_s:
+            sys.setswitchinterval(self._turn_s)
         if self._decoders is not None:
             self._decoders.close()
 
@@ -101,6 +109,9 @@ class EmbeddingThreads(Generic[T, R]):
         threads, count = self._embedder.parallelism, self._count
         if count is None:
             count = 0 if self._on_cpu() else available_cores()
+        if not self._on_cpu():
+            self._turn_s = sys.getswitchinterval()
+            sys.setswitchinterval(min(self._turn_s, SHORT_TURN_S))
         if count == 0:
             return threads
         self._decoders = self._decoders or Decoders(count)

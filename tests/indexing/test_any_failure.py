@@ -116,14 +116,15 @@ def test_reading_raises(gallery: Gallery, caplog: pytest.LogCaptureFixture) -> N
 @pytest.mark.parametrize("chunk", [1, 16])
 def test_decoding_raises(gallery: Gallery, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from cbir.embedding import encoded
+    from cbir.images import decode_image
 
-    odd, decode = _odd(raising=False), encoded.decode_image
+    odd = _odd(raising=False)
     errors = dict(zip([image.data for image in odd], EXCEPTIONS, strict=True))
 
     def failing(data: bytes, options: Any) -> Any:
         if data in errors:
             raise errors[data]
-        return decode(data, options)
+        return decode_image(data, options)
 
     monkeypatch.setattr(encoded, "decode_image", failing)
     report = index_images(Images(odd), gallery, executor=LocalExecutor(chunk=chunk))

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from cbir.config import EmbeddingSpec, cache_dir
 from cbir.embedding.pytorch.batch_norm import fold_batch_norms
+from cbir.embedding.pytorch.cuda_graphs import GraphedNetwork
 from cbir.embedding.pytorch.network import EmbeddingNetwork, build_network
 
 __all__ = ["DTYPES", "CompileJob", "Compiler", "main", "open_network"]
@@ -146,7 +147,10 @@ class Compiler:
         try:
             if not self._job.mark.exists():
                 self._fill_cache()
-            self._network = _compiled(self._job, self._plain)
+            network = _compiled(self._job, self._plain)
+            device = torch.device(self._job.device)
+            # A recording starts all kernels at once, without the interpreter.
+            self._network = GraphedNetwork(network, device) if device.type == "cuda" else network
         except Exception as error:  # the compiler raises almost anything
             self._job.mark.unlink(missing_ok=True)
             log.info("%s is not compiled: %s", self._job.spec.backbone, _short(error))

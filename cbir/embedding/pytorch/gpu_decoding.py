@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -18,7 +19,6 @@ from torch import Tensor
 
 from cbir.config import Interpolation, max_pixels
 from cbir.embedding.pytorch.resampling import SUPPORT, resample_boxes, vertical_first
-from cbir.embedding.pytorch.tensors import as_tensor
 from cbir.images import DecodeOptions
 from cbir.images.frames import FLAT
 from cbir.images.geometry import SIDEWAYS, WHOLE_IMAGE, Box, view_boxes
@@ -150,7 +150,7 @@ class GpuDecoder:
         return pixels, flat.tolist()
 
     def _decode_batch(self, batch: Sequence[DecodePlan], options: DecodeOptions) -> Tensor:
-        decoded = self._decode_jpegs([as_tensor(plan.data) for plan in batch])
+        decoded = self._decode_jpegs([_as_tensor(plan.data) for plan in batch])
         windows, sizes = _windows(batch, decoded, self.device)
         side = options.preprocessing.crop
         tall = [vertical_first(plan.header.width, plan.header.height, side) for plan in batch]
@@ -275,3 +275,14 @@ def _batches(plans: Sequence[Indexed]) -> list[list[Indexed]]:
             largest = pixels = size
         batches[-1].append((index, plan))
     return batches
+
+
+def _as_tensor(data: bytes) -> Tensor:
+    """The bytes as a tensor that shares their memory; it is only read."""
+    return torch.frombuffer(data, dtype=torch.uint8)
+
+
+with warnings.catch_warnings():
+    # torch warns once in a process that the memory is read-only; nothing writes into it.
+    warnings.simplefilter("ignore")
+    _as_tensor(b"\0")

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from cbir.arrays import Pixels
-from cbir.embedding.pytorch.tensors import as_tensor
 
 __all__ = ["NetworkThread"]
 
@@ -75,10 +75,8 @@ class NetworkThread:
 
     def _upload(self, images: Sequence[Pixels], slot: Tensor) -> Tensor:
         """Copy images to the GPU by way of pinned memory, without waiting."""
-        batch = slot[: len(images)]
-        # One call for all images: it leaves the interpreter to the other threads meanwhile.
-        torch.stack([as_tensor(image) for image in images], out=batch)
-        return batch.to(self._device, non_blocking=True)
+        np.stack(images, out=slot.numpy()[: len(images)])
+        return slot[: len(images)].to(self._device, non_blocking=True)
 
     def _launch(self, batch: Tensor, ready: torch.cuda.Event) -> tuple[Tensor, torch.cuda.Event]:
         """Start the network and the copy of its vectors, in its thread."""

@@ -31,7 +31,7 @@ GPU_BATCH = 256
 SMALL_GPU_BATCH = 64
 SMALL_GPU_BYTES = 8 << 30
 """A GPU with less memory than this runs small batches."""
-GPU_CALLERS = 8
+GPU_CALLERS = 6
 """Number of threads that should call at once: some read and hash, some wait for the GPU."""
 CPU_BATCH = 4
 """Images per inference on a CPU: small batches fit the processor's cache, which is faster."""
