@@ -74,7 +74,7 @@ def resample_boxes(
 
 def _grey_levels(values: Tensor) -> Tensor:
     """Whole numbers from 0 to 255, as Pillow stores them after each pass; in place."""
-    return values.round_().clamp_(0, 255)
+    return values.add_(0.5).floor_().clamp_(0, 255)
 
 
 def _weights(
