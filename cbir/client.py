@@ -215,7 +215,8 @@ class Client:
         raise _error(response)
 
     def _record(self, image: Mapping[str, Any]) -> ImageRecord:
-        uri = self._url + image["file"]
+        # Without the path of a proxy, which the server's own address has already.
+        uri = self._url + API + image["file"].partition(API)[2]
         return ImageRecord(
             id=image["id"],
             uri=uri,
@@ -246,6 +247,7 @@ class Client:
             response["timings_ms"],
             response["reranked"],
             response["matched"],
+            tuple(response.get("notes", ())),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -226,22 +227,72 @@ def network_timeout() -> float:
 
 
 def cache_dir() -> Path:
-    """Folder of exported networks: `CBIR_CACHE_DIR`, or `cbir` in the user's cache."""
+    """Folder of exported networks: `CBIR_CACHE_DIR`, or `cbir` in the user's cache.
+
+    A folder in the system's temporary one where the user has no home, or may not write there.
+    """
     setting = os.environ.get("CBIR_CACHE_DIR")
     if setting:
         return Path(setting)
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("cbir", appauthor=False))
+    try:
+        folder = Path(platformdirs.user_cache_dir("cbir", appauthor=False))
+    except RuntimeError:  # no home; older versions return it as `~`
+        return _temporary_cache()
+    # A cache that somebody else has filled can be read.
+    if folder.is_absolute() and (_can_be_made(folder) or (folder / "networks").is_dir()):
+        return folder
+    return _temporary_cache()
 
 
 def weights_dirs() -> list[Path]:
     """Folders searched for checkpoints: `CBIR_WEIGHTS_DIR`, then torchvision's download folder."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    torch_home = Path(os.environ.get("TORCH_HOME") or cache / "torch")
-    downloads = torch_home.expanduser() / "hub" / "checkpoints"
+    home = os.environ.get("TORCH_HOME")
+    if not home:
+        home = str(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch")
+    expanded = Path(os.path.expanduser(home))  # noqa: PTH111  raises nothing without a home
+    torch_home = cache_dir() / "torch" if str(expanded).startswith("~") else expanded
+    downloads = torch_home / "hub" / "checkpoints"
     setting = os.environ.get("CBIR_WEIGHTS_DIR")
-    return [Path(setting).expanduser(), downloads] if setting else [downloads]
+    return [Path(os.path.expanduser(setting)), downloads] if setting else [downloads]  # noqa: PTH111
+
+
+def _can_be_made(folder: Path) -> bool:
+    """Whether this process may write to a folder, or create it."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    effective = os.access in os.supports_effective_ids
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK, effective_ids=effective)
+
+
+def _temporary_cache() -> Path:
+    """This user's folder below the system's temporary one, which is created and said once."""
+    import logging
+    import stat
+    import tempfile
+
+    try:
+        user = os.getuid() if hasattr(os, "getuid") else "user"
+        folder = Path(tempfile.gettempdir()) / f"cbir-{user}"
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+            logging.getLogger(__name__).warning(
+                "no home folder to write to: networks are kept in %s; CBIR_CACHE_DIR names "
+                "another folder",
+                folder,
+            )
+        status = folder.lstat()
+        if hasattr(os, "getuid") and (
+            status.st_uid != user or not stat.S_ISDIR(status.st_mode) or status.st_mode & 0o022
+        ):
+            raise OptionError(f"{folder} belongs to another user; set CBIR_CACHE_DIR to a folder")
+    except OSError as error:
+        raise OptionError(
+            "no folder to keep networks in: the user has no home, and no temporary folder can be "
+            "written; set CBIR_CACHE_DIR to a folder"
+        ) from error
+    return folder
 
 
 def _integer(name: str, text: str) -> int:

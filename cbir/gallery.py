@@ -27,12 +27,14 @@ from cbir.embedding import (
 from cbir.embedding.whitening import fit
 from cbir.errors import (
     GalleryError,
+    GalleryExistsError,
     GalleryNotFoundError,
     NotFoundError,
     SpecMismatchError,
 )
 from cbir.indexes.gallery_indexes import GalleryIndexes
 from cbir.indexes.registry import AUTO, check_choice
+from cbir.messages import advised
 from cbir.sources.paths import path_to_uri
 
 if TYPE_CHECKING:
@@ -79,6 +81,7 @@ class Gallery:
         index: str = AUTO,
         regions: Sequence[Region] = (),
         catalog_url: str | URL | None = None,
+        exist_ok: bool = False,
     ) -> Gallery:
         """Create an empty gallery, with the default backbone unless another is named.
 
@@ -89,9 +92,12 @@ class Gallery:
 
         `regions` are parts of each image that are embedded separately, so that a query for a detail
         finds its image: `cbir.config.MULTI_CROP`, for example. `catalog_url` is the location of the
-        catalogue (`sqlite:////data/shop.sqlite`), by default the gallery's folder.
+        catalogue (`sqlite:////data/shop.sqlite`), by default the gallery's folder. With `exist_ok`,
+        a gallery with the same spec that is there already, or that another process creates at the
+        same time, is opened.
 
-        Raises GalleryExistsError when `path` holds a gallery, GalleryError when it cannot be
+        Raises GalleryExistsError when `path` holds a gallery, SpecMismatchError when it may exist
+        and has another spec, GalleryError when it cannot be
         written, OptionError for an unknown kind of index, ValueError for invalid regions and for
         options that contradict a `spec`, BackboneError or WeightsError for a backbone that is not
         available.
@@ -114,7 +120,12 @@ class Gallery:
         except OSError as error:
             raise GalleryError(f"{path} cannot be made: {error.strerror}") from error
         config = GalleryConfig(spec, weights_from, index, regions=layout)
-        return cls(path, create_catalog(path, config, catalog_url))
+        try:
+            return cls(path, create_catalog(path, config, catalog_url))
+        except GalleryExistsError:
+            if not (exist_ok and is_gallery(path)):
+                raise
+        return cls.open(path, spec=spec)
 
     @classmethod
     def open(
@@ -128,7 +139,7 @@ class Gallery:
         path = Path(path)
         if not is_gallery(path):
             raise GalleryNotFoundError(
-                f"no gallery at {path}; 'cbir index FOLDER --gallery {path}' makes one"
+                f"no gallery at {path}; {advised('index', 'FOLDER', gallery=path)} makes one"
             )
         gallery = cls(path, open_catalog(path))
         if spec is not None:

@@ -20,6 +20,7 @@ __all__ = [
     "FieldSummary",
     "FieldType",
     "Fields",
+    "NumberCoverage",
     "as_json",
     "plain",
     "plain_value",
@@ -42,6 +43,34 @@ class FieldSummary:
     """Number of values; each item of a list counts."""
     examples: tuple[str | float, ...]
     """Least and greatest value of numbers and dates; the first few, sorted, of other types."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberCoverage:
+    """How many images have a number in a field; its text says so."""
+
+    field: str
+    images: int
+    """Number of images in the gallery."""
+    numbers: int
+    """Images with a number in the field."""
+    others: int
+    """Images with a text in it instead, as `9,50` or `on request`."""
+    example: str = ""
+    """One of these texts."""
+
+    def __str__(self) -> str:
+        missing = self.images - self.numbers - self.others
+        parts = [f"{self.numbers:,} of {self.images:,} images have a number in {self.field!r}"]
+        if self.others:
+            parts.append(f"{self.others:,} {_have(self.others)} text, as {self.example!r}")
+        if missing > 0:
+            parts.append(f"{missing:,} {_have(missing)} nothing")
+        return ", ".join(parts)
+
+
+def _have(count: int) -> str:
+    return "has" if count == 1 else "have"
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,8 @@ class SearchResult:
     """Number of candidates that a reranker has scored, including those that are not hits."""
     matched: bool | None = None
     """Whether any hit, on this page or an earlier one, is a match; None where unknown."""
+    notes: tuple[str, ...] = ()
+    """What the filter has left out because it is no number, a sentence for each field."""
 
 
 @dataclass(frozen=True, slots=True)

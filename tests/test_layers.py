@@ -14,7 +14,8 @@ ROOT = PACKAGE.parent
 # Lowest first; what stands on one line may not import one another.
 LAYERS = [
     ["errors"],
-    ["types", "arrays", "config", "metadata", "files", "messages", "registry"],
+    ["types", "arrays", "config", "metadata", "files", "registry"],
+    ["messages"],
     ["filters"],
     ["images"],
     ["sources", "embedding", "similarity"],

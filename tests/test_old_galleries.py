@@ -7,13 +7,17 @@ duplicates, centred, with one region per image, a failure and a dismissed pair.
 
 import json
 import zipfile
+from contextlib import closing
 from pathlib import Path
+from sqlite3 import connect
 
 import pytest
 from factories import encode, picture
+from readonly import only_readable
 from terminal import cbir
 
 from cbir import Gallery, Retriever, index_images, parse_where, verify_gallery
+from cbir.config import CATALOG_FILE
 
 FIXTURES = Path(__file__).with_name("fixtures")
 NEAREST_TO_5 = [("P-44", 0.390237), ("P-41", 0.327802), ("P-07", 0.325639), ("P-20", 0.317868)]
@@ -92,3 +96,22 @@ def test_the_commands_take_it(old: Path) -> None:
     assert found["hits"][0]["key"] == "P-44"
     groups = cbir("duplicates", "-g", old, "--json")
     assert groups.code == 0
+
+
+def test_one_without_remarks_is_read_where_it_cannot_be_migrated(old: Path, tmp_path: Path) -> None:
+    with Gallery.open(old):
+        pass
+    with closing(connect(old / CATALOG_FILE)) as catalog:
+        catalog.execute("DROP TABLE remarks")
+        catalog.execute("UPDATE state SET schema_version = 5")
+        catalog.commit()
+        catalog.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with only_readable(old), Gallery.open(old) as gallery:
+        hits = Retriever(gallery).search(5, k=4).hits
+        assert [hit.image.key for hit in hits] == [key for key, _ in NEAREST_TO_5]
+        assert gallery.catalog.remarks() == []
+        assert gallery.catalog.ids_with_remark("raw") == frozenset()
+    with Gallery.open(old) as gallery:
+        assert gallery.config.ground == "white"
+        assert gallery.catalog.remarks() == []
+        assert verify_gallery(gallery).ok

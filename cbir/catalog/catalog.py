@@ -21,10 +21,10 @@ from cbir.catalog.migrations import migrate
 from cbir.catalog.reader import CatalogReader
 from cbir.catalog.records import possible_ids
 from cbir.catalog.rows import Batch, RegionRow
-from cbir.catalog.schema import SCHEMA_VERSION, metadata, sources, state
+from cbir.catalog.schema import SCHEMA_VERSION, WITHOUT_REMARKS, metadata, sources, state
 from cbir.config import GalleryConfig, Whitening
 from cbir.embedding.whitening import Projection
-from cbir.errors import GalleryExistsError, GalleryNotFoundError
+from cbir.errors import GalleryExistsError, GalleryNotFoundError, GalleryReadOnlyError
 from cbir.types import DescriptorRow
 
 __all__ = ["Catalog"]
@@ -71,12 +71,19 @@ class Catalog(CatalogReader):
             if not inspect(connection).has_table(state.name):
                 raise GalleryNotFoundError(f"{place_of(engine)} is not a cbir catalogue")
             version = connection.execute(select(state.c.schema_version)).scalar_one()
+        has_remarks = True
         if version != SCHEMA_VERSION:
-            with writing(engine) as connection:
-                migrate(connection)
+            try:
+                with writing(engine) as connection:
+                    migrate(connection)
+            except GalleryReadOnlyError:
+                if version != WITHOUT_REMARKS:
+                    raise
+                has_remarks = False
         with reading(engine) as connection:
             row = connection.execute(select(state.c.gallery_id, state.c.config)).one()
-        return cls(engine, row.gallery_id, GalleryConfig.from_json(row.config).spec)
+        spec = GalleryConfig.from_json(row.config).spec
+        return cls(engine, row.gallery_id, spec, has_remarks=has_remarks)
 
     def check_writable(self) -> None:
         """Raise GalleryError, such as GalleryReadOnlyError, where nothing can be written now."""

@@ -8,6 +8,9 @@ A folder is a gallery when it holds either `catalog.sqlite`, the catalogue itsel
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,19 +41,33 @@ def create_catalog(folder: Path, config: GalleryConfig, url: str | URL | None = 
     """
     from cbir.catalog.catalog import Catalog
 
-    if url is None:
-        return Catalog.create(_catalog_url(folder), config)
-    try:
-        # Written first: a run killed before there is a catalogue can be repeated.
-        written = _name_url(folder, parse_url(url))
-    except OSError as error:
-        raise GalleryError(f"{folder} cannot be written: {error.strerror}") from error
-    try:
-        return Catalog.create(url, config)
-    except BaseException:
-        if written:
-            (folder / GALLERY_FILE).unlink(missing_ok=True)
-        raise
+    with _creating(folder):
+        if url is None:
+            return Catalog.create(_catalog_url(folder), config)
+        try:
+            # Written first: a run killed before there is a catalogue can be repeated.
+            written = _name_url(folder, parse_url(url))
+        except OSError as error:
+            raise GalleryError(f"{folder} cannot be written: {error.strerror}") from error
+        try:
+            return Catalog.create(url, config)
+        except BaseException:
+            if written:
+                (folder / GALLERY_FILE).unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _creating(folder: Path) -> Iterator[None]:
+    """Lets one process at a time create a gallery in a folder, where the system has locks."""
+    with ExitStack() as stack:
+        with suppress(ImportError, OSError):
+            import fcntl
+
+            handle = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def open_catalog(folder: Path) -> Catalog:
@@ -61,7 +78,11 @@ def open_catalog(folder: Path) -> Catalog:
     """
     from cbir.catalog.catalog import Catalog
 
+    with suppress(GalleryNotFoundError):
+        return Catalog.open(_catalog_url(folder))
     try:
+        with _creating(folder):  # another process may be creating it: then it is there afterwards
+            pass
         return Catalog.open(_catalog_url(folder))
     except GalleryNotFoundError as error:
         if not (folder / GALLERY_FILE).is_file():

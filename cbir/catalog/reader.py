@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, literal, select
 
 from cbir.arrays import Vectors
 from cbir.catalog import attachments
@@ -20,6 +20,7 @@ from cbir.catalog.attachments import Pair
 from cbir.catalog.catalog_image import CatalogImage, images_by_key
 from cbir.catalog.engine import ROWS_PER_STATEMENT, parts, place_of, reading
 from cbir.catalog.integrity import problems
+from cbir.catalog.metadata.coverage import compared_as_numbers, coverage_of, note_of
 from cbir.catalog.metadata.reader import MetadataReader
 from cbir.catalog.records import (
     EMBEDDINGS,
@@ -46,6 +47,8 @@ from cbir.catalog.schema import (
 from cbir.catalog.snapshot import Snapshot
 from cbir.catalog.vectors import decode
 from cbir.config import EmbeddingSpec, GalleryConfig
+from cbir.filters import Filter
+from cbir.metadata import NumberCoverage
 from cbir.types import DescriptorRow, FailedImage, ImageRecord, RemarkedImage, RemarkKind
 
 __all__ = ["CatalogReader"]
@@ -54,6 +57,7 @@ ROWS_PER_PAGE = 10_000
 """Number of rows per page when all images of a source are read."""
 
 CACHED_RECORDS = 8192
+CACHED_FIELDS = 1000
 CACHED_NUMBERS = 4_000_000
 """Size of the embedding cache in vector components: 3,100 vectors of 1280 dimensions, 16 MB."""
 
@@ -75,15 +79,25 @@ _STATE = select(
 )
 
 
+_STATE_OF_5 = select(state.c.generation, state.c.config, literal(0).label("remarks"))
+
+
 class CatalogReader(MetadataReader):
     """Reads a catalogue. Thread-safe; several processes may use one catalogue."""
 
-    def __init__(self, engine: Engine, gallery_id: str, spec: EmbeddingSpec) -> None:
+    def __init__(
+        self, engine: Engine, gallery_id: str, spec: EmbeddingSpec, *, has_remarks: bool = True
+    ) -> None:
         super().__init__(engine)
+        self._has_remarks = has_remarks
+        """False for one of version 5 that can only be read, and so is not migrated."""
         self.gallery_id = gallery_id
         self.spec = spec
         """The gallery's embedding space, fixed when it was created."""
         self._commits = CommitWatcher(engine)
+        self._coverage: RowCache[str, NumberCoverage] = RowCache(
+            self._commits, self._read_coverage, most=CACHED_FIELDS
+        )
         self._states = RowCache(self._commits, self._read_state, most=2)
         self._records = RowCache(self._commits, self._read_records, most=CACHED_RECORDS)
         most = CACHED_NUMBERS // spec.dim
@@ -127,6 +141,15 @@ class CatalogReader(MetadataReader):
                 for row in connection.execute(INDEXED_IMAGES.where(images.c.key.in_(part)))
             }
 
+    def filter_notes(self, where: Filter) -> tuple[str, ...]:
+        """What the comparisons of numbers in a filter leave out, a sentence for each field."""
+        coverage = self._coverage.get(compared_as_numbers(where)).values()
+        return tuple(note for each in coverage if (note := note_of(each)) is not None)
+
+    def _read_coverage(self, fields: Sequence[str]) -> dict[str, NumberCoverage]:
+        with reading(self._engine) as connection:
+            return {field: coverage_of(connection, field) for field in fields}
+
     def of_source(self, source: str) -> Iterator[Sequence[tuple[Any, ...]]]:
         """All images of a source (its URI), by id, in pages of plain rows.
 
@@ -166,6 +189,8 @@ class CatalogReader(MetadataReader):
 
     def remarks(self) -> list[RemarkedImage]:
         """What has to be known about images that could be read, in the order of their ids."""
+        if not self._has_remarks:
+            return []
         with reading(self._engine) as connection:
             return attachments.read_remarks(connection)
 
@@ -302,7 +327,7 @@ class CatalogReader(MetadataReader):
 
     def _read_state(self, keys: Sequence[None]) -> dict[None, _State]:
         with reading(self._engine) as connection:
-            row = connection.execute(_STATE).one()
+            row = connection.execute(_STATE if self._has_remarks else _STATE_OF_5).one()
         config = GalleryConfig.from_json(row.config)
         return dict.fromkeys(keys, _State(row.generation, config, row.remarks))
 

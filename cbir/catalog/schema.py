@@ -27,6 +27,9 @@ from sqlalchemy import (
 SCHEMA_VERSION = 6
 """Version of the tables below; a change of any takes the next number and a migration step."""
 
+WITHOUT_REMARKS = 5
+"""Version that lacks the table of remarks alone: it can be read without being migrated."""
+
 metadata = MetaData()
 
 # Compared by code points: date filters and pages ordered by key compare texts.

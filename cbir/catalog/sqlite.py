@@ -23,13 +23,14 @@ BUSY_TIMEOUT_S = 30
 
 FAST_TIMEOUT_S = 0.1
 
+RESTORE = "; restore it from a backup or make another: 'cbir index SOURCE --gallery DIR'"
 NEXT_STEPS = {
     "locked": "; another process is writing to it, try again when it has finished",
     "readonly": "; make the file and its folder writable",
     "unable to open": "; the folder must exist and be writable",
     "full": "; free some space and run the command again, nothing committed is lost",
-    "malformed": "; restore it from a backup or run 'cbir index' into a new gallery",
-    "not a database": "; restore it from a backup or run 'cbir index' into a new gallery",
+    "malformed": RESTORE,
+    "not a database": RESTORE,
     "no such table": "; it is not a cbir catalogue",
 }
 """Part of an error's text → the next step for the user."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cbir.cli.options import IndexKindOption
+from cbir.messages import advised
 
 if TYPE_CHECKING:
     from cbir.config import EmbeddingSpec, GalleryConfig, View
@@ -65,19 +66,21 @@ def open_or_create(
     from cbir.gallery import Gallery
 
     regions = MULTI_CROP if multi_crop else ()
-    if (gallery := open_existing(path, space, kind, catalog_url=catalog_url)) is not None:
-        if multi_crop and not gallery.config.regions:
-            gallery.add_regions(regions)
-        return gallery
-    spec, origin = space.spec(None)
-    return Gallery.create(
-        path,
-        spec,
-        weights_from=origin,
-        index=kind or "auto",
-        regions=regions,
-        catalog_url=catalog_url,
-    )
+    gallery = open_existing(path, space, kind, catalog_url=catalog_url)
+    if gallery is None:
+        spec, origin = space.spec(None)
+        gallery = Gallery.create(
+            path,
+            spec,
+            weights_from=origin,
+            index=kind or "auto",
+            regions=regions,
+            catalog_url=catalog_url,
+            exist_ok=True,  # two commands may create one gallery: the second joins it
+        )
+    if multi_crop and not gallery.config.regions:
+        gallery.add_regions(regions)
+    return gallery
 
 
 def open_existing(
@@ -106,6 +109,6 @@ def open_existing(
     if kind not in (None, gallery.config.index):
         raise GalleryError(
             f"gallery {path} has a vector index of kind {gallery.config.index}; "
-            f"'cbir rebuild --index {kind} --gallery {path}' changes it"
+            f"{advised('rebuild', '--index', str(kind), gallery=path)} changes it"
         )
     return gallery

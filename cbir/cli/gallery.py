@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from cbir.cli.options import DEFAULT_GALLERY, GalleryOption, IndexKindOption, JsonOption
+from cbir.messages import advised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -192,7 +193,10 @@ def verify(
             unread = [f"{file.uri}: {file.reason}" for file in report.unread_files]
             _print_problems("file cannot be read", unread)
             if report.changed_files:
-                console.print("next: cbir index SOURCE embeds changed files again", style="dim")
+                # A file found by its content alone may have its old size and time.
+                words = ("SOURCE", "--check-content") if content else ("SOURCE",)
+                again = advised("index", *words, gallery=opened.path)
+                console.print(f"{again} embeds changed files again", style="dim")
     if not report.ok:
         raise typer.Exit(EXIT_PROBLEMS)
 

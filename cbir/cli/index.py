@@ -26,6 +26,7 @@ from cbir.cli.options import (
     check_descriptor,
     interruptible,
 )
+from cbir.messages import command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,6 +119,14 @@ def index(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Retry images that could not be read before.")
     ] = False,
+    check_content: Annotated[
+        bool,
+        typer.Option(
+            "--check-content",
+            help="Read all images and compare their content: finds files that have changed and "
+            "kept their size and time.",
+        ),
+    ] = False,
     prune: Annotated[
         bool,
         typer.Option(
@@ -177,6 +186,7 @@ def index(
                 prune=prune,
                 force=force,
                 retry_failed=retry_failed,
+                check_content=check_content,
                 multi_crop=multi_crop,
                 json=json,
             )
@@ -199,6 +209,7 @@ def index(
                     prune=prune,
                     force=force,
                     retry_failed=retry_failed,
+                    check_content=check_content,
                     progress=progress,
                 )
             without_regions = _add_regions(opened, embedder, decoders)
@@ -258,12 +269,12 @@ def _print_report(
         counts.append(f"removed {report.removed:,}")
     counts.append(f"unchanged {report.unchanged:,}")
     if report.failed:
-        which = "" if gallery.path == DEFAULT_GALLERY else f" -g {gallery.path}"
-        counts.append(f"failed {len(report.failed):,} (cbir info --failed{which} lists them)")
+        listing = command("info", "--failed", gallery=gallery.path)
+        counts.append(f"failed {len(report.failed):,} ({listing} lists them)")
     if report.remarks:
-        which = "" if gallery.path == DEFAULT_GALLERY else f" -g {gallery.path}"
+        listing = command("info", "--remarks", gallery=gallery.path)
         remarks = f"remarks: {remark_counts(report.remarks)}"
-        console.print(f"{remarks} (cbir info --remarks{which} lists them)", style="dim")
+        console.print(f"{remarks} ({listing} lists them)", style="dim")
     for line in left_out_lines(report.left_out):
         console.print(printable(line), style="dim")
     if report.repeated:
@@ -271,5 +282,4 @@ def _print_report(
     console.print("   ".join(counts) + f"   in {report.seconds:,.1f} s")
     console.print(summary(gallery))
     if gallery.count():
-        which = "" if gallery.path == DEFAULT_GALLERY else f" --gallery {gallery.path}"
-        console.print(f"next: cbir search PHOTO{which}", style="dim")
+        console.print(f"next: {command('search', 'PHOTO', gallery=gallery.path)}", style="dim")

@@ -10,6 +10,7 @@ import typer
 
 from cbir.cli.gallery import describe_whitening, remark_counts, summary
 from cbir.cli.options import DEFAULT_GALLERY, GalleryOption, JsonOption
+from cbir.messages import advised, command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 EXAMPLES_SHOWN = 3
 SOURCES_SHOWN = 5
+NOTES_SHOWN = 10
 
 
 def register(app: typer.Typer) -> None:
@@ -62,11 +64,13 @@ def info(
                     "whitening": opened.config.to_json()["whitening"],
                     "calibration": opened.config.calibration,
                     "regions": opened.config.regions,
+                    "ground": opened.config.ground,
                     "without_regions": _without_regions(opened),
                     "sources": opened.catalog.indexed_sources(),
                     "descriptors": opened.catalog.descriptor_counts(),
                     "dismissed": len(opened.catalog.dismissed()),
                     "fields": [asdict(field) for field in opened.catalog.field_summaries()],
+                    "notes": [str(each) for each in opened.catalog.number_coverage()],
                 }
             )
             return
@@ -84,7 +88,7 @@ def info(
             if not remarked:
                 console.print("no remarks")
             return
-        spec = opened.spec
+        spec, listing = opened.spec, command("info", "--failed", gallery=gallery)
         console.print(summary(opened))
         lines = {
             "weights": f"{opened.config.weights_from} ({spec.weights[:19]})"
@@ -104,10 +108,11 @@ def info(
             "dismissed": _pairs(len(opened.catalog.dismissed())),
             **_elsewhere(opened),
             "on disk": f"{_bytes(opened.path) / 1e6:,.1f} MB",
-            "failed": f"{len(failures):,}" + (" (--failed lists them)" if failures else ""),
+            "failed": f"{len(failures):,}" + (f" ({listing} lists them)" if failures else ""),
         }
         if remarked:
-            lines["remarks"] = f"{remark_counts(_counts(remarked))} (--remarks lists them)"
+            listing = command("info", "--remarks", gallery=gallery)
+            lines["remarks"] = f"{remark_counts(_counts(remarked))} ({listing} lists them)"
         sources = opened.catalog.indexed_sources()
         for name, value in lines.items():
             console.print(f"{name:<9} {printable(value)}")
@@ -117,6 +122,8 @@ def info(
         if len(sources) > SOURCES_SHOWN:
             console.print(f"{'source':<9} and {len(sources) - SOURCES_SHOWN:,} more")
         _print_fields(opened.catalog.field_summaries())
+        for coverage in opened.catalog.number_coverage()[:NOTES_SHOWN]:
+            console.print(printable(str(coverage)), style="dim")
 
 
 def _counts(remarks: Sequence[RemarkedImage]) -> dict[RemarkKind, int]:
@@ -141,7 +148,8 @@ def _regions(gallery: Gallery) -> str:
     if not gallery.config.regions:
         return "none"
     missing = _without_regions(gallery)
-    lack = f"; {missing:,} images lack them, 'cbir index SOURCE' embeds them" if missing else ""
+    adds = advised("index", "SOURCE", gallery=gallery.path)
+    lack = f"; {missing:,} images lack them, {adds} embeds them" if missing else ""
     return f"{len(gallery.config.regions)} in each image{lack}"
 
 

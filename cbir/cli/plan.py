@@ -24,6 +24,7 @@ def show_plan(
     prune: bool,
     force: bool,
     retry_failed: bool,
+    check_content: bool,
     multi_crop: bool,
     json: bool,
 ) -> int:
@@ -41,6 +42,7 @@ def show_plan(
             prune=prune,
             force=force,
             retry_failed=retry_failed,
+            check_content=check_content,
             progress=progress,
         )
     regions = _lacking_regions(gallery, multi_crop=multi_crop)

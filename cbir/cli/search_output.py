@@ -52,6 +52,7 @@ def result_as_json(result: SearchResult, echo: dict[str, Any]) -> dict[str, Any]
             }
             for hit in result.hits
         ],
+        "notes": list(result.notes),
         "timings_ms": {stage: round(ms, 3) for stage, ms in result.timings_ms.items()},
     }
 
@@ -110,6 +111,8 @@ def print_result(result: SearchResult, count: int, request: SearchRequest) -> No
         if hit.rerank is not None and hit.rerank.note:
             note = printable(f"{hit.image.name} was not reranked: {hit.rerank.note}")
             out().print(note, style="dim")
+    for note in result.notes:
+        out().print(printable(note), style="dim")
     ms = result.timings_ms
     line = f"embedded {ms['embed']:.0f} ms · searched {count:,} in {ms['search']:.1f} ms"
     if rerank is not None:

@@ -62,6 +62,13 @@ def serve(
         Optional[list[str]],  # noqa: UP045
         typer.Option(help="Origin whose pages may call the API; may be repeated.", metavar="URL"),
     ] = None,
+    root_path: Annotated[
+        str,
+        typer.Option(
+            help="Path below which a proxy serves it, as /search; the proxy may strip or keep it.",
+            metavar="PATH",
+        ),
+    ] = "",
     allow_fetch: Annotated[
         bool, typer.Option("--allow-fetch", help="Accept URLs as queries, and download them.")
     ] = False,
@@ -83,6 +90,7 @@ def serve(
     # Requests run in parallel: more threads within each would only slow one another down.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from cbir.server import Settings, create_app
+    from cbir.server.root_path import checked_root_path
     from cbir.server.settings import check_exposure
 
     settings = Settings(
@@ -91,6 +99,7 @@ def serve(
         public_reads=public_reads,
         hosts=tuple(allow_host or ()) if host == "localhost" else (*(allow_host or ()), host),
         cors_origins=tuple(cors_origin or ()),
+        root_path=checked_root_path(root_path),
         allow_fetch=allow_fetch,
         max_upload=max_upload * 1_000_000,
         waiting=waiting,
@@ -117,7 +126,8 @@ def serve(
         )
         # The socket listens already: clients that connect now are answered in a moment.
         count = application.state.service.gallery.count()
-        _announce(socket.getsockname(), gallery.absolute().name, count, json=json)
+        address, name = socket.getsockname(), gallery.absolute().name
+        _announce(address, name, count, settings.root_path, json=json)
         # When it has ended, uvicorn sends itself the signal that ended it.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         with contextlib.suppress(KeyboardInterrupt):
@@ -140,9 +150,11 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _announce(address: tuple[str, int], name: str, count: int, *, json: bool) -> None:
+def _announce(
+    address: tuple[str, int], name: str, count: int, root_path: str, *, json: bool
+) -> None:
     host, port = address[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}{root_path}/"
     if json:
         import json as encoder
 

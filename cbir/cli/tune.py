@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import chain, count, groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from cbir.cli.options import JsonOption
+from cbir.cli.options import DEFAULT_GALLERY, JsonOption
 from cbir.registry import one_of
 from cbir.reranking.registry import RERANKERS
 
@@ -93,8 +94,16 @@ def _print(tuning: Tuning, source: str) -> None:
     for reason in tuning.left_out:
         console.print(f"left out: {reason}", style="dim")
     console.print(f"\nrecommended, by {tuning.images:,} images:")
-    for line in tuning.setting.commands(source):
+    for line in tuning.setting.commands(source, _new_gallery()):
         console.print(f"  {line}")
+
+
+def _new_gallery() -> Path:
+    """The default gallery or, where it exists with other settings, a new one beside it."""
+    from cbir.catalog.location import is_gallery
+
+    choices = (DEFAULT_GALLERY.with_name(f"tuned{n or ''}") for n in count())
+    return next(path for path in chain([DEFAULT_GALLERY], choices) if not is_gallery(path))
 
 
 def _tried(trial: Trial) -> str:
@@ -149,5 +158,5 @@ def _setting_as_json(setting: Setting, source: str) -> dict[str, Any]:
         "passes": setting.passes,
         "whitening": None if whitening is None else asdict(whitening),
         "rerank": setting.rerank,
-        "commands": setting.commands(source),
+        "commands": setting.commands(source, _new_gallery()),
     }

@@ -14,6 +14,7 @@ from pathlib import Path
 from cbir.config import DEFAULT_BACKBONE, weights_dirs
 from cbir.embedding.backbone import Backbone, WeightsFile
 from cbir.errors import WeightsError
+from cbir.messages import shell_word
 
 __all__ = ["Weights", "locate_weights", "weights_present"]
 
@@ -67,7 +68,7 @@ def locate_weights(
         raise WeightsError(
             f"{path} is damaged: its SHA-256 begins with {digest[:8]}, its name says "
             f"{_hash_in_name(variant.file)}; delete it and run again, or pass it as a file to use "
-            f"it as it is: --weights {path}"
+            f"it as it is: --weights {shell_word(path)}"
         )
     return Weights(path, digest, variant.name, variant)
 

@@ -10,10 +10,18 @@ from cbir.images.decoding import (
     open_rgb,
     thumbnail_jpeg,
 )
-from cbir.images.formats import IMAGE_SUFFIXES, SIGNATURE_BYTES, missing_extra, sniff_format
+from cbir.images.formats import (
+    FORMATS,
+    IMAGE_SUFFIXES,
+    SIGNATURE_BYTES,
+    missing_extra,
+    sniff_format,
+)
 from cbir.images.opening import check_header
+from cbir.images.retrying import readable_now
 
 __all__ = [
+    "FORMATS",
     "IMAGE_SUFFIXES",
     "SIGNATURE_BYTES",
     "DecodeOptions",
@@ -25,6 +33,7 @@ __all__ = [
     "encode_lossless",
     "missing_extra",
     "open_rgb",
+    "readable_now",
     "sniff_format",
     "thumbnail_jpeg",
 ]

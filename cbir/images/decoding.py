@@ -193,8 +193,8 @@ def _ground(stored: StoredPixels, ground: Ground) -> int:
 
 def _is_flat(pixels: npt.NDArray[np.uint8]) -> bool:
     """Whether the levels of (..., 3) pixels differ by no more than those of one colour do."""
-    sample = pixels[:, ::16, ::16].reshape(-1, 3).astype(np.int16)
-    if np.ptp(sample, axis=0).max() > FLAT:  # nearly every image, in a fiftieth of the time
+    few = pixels[0, 4::64, 4::64, 1].tobytes()
+    if max(few) - min(few) > FLAT:  # nearly every image, in a hundredth of the time
         return False
     return bool(np.ptp(pixels.reshape(-1, 3).astype(np.int16), axis=0).max() <= FLAT)
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from cbir.images.jpeg_markers import BASELINE, PROGRESSIVE, Scan, frame_and_scans
+from cbir.images.jpeg_markers import (
+    BASELINE,
+    END,
+    PROGRESSIVE,
+    Scan,
+    frame_and_scans,
+    is_complete,
+)
 
-__all__ = ["ends_in_zeros", "mend_jpeg"]
+if TYPE_CHECKING:
+    from PIL import Image
 
-END = b"\xff\xd9"
+__all__ = ["ends_in_grey", "ends_in_zeros", "mend_jpeg"]
+
 _OTHER_DATA = bytes([0x5A, 0xC3, 0x96, 0x3C]) * 1024
 """Entropy-coded data, any that contains no marker."""
 ZEROS = bytes(64)
@@ -19,7 +29,13 @@ ZEROS = bytes(64)
 
 def ends_in_zeros(data: bytes) -> bool:
     """Whether a file that was allocated but not written to its end lacks the end of its picture."""
-    return data.endswith(ZEROS) and not data.rstrip(b"\0").endswith(END)
+    return data.endswith(ZEROS) and not is_complete(data)
+
+
+def ends_in_grey(image: Image.Image) -> bool:
+    """Whether the last pixel may be what a decoder fills missing data with: mid grey."""
+    last = image.getpixel((image.width - 1, image.height - 1))
+    return last in (128, (128, 128, 128))
 
 
 def mend_jpeg(data: bytes, size: tuple[int, int]) -> tuple[bytes, float] | None:
@@ -29,7 +45,7 @@ def mend_jpeg(data: bytes, size: tuple[int, int]) -> tuple[bytes, float] | None:
     second time with other data in its place. Of a progressive file only the last scan, which
     refines the picture, may be incomplete.
     """
-    data = data.rstrip(b"\0").rstrip(b"\xff")
+    data = data.rstrip(b"\0").removesuffix(END).rstrip(b"\xff")
     frame, scans = frame_and_scans(data)
     if frame not in BASELINE and (frame != PROGRESSIVE or not _refines_fully(scans)):
         return None
@@ -37,14 +53,16 @@ def mend_jpeg(data: bytes, size: tuple[int, int]) -> tuple[bytes, float] | None:
     repeats = 1 + min(len(data), 1 << 24) // len(_OTHER_DATA)
     filled = _decode(data + END, least)
     other = _decode(data + _OTHER_DATA * repeats + END, least)
-    differing = (filled != other).reshape(len(filled), -1).any(axis=1)
+    differing = (filled != other).any(axis=-1)
     if not differing.any():
         return data + END, 0.0
-    # Other data may end before the picture does: all rows of blocks below the first are missing.
-    per_block = 1 if frame in BASELINE else 8
-    first = int(np.argmax(differing)) + 4 * per_block
-    below = max(0.0, 1 - first / len(filled))
-    return data + END, max(below, float((filled != other).any(axis=-1).mean()))
+    # From the first differing block on all is missing, also where the other data end before. Two
+    # rows of blocks are coded together where colours have half the resolution, as mostly.
+    rows, columns = differing.shape
+    top = int(np.argmax(differing.any(axis=1)))
+    together = min(2 if frame in BASELINE else 16, rows - top)
+    left = int(np.argmax(differing[top : top + together].any(axis=0)))
+    return data + END, 1 - (top + together * left / columns) / rows
 
 
 def _decode(data: bytes, least: tuple[int, int]) -> npt.NDArray[np.uint8]:

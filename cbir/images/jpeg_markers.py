@@ -6,10 +6,19 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["BASELINE", "PROGRESSIVE", "Scan", "frame_and_scans", "jpegs_within"]
+__all__ = [
+    "BASELINE",
+    "END",
+    "PROGRESSIVE",
+    "Scan",
+    "frame_and_scans",
+    "is_complete",
+    "jpegs_within",
+]
 
 BASELINE = frozenset({0xC0, 0xC1})
 PROGRESSIVE = 0xC2
+END = b"\xff\xd9"
 NO_LENGTH = frozenset({0x00, 0x01, *range(0xD0, 0xDA)})
 NO_FRAME = frozenset({0xC4, 0xC8, 0xCC})
 EMBEDDED = 64
@@ -43,6 +52,15 @@ def frame_and_scans(data: bytes) -> tuple[int, list[Scan]]:
             first, last, bits = data[at + length - 3 : at + length]
             scans.append(Scan(components, first, last, bits & 15))
     return frame, scans
+
+
+def is_complete(data: bytes) -> bool:
+    """Whether a scan ends with the end marker, which entropy-coded data cannot contain."""
+    return any(
+        data.startswith(END, _next_marker(data, at + length))
+        for marker, at, length in _segments(data, 2)
+        if marker == 0xDA
+    )
 
 
 def jpegs_within(data: bytes) -> list[tuple[int, tuple[int, int]]]:

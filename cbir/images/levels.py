@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-__all__ = ["grey_image", "to_levels"]
+__all__ = ["grey_image", "is_dark", "to_levels"]
 
 Samples: TypeAlias = npt.NDArray[Any]
 Levels: TypeAlias = npt.NDArray[np.uint8]
@@ -38,20 +38,34 @@ def grey_image(image: Image.Image) -> Image.Image:
     return grey
 
 
+def is_dark(image: Image.Image) -> bool:
+    """Whether no colour is brighter than the white of 14 bits is among 16."""
+    extrema = image.getextrema()
+    channels = extrema if isinstance(extrema[0], tuple) else (extrema,)
+    colours = channels[:-1] if image.mode in ("LA", "RGBA") else channels
+    return max(int(high) for _, high in colours) < 64
+
+
 def to_levels(
-    values: Samples, *, bits: int | None = None, white: int | None = None, inverted: bool = False
+    values: Samples,
+    *,
+    bits: int | None = None,
+    white: int | None = None,
+    inverted: bool = False,
+    range_of: Samples | None = None,
 ) -> Levels:
     """Samples of any number type → uint8 of the same shape.
 
     `bits` is the number of bits that are used, `white` the largest value where the file states one;
-    `inverted` samples are 0 where the image is white.
+    `inverted` samples are 0 where the image is white; `range_of` are the samples whose range is
+    theirs, too.
     """
     if np.iscomplexobj(values):
         values = np.abs(values)
     if values.dtype.kind == "b":
         values = values.astype(np.uint8)
         bits = 1
-    low, high = _range_of(values, bits, white)
+    low, high = _range_of(values if range_of is None else range_of, bits, white)
     levels = np.empty(values.shape, np.uint8)
     rows = max(1, ROWS // max(1, values[0].size if len(values) else 1))
     for start in range(0, len(values), rows):

@@ -16,8 +16,10 @@ from cbir.images.png_chunks import MendedHeader, mend_png, mend_png_header
 from cbir.images.tiff_directories import read_directories
 from cbir.types import Remark
 
-__all__ = ["mend", "mend_header"]
+__all__ = ["mend", "mend_header", "missing_share"]
 
+SPARE = 64
+"""Bytes beyond the end, as WebP's decoder looks ahead."""
 MISSING = 0.05
 """Largest share of a picture that may be missing."""
 
@@ -27,8 +29,15 @@ missing in them; None for damage that it cannot mend."""
 
 
 def mend_header(kind: str, data: bytes) -> MendedHeader | None:
-    """The file without superfluous parts that keep Pillow from opening it; None without any."""
-    return mend_png_header(data) if kind == "png" else None
+    """The file as Pillow opens it; None for a format of which it opens damaged files, too.
+
+    A PNG loses the superfluous parts that Pillow refuses, a WebP gets the end that it lacks.
+    """
+    if kind == "png":
+        return mend_png_header(data)
+    if kind == "webp" and (mended := mend(kind, data, (0, 0))) is not None:
+        return MendedHeader(mended[0], None, (mended[1],))
+    return None
 
 
 def mend(kind: str, data: bytes, size: tuple[int, int]) -> tuple[bytes, Remark] | None:
@@ -57,10 +66,24 @@ def _mend_bmp(data: bytes, size: tuple[int, int]) -> tuple[bytes, float] | None:
 
 
 def _mend_webp(data: bytes, size: tuple[int, int]) -> tuple[bytes, float] | None:
-    """A RIFF file that is shorter than it says, padded with zeros."""
-    whole = struct.unpack_from("<I", data, 4)[0] + 8 if len(data) >= 12 else 0
-    missing = whole - len(data)
-    return (data + bytes(missing), missing / whole) if 0 < missing < len(data) else None
+    """A file that is shorter than it says, padded with zeros; its last chunk is made longer."""
+    at, end = 12, 12
+    while at + 8 <= len(data):
+        (length,) = struct.unpack_from("<I", data, at + 4)
+        at, end = at + 8 + length + length % 2, at
+    missing = at - len(data)
+    if not 0 < missing < len(data):
+        return None
+    padded = bytearray(data + bytes(missing + SPARE))
+    struct.pack_into("<I", padded, 4, len(padded) - 8)
+    struct.pack_into("<I", padded, end + 4, len(padded) - end - 8)
+    return bytes(padded), missing / at
+
+
+def missing_share(tiff: bytes) -> float:
+    """The share of the bytes of a TIFF's first picture that lies beyond its end."""
+    mended = _mend_tiff(tiff, (0, 0))
+    return 0.0 if mended is None else mended[1]
 
 
 def _mend_tiff(data: bytes, size: tuple[int, int]) -> tuple[bytes, float] | None:

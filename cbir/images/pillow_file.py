@@ -11,9 +11,11 @@ from PIL import Image
 from cbir.config import max_pixels
 from cbir.errors import ImageError
 from cbir.images.colour import resamplable
+from cbir.images.deep_png import with_all_bits
 from cbir.images.formats import plugin_of
 from cbir.images.frames import first_to_show
 from cbir.images.jpeg import decode_jpeg, most_jpeg_pixels
+from cbir.images.jpeg_end import ends_in_grey, ends_in_zeros, mend_jpeg
 from cbir.images.mending import mend, mend_header
 from cbir.images.orientation import orientation_of
 from cbir.images.pixels import StoredPixels
@@ -54,7 +56,7 @@ class PillowFile:
     def load(self, least: tuple[int, int] | None) -> StoredPixels:
         """Decode it; a damaged file as far as possible, with a remark, if little is missing."""
         try:
-            return self._load(self._image, least)
+            return self._load(self._image, self._data, least)
         except (ImageError, MemoryError, Image.DecompressionBombError):
             raise
         except Exception:  # damaged bytes make Pillow's parsers raise almost anything
@@ -65,7 +67,7 @@ class PillowFile:
                 raise
             data, remark = mended
             with self._open(data) as image:
-                pixels = self._load(image, least)
+                pixels = self._load(image, data, least)
             return replace(pixels, remarks=(*pixels.remarks, remark))
 
     def close(self) -> None:
@@ -83,11 +85,28 @@ class PillowFile:
         self._image = self._open(mended.data)
         return True
 
-    def _load(self, image: ImageFile, least: tuple[int, int] | None) -> StoredPixels:
+    def _missing_before_its_end(self) -> tuple[Remark, ...]:
+        """A remark if a JPEG's end marker precedes the end of its picture.
+
+        Raises EOFError if much is missing. The last row of a sound one may be as grey.
+        """
+        lost = mend_jpeg(self._data, self.size)
+        if lost is None or lost[1] == 0:
+            return ()
+        mended = mend(self._kind, self._data, self.size)
+        if mended is None:
+            raise EOFError
+        return (mended[1],)
+
+    def _load(self, image: ImageFile, data: bytes, least: tuple[int, int] | None) -> StoredPixels:
         full = image.size
         remarks = self._remarks
         if self._kind == "jpeg":
+            if ends_in_zeros(data):  # which would be decoded as if they were pixels
+                raise EOFError
             shown, end = decode_jpeg(image, least)
+            if ends_in_grey(shown) and data is self._data:
+                remarks += self._missing_before_its_end()
             shown = resamplable(shown)
         else:
             animated = getattr(image, "is_animated", False)
@@ -95,6 +114,8 @@ class PillowFile:
             # Size after loading: Pillow turns a TIFF upright when it loads it.
             full = end = image.size
             shown = resamplable(image)
+            if self._kind == "png":
+                shown = with_all_bits(data, shown)
             if animated:
                 shown, remark = first_to_show(image, shown)
                 remarks += remark

@@ -76,8 +76,10 @@ class RawFile:
         """Find the sensor's size and the embedded JPEGs. Raises ImageError without the extra."""
         self._data = data
         sensors = [d.size for d in directories if not d.is_reduced and d.pixels]
-        self._orientation = directories[0].number(tags.ORIENTATION, 1) if directories else 1
-        self.size = max(sensors, key=lambda size: size[0] * size[1], default=(0, 0))
+        orientation = directories[0].number(tags.ORIENTATION, 1) if directories else 1
+        self._orientation = orientation if 1 <= orientation <= 8 else 1
+        self._sensor = max(sensors, key=lambda size: size[0] * size[1], default=(0, 0))
+        self.size = self._sensor
         self._preview = self._full_preview()
         if self._preview is not None:
             self.size = self._preview.size
@@ -94,11 +96,10 @@ class RawFile:
         """Decode the embedded JPEG, or develop the RAW, at half the size if that is enough."""
         if self._preview is not None:
             pixels = self._preview.load(least)
-            landscape = pixels.full[0] >= pixels.full[1]
             text = "camera RAW, shown by the JPEG of full size in it"
-            # An upright JPEG in a RAW that is turned has been turned already.
-            turned = self._orientation >= 5 and not landscape
-            orientation = 1 if turned or not 1 <= self._orientation <= 8 else self._orientation
+            width, height = self._sensor
+            turned_already = (width > height) != (pixels.full[0] > pixels.full[1])
+            orientation = 1 if turned_already else self._orientation
             return replace(
                 pixels, orientation=orientation, remarks=(*pixels.remarks, Remark("raw", text))
             )

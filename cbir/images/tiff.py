@@ -19,16 +19,24 @@ from cbir.config import max_pixels
 from cbir.errors import ImageError, ImageTooLargeError
 from cbir.images import tiff_directories as tags
 from cbir.images.formats import lacking
-from cbir.images.mending import mend
+from cbir.images.levels import is_dark
+from cbir.images.mending import mend, missing_share
 from cbir.images.pillow_file import PillowFile
 from cbir.images.pixels import OpenedImage, StoredPixels
 from cbir.images.raw import RawFile, is_raw
-from cbir.images.tiff_directories import Directory, main_directory, read_directories, starting_at
+from cbir.images.tiff_directories import (
+    Directory,
+    first_offset,
+    main_directory,
+    read_directories,
+    starting_at,
+)
 from cbir.images.tiff_samples import as_image
 from cbir.types import Remark
 
 __all__ = ["SampledTiff", "open_tiff"]
 
+log = logging.getLogger(__name__)
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 BYTES_PER_PIXEL = 32
@@ -44,12 +52,16 @@ _PILLOWS: Mapping[int, Set[tuple[int, ...]]] = {
     8: {(8,) * 3},
 }
 """Photometric interpretation → bits of each sample, where Pillow reads unsigned integers right."""
+_PILLOWS_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000})
+"""None, CCITT, LZW, JPEG, Deflate, PackBits, LZMA, Zstandard: what libtiff is always built with."""
 
 
 def open_tiff(data: bytes, kind: str) -> OpenedImage:
     """Open the picture of a TIFF, which is not always its first directory."""
     directories = read_directories(data)
     if not directories:
+        if first_offset(data) >= len(data):
+            raise ImageError("truncated: the TIFF data ends early")
         return PillowFile(data, kind)
     if is_raw(data, directories):
         return RawFile(data, directories)
@@ -58,7 +70,12 @@ def open_tiff(data: bytes, kind: str) -> OpenedImage:
         data = starting_at(data, main)
     if not _pillow_reads(main):
         return SampledTiff(data, main)
-    return PillowTiff(data, main)
+    try:
+        return PillowTiff(data, main)
+    except Exception:  # for example a big-endian file of more than 4 GB's layout
+        if max_pixels() < main.pixels:
+            raise
+        return SampledTiff(data, main)
 
 
 class PillowTiff(PillowFile):
@@ -69,9 +86,20 @@ class PillowTiff(PillowFile):
         self._directory = directory
 
     def load(self, least: tuple[int, int] | None) -> StoredPixels:
-        pixels = super().load(least)
+        if self._directory.number(tags.COMPRESSION, 1) != 1 and missing_share(self._data) > 0:
+            raise ImageError("truncated: the TIFF data ends early")  # libtiff would print it
+        try:
+            pixels = super().load(least)
+        except (ImageError, MemoryError):
+            raise
+        except Exception:
+            try:
+                return SampledTiff(self._data, self._directory).load(least)
+            except Exception:
+                log.debug("tifffile does not read it either", exc_info=True)
+            raise
         deep = self._directory.number(tags.BITS, 1) == 16 and pixels.image.mode != "L"
-        if deep and _is_dark(pixels):  # Pillow keeps the upper 8 bits alone
+        if deep and is_dark(pixels.image):  # Pillow keeps the upper 8 bits alone
             try:
                 return SampledTiff(self._data, self._directory).load(least)
             except ImageError:
@@ -126,17 +154,11 @@ def _pillow_reads(directory: Directory) -> bool:
     known = _PILLOWS.get(directory.number(tags.PHOTOMETRIC, 1), frozenset())
     return (
         bits in known
+        and directory.number(tags.COMPRESSION, 1) in _PILLOWS_COMPRESSIONS
         and set(directory.tags.get(tags.SAMPLE_FORMAT, (1,))) == {1}
-        and (directory.number(tags.PLANAR, 1) == 1 or count == 1 or set(bits) == {8})
+        and (directory.number(tags.PLANAR, 1) == 1 or count == 1 or bits == (8, 8, 8))
         and (set(bits) != {16} or tags.MAX_SAMPLE not in directory.tags)
     )
-
-
-def _is_dark(pixels: StoredPixels) -> bool:
-    """Whether no colour is brighter than the largest of 14 bits is, of 16."""
-    extrema = pixels.image.getextrema()
-    colours = extrema[:3] if isinstance(extrema[0], tuple) else (extrema,)
-    return max(int(high) for _, high in colours) < 64
 
 
 def _read_samples(data: bytes, directory: Directory) -> tuple[npt.NDArray[Any], bytes | None]:

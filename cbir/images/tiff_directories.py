@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Directory", "main_directory", "read_directories", "starting_at"]
+__all__ = ["Directory", "first_offset", "main_directory", "read_directories", "starting_at"]
 
 CHAIN = 64
 """Most directories that are read one after another, and in all."""
@@ -64,18 +64,24 @@ def read_directories(data: bytes) -> list[Directory]:
 
     Empty for damage that keeps the first from being read; damage further on ends the list.
     """
-    order = {b"II": "<", b"MM": ">"}.get(data[:2])
-    if order is None or len(data) < 8:
-        return []
-    big = data[2:4] in (b"+\0", b"\0+")
-    try:
-        (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
-    except struct.error:
-        return []
+    order, big = "<" if data[:2] == b"II" else ">", _is_big(data)
     present: list[Directory] = []
-    seen: set[int] = set()
-    _walk(data, order, big, start, None, present, seen)
+    _walk(data, order, big, first_offset(data), None, present, set())
     return present
+
+
+def first_offset(data: bytes) -> int:
+    """Offset of the first directory; 0 where the data end before it is stated."""
+    order, big = "<" if data[:2] == b"II" else ">", _is_big(data)
+    try:
+        return int(struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0])
+    except struct.error:
+        return 0
+
+
+def _is_big(data: bytes) -> bool:
+    """Whether offsets have 64 bits."""
+    return data[2:4] in (b"+\0", b"\0+")
 
 
 def _walk(
@@ -151,6 +157,6 @@ def _same_shape(a: Directory, b: Directory) -> bool:
 def starting_at(data: bytes, directory: Directory) -> bytes:
     """The same TIFF with another directory as its first."""
     order = "<" if data[:2] == b"II" else ">"
-    if data[2:4] in (b"+\0", b"\0+"):
+    if _is_big(data):
         return data[:8] + struct.pack(order + "Q", directory.offset) + data[16:]
     return data[:4] + struct.pack(order + "I", directory.offset) + data[8:]

@@ -45,7 +45,10 @@ def as_image(
     kind = extra[0] if extra else (ALPHA if samples.shape[2] == count + 1 else 0)
     if samples.shape[2] == count or kind not in (PREMULTIPLIED, ALPHA):
         return colours, profile
-    alpha = Image.fromarray(_levels(samples[..., count], directory))
+    signed = samples.dtype.kind == "i"
+    alpha = Image.fromarray(
+        _levels(samples[..., count], directory, range_of=samples if signed else None)
+    )
     if colours.mode == "CMYK":
         from cbir.images.colour import to_srgb
 
@@ -77,12 +80,16 @@ def _colours(samples: Samples, photometric: int, directory: Directory) -> Image.
 
 
 def _levels(
-    samples: Samples, directory: Directory, *, inverted: bool = False
+    samples: Samples,
+    directory: Directory,
+    *,
+    inverted: bool = False,
+    range_of: Samples | None = None,
 ) -> npt.NDArray[np.uint8]:
     bits = directory.number(tags.BITS, 1)
     white = directory.number(tags.MAX_SAMPLE, 0)
     stated = white if white > 1 and white & (white + 1) == 0 else None
-    return to_levels(samples, bits=bits, white=stated, inverted=inverted)
+    return to_levels(samples, bits=bits, white=stated, inverted=inverted, range_of=range_of)
 
 
 def _without_gaps(samples: Samples, directory: Directory) -> Samples:

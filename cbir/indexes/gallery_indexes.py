@@ -22,6 +22,7 @@ from cbir.indexes.registry import (
     opened_by,
     resolve_kind,
 )
+from cbir.messages import advised
 
 __all__ = ["IMAGES", "REGIONS", "GalleryIndexes"]
 
@@ -176,7 +177,8 @@ class GalleryIndexes:
         try:
             return opened_by(config.index)
         except OptionError as error:
-            step = f"'cbir rebuild --index auto --gallery {self._folder}' builds another index"
+            rebuild = advised("rebuild", "--index", "auto", gallery=self._folder)
+            step = f"{rebuild} builds another index"
             message = f"gallery {self._folder}: {error}; {step}"
             raise OptionError(message, public=str(error)) from None
 

@@ -76,6 +76,7 @@ def index_images(
     prune: bool = False,
     force: bool = False,
     retry_failed: bool = False,
+    check_content: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     progress: ProgressCallback | None = None,
 ) -> IndexReport:
@@ -83,8 +84,10 @@ def index_images(
 
     A file counts as unchanged if its size and modification time, or else its content hash, are
     unchanged. One that cannot be read becomes a failure with its reason and is tried again when it
-    changes, or at once with `retry_failed`. After an interruption at any point, the next call
-    continues there. `progress` is called with the number of entries done so far.
+    changes, or at once with `retry_failed`. With `check_content` every image is read and compared
+    by its content hash: this finds files that have changed and kept their size and time. After an
+    interruption at any point, the next call continues there. `progress` is called with the number
+    of entries done so far.
 
     `executor` embeds: `local`, another registered name, or an executor. `embedder` and `decoders`
     are options of the local one: `decoders` is the number of decoding processes. With 0 the
@@ -106,7 +109,14 @@ def index_images(
     opened = with_key_column(opened, gallery.catalog, prune=prune)
     worker = _executor(executor, gallery, embedder, decoders)
     sink = CatalogSink(gallery, opened.uri, limits, progress)
-    sync = SourceSync(opened, gallery.catalog, sink, retry_failed=retry_failed, limits=limits)
+    sync = SourceSync(
+        opened,
+        gallery.catalog,
+        sink,
+        retry_failed=retry_failed,
+        check_content=check_content,
+        limits=limits,
+    )
     if not prune or sync.list(force=force):
         remember_key_column(opened, gallery.catalog)
         worker.start(EmbedJob(EmbedderConfig(gallery.config), sync.contents))
@@ -133,6 +143,7 @@ def plan_images(
     prune: bool = False,
     force: bool = False,
     retry_failed: bool = False,
+    check_content: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     progress: ProgressCallback | None = None,
 ) -> IndexPlan:
@@ -147,7 +158,9 @@ def plan_images(
     catalog = None if gallery is None else gallery.catalog
     opened = with_key_column(opened, catalog, prune=prune)
     sink = PlanSink(catalog, progress)
-    sync = SourceSync(opened, catalog, sink, retry_failed=retry_failed, limits=limits)
+    sync = SourceSync(
+        opened, catalog, sink, retry_failed=retry_failed, check_content=check_content, limits=limits
+    )
     if not prune or sync.list(force=force):
         with pending_queue(HeaderExecutor(sync.contents)) as queue:
             sync.process(queue)

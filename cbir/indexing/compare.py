@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from cbir.catalog.catalog import Catalog
 from cbir.catalog.rows import FailureRow, ImageRow, IndexedImage, TouchedRow
+from cbir.images import readable_now
 from cbir.indexing.values import (
     ChangeKind,
     CheckedImage,
@@ -25,15 +26,19 @@ __all__ = ["change_of", "compare_page"]
 
 
 def compare_page(
-    page: Sequence[SourceImage | FailedImage], catalog: Catalog | None, *, retry_failed: bool
+    page: Sequence[SourceImage | FailedImage],
+    catalog: Catalog | None,
+    *,
+    retry_failed: bool,
+    check_content: bool = False,
 ) -> tuple[list[ImageChange], list[PendingImage]]:
     """Split a page into changes known from the listing alone, and images that must be read.
 
-    Without a catalogue every image is new.
+    Without a catalogue every image is new; with `check_content` all images must be read.
     """
     keys = [entry.key or entry.uri for entry in page]
     rows: Mapping[str, IndexedImage] = {} if catalog is None else catalog.indexed_images(keys)
-    retried = retry_failed or catalog is None
+    retried = retry_failed or check_content or catalog is None
     failures = {} if retried or catalog is None else catalog.failures_by_key(keys)
     changes: list[ImageChange] = []
     pending: list[PendingImage] = []
@@ -44,16 +49,19 @@ def compare_page(
         indexed, failure = rows.get(key), failures.get(key)
         if failure is not None and not _concerns(failure, entry):
             failure = None
+        if failure is not None and readable_now(failure.uri, failure.reason):
+            failure = None
         if failure is not None and failure.version == entry.version:
             changes.append(_failed_again(entry, failure))
         elif (
             indexed is not None
             and (indexed.version, indexed.uri) == (entry.version, entry.uri)
             and entry.version.stamp is not None
+            and not check_content
         ):
             changes.append(_same_content(entry, indexed, entry.version))
         else:
-            pending.append(PendingImage(entry, indexed, failure))
+            pending.append(PendingImage(entry, indexed, failure, reread=check_content))
     return changes, pending
 
 

@@ -39,6 +39,7 @@ class SourceSync:
         sink: Sink,
         *,
         retry_failed: bool,
+        check_content: bool,
         limits: Limits,
     ) -> None:
         """Without a catalogue every image is new."""
@@ -46,6 +47,7 @@ class SourceSync:
         self._catalog = catalog
         self._sink = sink
         self._retry_failed = retry_failed
+        self._check_content = check_content
         self._limits = limits
         self._state = SourceState()
         self._moves: Moves | None = None
@@ -82,12 +84,15 @@ class SourceSync:
                 self._state = SourceState(self._catalog, self._source.uri)
             if repeated:
                 self._sink.add_repeated(repeated)
-            unchanged = self._state.unchanged(page)
+            unchanged = self._state.unchanged([] if self._check_content else page)
             self._sink.add_unchanged(int(unchanged.sum()))
-            rest = list(compress(page, np.logical_not(unchanged)))
+            rest = page if self._check_content else list(compress(page, np.logical_not(unchanged)))
             if rest:
                 changes, pending = compare_page(
-                    rest, self._catalog, retry_failed=self._retry_failed
+                    rest,
+                    self._catalog,
+                    retry_failed=self._retry_failed,
+                    check_content=self._check_content,
                 )
                 self._sink.write(changes)
                 self._submit(map(self._with_match, pending), queue)

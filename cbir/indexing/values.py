@@ -118,6 +118,8 @@ class PendingImage:
     """Its failure in the catalogue, if any."""
     match: bool = False
     """Whether it may be another image of the source that has moved here."""
+    reread: bool = False
+    """Whether it must be read, even if a server says that it has not changed."""
     embedded: EmbeddedImage | None = None
     """Its result, if it has been embedded already and was found to be a copy."""
 
@@ -131,7 +133,7 @@ class PendingImage:
 
     def task(self) -> ImageTask:
         """The task for an executor."""
-        before = self.before
+        before = None if self.reread else self.before
         version = None if before is None else before.version
         content_hash = None if self.indexed is None else self.indexed.content_hash
         return ImageTask(self.image, version or UNKNOWN, content_hash, self.match)

@@ -15,6 +15,7 @@ from cbir.catalog.metadata.filtering import unknown_field
 from cbir.embedding import run_once
 from cbir.errors import FilterError, GalleryError, ImageError
 from cbir.gallery import Gallery
+from cbir.messages import advised
 from cbir.reranking import QueryImage, SharedRerankers
 from cbir.reranking.reranker import rerank_by_all
 from cbir.retrieval.blank import BlankImages
@@ -140,6 +141,7 @@ class Retriever:
             timings,
             reranked,
             matched,
+            () if request.where is None else self.gallery.catalog.filter_notes(request.where),
         )
 
     def _open(self, request: SearchRequest) -> list[OpenedQuery]:
@@ -232,7 +234,7 @@ class Retriever:
         if not self.gallery.config.regions:
             raise GalleryError(
                 f"gallery {self.gallery.path} has no regions to compare with; "
-                "'cbir index SOURCE --multi-crop' adds them"
+                f"{advised('index', 'SOURCE', '--multi-crop', gallery=self.gallery.path)} adds them"
             )
         return self.gallery.config.regions
 

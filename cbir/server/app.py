@@ -15,6 +15,7 @@ from cbir.server import page, problem
 from cbir.server.guard import Guard
 from cbir.server.metrics import Metrics
 from cbir.server.problem import ProblemDetails
+from cbir.server.root_path import RootPath
 from cbir.server.routes import duplicates, gallery, health, images, recommendations, search
 from cbir.server.service import Service
 from cbir.server.settings import Settings
@@ -73,12 +74,14 @@ def build_app(settings: Settings) -> FastAPI:
             expose_headers=["ETag", "Retry-After"],
         )
     app.add_middleware(Guard, settings=settings, metrics=metrics)
-    _complete_openapi(app)
+    if settings.root_path:
+        app.add_middleware(RootPath, root=settings.root_path)
+    _complete_openapi(app, settings.root_path)
     return app
 
 
-def _complete_openapi(app: FastAPI) -> None:
-    """Add to the OpenAPI description what all routes share: problems and the token."""
+def _complete_openapi(app: FastAPI, root: str) -> None:
+    """Add to the OpenAPI description what all routes share: problems, the token, the root path."""
     generate = app.openapi
 
     def complete() -> dict[str, Any]:
@@ -92,6 +95,8 @@ def _complete_openapi(app: FastAPI) -> None:
                 "token": {"type": "http", "scheme": "bearer"}
             }
             schema["security"] = [{}, {"token": []}]
+            if root:
+                schema["servers"] = [{"url": root}]
             app.openapi_schema = schema
         return app.openapi_schema
 

@@ -95,7 +95,7 @@ class Guard:
     def _check(self, scope: Scope, headers: Headers) -> None:
         path, method = scope["path"], scope["method"]
         if not self._is_known(headers.get("host", "")):
-            raise Problem(400, "unknown host name; start the server with --allow-host")
+            raise Problem(400, "unknown host name; start the server with --allow-host NAME")
         if not path.startswith(API):
             return
         writes = method not in SAFE_METHODS and not path.startswith(READING_POSTS)
@@ -115,11 +115,18 @@ class Guard:
     def _check_origin(self, method: str, writes: bool, headers: Headers) -> None:
         origin = headers.get("origin")
         allowed = origin is not None and origin in self._settings.cors_origins
+        site = headers.get("sec-fetch-site")
+        # A proxy may put its own name for the server into Host; what the browser says is certain.
         foreign = origin is not None and origin.partition("://")[2] != headers.get("host")
-        crossing = headers.get("sec-fetch-site") == "cross-site"
+        foreign = foreign and site != "same-origin"
+        crossing = site == "cross-site"
         navigates = headers.get("sec-fetch-mode") == "navigate" and method in SAFE_METHODS
         if (foreign or crossing) and not allowed and not navigates:
-            raise Problem(403, "pages of another origin may not call it; see --cors-origin")
+            raise Problem(
+                403,
+                "pages of another origin may not call it; see --cors-origin, and let a proxy pass "
+                "the header Host on",
+            )
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if writes and kind in SIMPLE_TYPES and "x-requested-with" not in headers:
             raise Problem(403, "a write needs the header X-Requested-With, with any value")

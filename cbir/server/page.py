@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from cbir.server.problem import Problem
+from cbir.server.root_path import root_path
 
 __all__ = ["router"]
 
@@ -43,6 +44,14 @@ async def static(request: Request, name: str) -> Response:
     return _send(request, name)
 
 
+def _below(root: str, page: bytes) -> bytes:
+    """The page with addresses that hold below a path, also where that has no slash at its end."""
+    if not root:
+        return page
+    data = page.replace(b'"static/', f'"{root}/static/'.encode())
+    return data.replace(b"<html ", f'<html data-root="{root}/" '.encode(), 1)
+
+
 def _send(request: Request, name: str) -> Response:
     """A static file; browsers ask each time whether it has changed."""
     path = SHARED if name == SHARED.name else STATIC / name
@@ -50,6 +59,8 @@ def _send(request: Request, name: str) -> Response:
     try:
         inside = path == SHARED or path.resolve().is_relative_to(STATIC.resolve())
         data = path.read_bytes() if kind and inside else None
+        if data is not None and name == "index.html":
+            data = _below(root_path(), data)
     except (OSError, ValueError):  # no such file; a name that cannot be one
         data = None
     if data is None:

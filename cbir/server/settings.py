@@ -35,6 +35,8 @@ class Settings:
     """Number of threads that decode, embed and rerank; 0: one per core."""
     refresh_s: float = 0.5
     """Seconds between checks for changes by other processes."""
+    root_path: str = ""
+    """Path below which a proxy serves it, as `/search`; empty for none."""
     index_wait_s: float = 5.0
     """Seconds that the start waits for the index. Until it is ready, searches scan the
     catalogue instead."""

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 from cbir.server.problem import busy
@@ -42,7 +43,7 @@ class WorkerPool:
                 raise busy(f"{self.waiting} requests are waiting already", seconds=seconds)
             self._accepted += 1
         try:
-            future = self._executor.submit(self._timed, work)
+            future = self._executor.submit(copy_context().run, self._timed, work)
         except RuntimeError as error:  # shut down
             self._leave()
             raise busy("the server is shutting down") from error

@@ -52,7 +52,7 @@ def read_indexed(uri: str, indexed: bytes) -> bytes:
     """
     data = read_uri(uri)
     if content_hash(data) != indexed:
-        raise ImageError("changed since it was indexed; 'cbir index' brings the gallery up to date")
+        raise ImageError("changed since it was indexed; 'cbir index SOURCE' embeds it again")
     return data
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from cbir.config import GalleryConfig
 from cbir.embedding.whitening import Projection
 from cbir.errors import TransferError
+from cbir.types import Remark
 
 FORMAT = 1
 """Version of the file format; a reader of version n reads all versions up to n."""
@@ -48,6 +49,8 @@ class Description:
     """Source URI → column of its images' keys, for sources that have one."""
     dismissed: Sequence[tuple[str, str]] = ()
     """Keys of pairs of images marked as not duplicates."""
+    remarks: Sequence[tuple[str, Remark]] = ()
+    """Remarks on images (damaged, camera RAW), with the image's key."""
     projected: bool = False
     """Whether the file contains projected vectors, from which no gallery can be created."""
 
@@ -64,6 +67,7 @@ class Description:
             "images": self.images,
             "key_columns": dict(self.key_columns),
             "dismissed": [list(pair) for pair in self.dismissed],
+            "remarks": [[key, remark.kind, remark.text] for key, remark in self.remarks],
             "projected": self.projected,
         }
 
@@ -87,6 +91,10 @@ class Description:
                 int(data["images"]),
                 {str(uri): str(column) for uri, column in data["key_columns"].items()},
                 [(str(a), str(b)) for a, b in data.get("dismissed", ())],
+                [
+                    (str(key), Remark(kind, str(text)))
+                    for key, kind, text in data.get("remarks", ())
+                ],
                 bool(data["projected"]),
             )
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from cbir.arrays import Ids
 from cbir.catalog.catalog_image import CatalogImage
 from cbir.catalog.vectors import decode
 from cbir.errors import TransferError
@@ -21,6 +22,7 @@ from cbir.transfer.description import Description
 from cbir.transfer.npy_file import open_npy_writer
 from cbir.transfer.pages import Numbers, page_rows
 from cbir.transfer.parquet_file import open_parquet_writer
+from cbir.types import Remark
 
 __all__ = ["ExportReport", "export_gallery"]
 
@@ -80,6 +82,7 @@ def export_gallery(
             snapshot.count if allowed is None else len(allowed),
             snapshot.key_columns,
             snapshot.dismissed(allowed=allowed),
+            _remarks(gallery, allowed),
             projected,
         )
         dim = projection.dim if projected and projection else gallery.spec.dim
@@ -116,3 +119,13 @@ def export_gallery(
         written_bytes,
         time.perf_counter() - started,
     )
+
+
+def _remarks(gallery: Gallery, allowed: Ids | None) -> list[tuple[str, Remark]]:
+    """Remarks with the key of their image; only of images with `allowed` ids, if given."""
+    admitted = None if allowed is None else set(allowed.tolist())
+    return [
+        (remarked.key, Remark(remarked.kind, remarked.text))
+        for remarked in gallery.catalog.remarks()
+        if admitted is None or remarked.id in admitted
+    ]

@@ -20,6 +20,7 @@ from cbir.errors import GalleryError, GalleryNotFoundError, SpecMismatchError, T
 from cbir.files import is_unfinished, replacing
 from cbir.gallery import Gallery
 from cbir.indexes.gallery_indexes import IMAGES, REGIONS
+from cbir.messages import advised
 from cbir.transfer.description import Description
 from cbir.transfer.merge import Merge
 from cbir.transfer.npy_file import NpyReader
@@ -27,7 +28,7 @@ from cbir.transfer.pages import Reader
 from cbir.transfer.parquet_file import ParquetReader
 from cbir.transfer.roots import Root, moved_uri
 from cbir.transfer.rows import BadRow, RowReader
-from cbir.types import FailedImage
+from cbir.types import FailedImage, Remark
 
 __all__ = ["ImportReport", "import_gallery", "row_count"]
 
@@ -99,7 +100,7 @@ def import_gallery(
     with gallery:
         _import_key_columns(gallery, reader.description, roots)
         keep_ids = created and reader.description is not None
-        merge = Merge(gallery, keep_ids=keep_ids)
+        merge = Merge(gallery, keep_ids=keep_ids, remarks=_remarks(reader.description, roots))
         failed: list[FailedImage] = []
         done = 0
         for page in rows.pages():
@@ -137,7 +138,8 @@ def _open(file: Path) -> Reader:
     if suffix not in (".parquet", ".npy"):
         raise TransferError(f"{file} is of no known format; it should end in .parquet or .npy")
     if not file.is_file():
-        raise TransferError(f"no such file: {file}; 'cbir export --out {file}' writes one")
+        export = advised("export", "--out", file, gallery="DIR")
+        raise TransferError(f"no such file: {file}; {export} writes one")
     return ParquetReader(file) if suffix == ".parquet" else NpyReader(file)
 
 
@@ -233,6 +235,17 @@ def _import_key_columns(
     for source, column in ({} if description is None else description.key_columns).items():
         if gallery.catalog.key_column(moved := moved_uri(source, roots)) is None:
             gallery.catalog.set_key_column(moved, column)
+
+
+def _remarks(
+    description: Description | None, roots: Sequence[Root]
+) -> dict[str, tuple[Remark, ...]]:
+    """The remarks on images by their keys."""
+    remarks: dict[str, tuple[Remark, ...]] = {}
+    for key, remark in [] if description is None else description.remarks:
+        moved = moved_uri(key, roots)
+        remarks[moved] = (*remarks.get(moved, ()), remark)
+    return remarks
 
 
 def _import_dismissals(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -14,13 +14,16 @@ from cbir.catalog.catalog_image import CatalogImage
 from cbir.catalog.metadata.values import utf8
 from cbir.catalog.rows import Batch, ImageRow, TouchedRow
 from cbir.gallery import Gallery
-from cbir.types import ImageVersion
+from cbir.types import ImageVersion, Remark
 
 
 class Merge:
     """Adds new images, updates changed ones, and counts both."""
 
-    def __init__(self, gallery: Gallery, *, keep_ids: bool) -> None:
+    def __init__(
+        self, gallery: Gallery, *, keep_ids: bool, remarks: Mapping[str, tuple[Remark, ...]]
+    ) -> None:
+        self._remarks = remarks
         self._gallery = gallery
         self._keep_ids = keep_ids
         self._empty = gallery.count() == 0
@@ -61,6 +64,7 @@ class Merge:
             metadata=_metadata(image),
             embedding=np.frombuffer(image.vector, "<f2").astype(np.float32),
             id=image.id if self._keep_ids else None,
+            remarks=self._remarks.get(image.key, ()),
         )
 
 

@@ -43,7 +43,7 @@ def test_index_lists_failures_and_returns_3(colours: Path, shop: Path) -> None:
         run = cbir("index", colours, "-g", shop)
         assert run.code == 3
         assert f"failed  {colours / 'broken.jpg'}: " in run.out
-        assert f"failed 2 (cbir info --failed -g {shop} lists them)" in run.out
+        assert f"failed 2 (cbir info --failed --gallery {shop} lists them)" in run.out
     listed = cbir("info", "--failed", "-g", shop)
     assert f"{colours / 'notes.jpg'}: not an image" in listed.out
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from PIL import Image
 from cbir.config import Preprocessing
 from cbir.errors import ImageError, ImageTooLargeError
 from cbir.images import decode, open_rgb, sniff_format, thumbnail_jpeg
+from cbir.images.formats import FORMATS
 
 SMALL = Preprocessing(resize=36, crop=32)
 RED, WHITE = (255, 0, 0), (255, 255, 255)
@@ -251,6 +253,14 @@ def test_what_cannot_be_read_says_why(data: bytes, reason: str) -> None:
         with pytest.raises(ImageError) as caught:
             read()
         assert str(caught.value).startswith(reason)
+
+
+def test_the_documentation_names_every_format_and_extra() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    for known in FORMATS.values():
+        label = {"JP2": "JPEG 2000", "JXL": "JPEG XL", "WEBP": "WebP"}.get(known.label, known.label)
+        assert label in page
+        assert not known.extra or f"`{known.extra}`" in page
 
 
 def test_an_image_above_the_pixel_limit_is_refused_by_its_header() -> None:

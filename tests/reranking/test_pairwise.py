@@ -93,7 +93,7 @@ def test_a_candidate_that_cannot_be_read_keeps_its_similarity_and_says_why(
     assert gone.rerank is not None
     assert changed.rerank is not None
     assert gone.rerank.note == "cannot be read: No such file or directory"
-    assert changed.rerank.note.startswith("changed since it was indexed; 'cbir index'")
+    assert changed.rerank.note.startswith("changed since it was indexed; 'cbir index SOURCE'")
     assert gone.rerank.score == gone.similarity
     assert gone.rerank.inliers is None
     assert hits["rocket.png"].rerank is not None

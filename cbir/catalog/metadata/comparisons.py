@@ -32,6 +32,7 @@ _ORDERED: Mapping[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+ORDER = frozenset({"<", "<=", ">", ">="})
 # A year, a month, a day, or a time of that day down to fractions of a second.
 _DATE = re.compile(
     r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01])"
@@ -61,7 +62,10 @@ def conditions_on(where: Compare, kinds: Kinds) -> list[ColumnElement[bool]]:
             raise FilterError(f"{where.field!r} is compared with {value!r}, which is not text")
     unread = set(range(len(values)))
     statements: list[ColumnElement[bool]] = []
+    as_number = where.operator in ORDER and "number" in kinds and read_number(values[0]) is not None
     for kind, field_id in kinds.items():
+        if as_number and kind == "text":
+            continue  # odd cells of a column of numbers: '9,50' is not less than 20
         if where.operator == "in":
             readable, conditions = _any_of(kind, values)
         else:
@@ -82,7 +86,7 @@ def _any_of(
 ) -> tuple[set[int], Sequence[ColumnElement[bool]]]:
     """Positions of the values that can be read as a type, and conditions equal to any of them."""
     if kind == "number":
-        numbers = {i: n for i, value in enumerate(values) if (n := _number(value)) is not None}
+        numbers = {i: n for i, value in enumerate(values) if (n := read_number(value)) is not None}
         split = parts(list(numbers.values()), VALUES_PER_STATEMENT)
         return set(numbers), [field_values.c.number.in_(part) for part in split]
     if kind == "text":
@@ -99,12 +103,12 @@ def _compared(kind: FieldType, sign: str, value: Value) -> ColumnElement[bool] |
     if (sign == "has") != (kind == "list"):
         return None
     if kind == "list":
-        number = _number(value)
+        number = read_number(value)
         either = [] if _is_number(value) else [_text(field_values.c.text == _as_text(value))]
         return or_(*either, *([] if number is None else [field_values.c.number == number]))
     compare = _ORDERED[sign]
     if kind == "number":
-        number = _number(value)
+        number = read_number(value)
         return None if number is None else compare(field_values.c.number, number)
     if kind == "boolean":
         truth = _truth(value)
@@ -154,7 +158,8 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _number(value: object) -> float | None:
+def read_number(value: object) -> float | None:
+    """The number that a value of a filter is or spells; None for any other."""
     if not _is_number(value) and not isinstance(value, str):
         return None
     try:

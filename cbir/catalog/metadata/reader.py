@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from cbir.arrays import Ids
 from cbir.catalog.engine import reading
 from cbir.catalog.metadata import filtering
+from cbir.catalog.metadata.coverage import number_coverage
 from cbir.catalog.metadata.facets import facets
 from cbir.catalog.metadata.values import (
     distinct_values,
@@ -17,7 +18,7 @@ from cbir.catalog.metadata.values import (
     values_of,
 )
 from cbir.filters import Filter
-from cbir.metadata import Facet, Fields, FieldSummary
+from cbir.metadata import Facet, Fields, FieldSummary, NumberCoverage
 
 __all__ = ["MetadataReader"]
 
@@ -50,6 +51,11 @@ class MetadataReader:
         """Every field of the metadata by name: number of values, and a few of them."""
         with reading(self._engine) as connection:
             return field_summaries(connection)
+
+    def number_coverage(self) -> list[NumberCoverage]:
+        """Every field of numbers that some image lacks or has as text, by name."""
+        with reading(self._engine) as connection:
+            return number_coverage(connection)
 
     def facets(self, *, most: int = 20) -> list[Facet]:
         """Every field by name with its `most` frequent values, or its range and a histogram."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from cbir.config import EmbeddingSpec, Whitening
 from cbir.embedding.registry import find_backbone
 from cbir.evaluation.metrics import bootstrap_interval
 from cbir.evaluation.result import Interval
+from cbir.messages import command
 
 __all__ = ["Measured", "Scores", "Setting", "Trial", "decide"]
 
@@ -33,23 +35,24 @@ class Setting:
         """Forward passes of the network per image."""
         return len(self.spec.views) * (2 if self.spec.flip else 1)
 
-    def commands(self, source: str) -> list[str]:
-        """The command lines that index `source` with this setting, and search it."""
+    def commands(self, source: str, gallery: str | Path | None = None) -> list[str]:
+        """The command lines that index `source` with this setting into a gallery, and search it."""
         spec, backbone = self.spec, find_backbone(self.spec.backbone)
-        flags = [f"--backbone {spec.backbone}"]
+        flags = ["--backbone", spec.backbone]
         if spec.pooling != backbone.default_pooling:
-            flags.append(f"--pooling {spec.pooling}")
+            flags += ["--pooling", spec.pooling]
         if spec.preprocessing.crop != backbone.preprocessing.crop:
-            flags.append(f"--input-size {spec.preprocessing.crop}")
+            flags += ["--input-size", str(spec.preprocessing.crop)]
         flags += [f"--{view}" for view in spec.views if view != "crop"]
         flags += ["--flip"] * spec.flip
-        lines = [f"cbir index {shlex.quote(source)} {' '.join(flags)}"]
+        lines = [command("index", source, *flags, gallery=gallery)]
         if self.whitening is not None:
             given = {"power": self.whitening.power, "shrink": self.whitening.shrink}
             given["dims"] = self.whitening.dims or 0
-            options = "".join(f" --{name} {value:g}" for name, value in given.items() if value)
-            lines.append(f"cbir whiten{options}")
-        lines += [f"cbir search IMAGE --rerank {self.rerank}"] if self.rerank else []
+            options = [(f"--{name}", f"{value:g}") for name, value in given.items() if value]
+            lines.append(command("whiten", *chain.from_iterable(options), gallery=gallery))
+        if self.rerank:
+            lines.append(command("search", "IMAGE", "--rerank", self.rerank, gallery=gallery))
         return lines
 
 

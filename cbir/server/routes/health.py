@@ -8,6 +8,7 @@ from starlette.responses import Response
 from cbir.server.guard import COOKIE, session_cookie, token_matches
 from cbir.server.metrics import CONTENT_TYPE
 from cbir.server.problem import Problem, documented
+from cbir.server.root_path import root_path
 from cbir.server.routes.responses import json_response
 from cbir.server.schemas.gallery import HealthResponse, SignInRequest
 from cbir.server.service import service_of
@@ -57,7 +58,7 @@ async def sign_in(request: Request, session: SignInRequest) -> Response:
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https",
-        path="/api/v1",
+        path=f"{root_path()}/api/v1",
     )
     return response
 
@@ -66,5 +67,5 @@ async def sign_in(request: Request, session: SignInRequest) -> Response:
 async def sign_out() -> Response:
     """Delete the cookie."""
     response = Response(status_code=204)
-    response.delete_cookie(COOKIE, path="/api/v1", httponly=True, samesite="strict")
+    response.delete_cookie(COOKIE, path=f"{root_path()}/api/v1", httponly=True, samesite="strict")
     return response

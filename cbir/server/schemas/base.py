@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import Self
 
+from cbir.server.root_path import root_path
 from cbir.types import ImageRecord
 
 MAX_ID = 2**63 - 1
@@ -62,7 +63,7 @@ class Image(ResponseModel):
 
     @classmethod
     def of(cls, record: ImageRecord) -> Image:
-        place = f"/api/v1/images/{record.id}"
+        place = f"{root_path()}/api/v1/images/{record.id}"
         return cls.model_construct(
             id=record.id,
             name=record.name,

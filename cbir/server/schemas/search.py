@@ -148,6 +148,8 @@ class SearchResponse(ResponseModel):
     """Number of candidates that were reranked."""
     matched: bool | None
     """Whether any image found, here or on a page before, is a match; null where unknown."""
+    notes: list[str] = []
+    """What the filter has left out because it is no number, a sentence for each field."""
 
     @classmethod
     def of(cls, result: SearchResult) -> SearchResponse:
@@ -157,6 +159,7 @@ class SearchResponse(ResponseModel):
             timings_ms=dict(result.timings_ms),
             reranked=result.reranked,
             matched=result.matched,
+            notes=list(result.notes),
         )
 
 

@@ -2,7 +2,8 @@
 
 import * as dropped from "./dropped.js";
 
-const BASE = new URL("api/v1/", document.baseURI);
+// Relative, so that the page works below a proxy's path, too.
+const BASE = new URL(`${document.documentElement.dataset.root ?? ""}api/v1/`, document.baseURI);
 const BUSY_TRIES = 3;
 
 export class ApiError extends Error {
@@ -64,10 +65,13 @@ export async function matches(reference, crop, id) {
 /** Show the server its token once; a cookie that pages cannot read remembers it. */
 export const signIn = (token) => ask("session", posted({ token }));
 
+/** An address that the API has given, below the path at which this page is. */
+export const addressOf = (given) => new URL(given.replace(/^.*?\/api\/v1\//, ""), BASE).href;
+
 async function fileOf(reference) {
   if (reference.startsWith("id:")) {
     const shown = await image(Number(reference.slice(3)));
-    return (await send(shown.file.replace(/^\/api\/v1\//, ""))).blob();
+    return (await send(addressOf(shown.file))).blob();
   }
   const file = await dropped.get(reference);
   if (!file) {

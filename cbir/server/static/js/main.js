@@ -155,7 +155,7 @@ function drawVerdict(found, hits) {
   const line = byId("verdict");
   if (!hits.length) {
     const why = state.where.length ? "No image matches all filters." : "The gallery has no other image.";
-    line.replaceChildren(why);
+    line.replaceChildren([why, ...(found.notes ?? [])].join(" · "));
     announce(why);
     return;
   }
@@ -166,9 +166,11 @@ function drawVerdict(found, hits) {
     took.rerank ? `reranked ${found.reranked} in ${took.rerank.toFixed(0)} ms` : "",
   ];
   const close = found.matched === false ? "No confident match. Most similar images:" : "";
+  const notes = (found.notes ?? []).map((note) => el("span", { class: "note" }, ` · ${note}`));
   line.replaceChildren(
     ...(close ? [el("strong", {}, close), " "] : []),
     el("span", {}, parts.filter(Boolean).join(" · ")),
+    ...notes,
   );
   announce(`${close ? "no confident match; showing" : "found"} ${hits.length} images; the first is ${hits[0].image.name}`);
 }

@@ -71,7 +71,7 @@ function head(name, actions) {
 function large(image) {
   const full = picture(image, 640, { eager: true });
   full.classList.add("large");
-  return el("a", { href: image.file, target: "_blank", rel: "noopener", title: "the file itself" }, full);
+  return el("a", { href: api.addressOf(image.file), target: "_blank", rel: "noopener", title: "the file itself" }, full);
 }
 
 function tools(image, actions) {

@@ -1,5 +1,6 @@
 // An image of the gallery as an element: in the size shown, loaded lazily, in a box of fixed size.
 
+import { addressOf } from "./api.js";
 import { el } from "./dom.js";
 
 const SIZES = [160, 320, 640, 1280];
@@ -8,7 +9,7 @@ const SIZES = [160, 320, 640, 1280];
 export function thumbnail(image, side) {
   const needed = side * Math.min(window.devicePixelRatio || 1, 2);
   const size = SIZES.find((one) => one >= needed) ?? SIZES.at(-1);
-  return image.thumbnail.replace(/size=\d+/, `size=${size}`);
+  return addressOf(image.thumbnail.replace(/size=\d+/, `size=${size}`));
 }
 
 /** An `img`; one that cannot be loaded gives way to its name. */
