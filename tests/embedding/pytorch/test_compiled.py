@@ -82,7 +82,8 @@ def test_a_compiled_network_that_differs_is_not_used(
 
     def unstable(images: torch.Tensor) -> torch.Tensor:
         calls.append(len(images))
-        return network(images) * (2 if len(calls) > 1 else 1)
+        vectors: torch.Tensor = network(images)
+        return vectors * (2 if len(calls) > 1 else 1)
 
     job.mark.parent.mkdir(parents=True)
     job.mark.touch()

@@ -45,8 +45,7 @@ def test_pixels_are_those_of_pillow(kernel: Interpolation, noise: bool) -> None:
         boxes.append(whole if number % 4 == 0 else (left, upper, left + length, upper + length))
     padded = torch.full((40, 3, 260, 260), 200, dtype=torch.uint8)
     for place, image in zip(padded, images, strict=True):
-        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
-        place[:, : image.height, : image.width] = pixels
+        place[:, : image.height, : image.width] = torch.from_numpy(np.array(image)).permute(2, 0, 1)
     tall = [vertical_first(*size, side) for size in sizes]
     assert 5 < sum(tall) < 35
     made = resample_boxes(padded, sizes, boxes, side, kernel, vertical=tall).numpy()
@@ -60,7 +59,7 @@ def test_this_pillow_takes_the_passes_in_that_order() -> None:
     rng = np.random.default_rng(1)
     for size in ((300, 380), (300, 370), (380, 300)):
         image = Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
-        box = (0.0, 0.0, *map(float, size))
+        box = (0.0, 0.0, float(size[0]), float(size[1]))
         whole = np.asarray(image.resize((224, 224), PILLOW["bicubic"], box)).astype(int)
         difference = np.abs(whole - reference(image, box, 224, "bicubic"))
         assert difference.mean() < 0.5
