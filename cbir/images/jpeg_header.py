@@ -85,10 +85,8 @@ def _parse(data: bytes) -> PlainJpeg | None:
         elif 0xE0 <= marker <= 0xEF:
             segment = data[start:at]
             if marker == _EXIF:
-                found = 0 if orientation else _orientation(segment)
-                if not found:
+                if orientation or not (orientation := _orientation(segment)):
                     return None
-                orientation = found
             elif marker == _ADOBE and segment.startswith(b"Adobe"):
                 if segment[11] != 1:
                     return None
