@@ -27,9 +27,7 @@ def left_out_lines(left_out: LeftOut) -> Iterator[str]:
         yield f"skipped {files} cbir reads: {_kinds(left_out.files)}"
     if left_out.excluded:
         parts = [
-            f"{count:,} by --include"
-            if pattern == "--include"
-            else f"{count:,} by {pattern.strip()!r}"
+            f"{count:,} by {pattern}" if pattern == "--include" else f"{count:,} by '{pattern}'"
             for pattern, count in _by_count(left_out.excluded)
         ]
         yield f"left out {_listed(parts)}"

@@ -72,6 +72,16 @@ def test_the_command_line_says_it(shop: Path) -> None:
     assert note == [f"{NOTE}; only numbers are compared"]
 
 
+def test_recommendations_say_it(shop: Path) -> None:
+    note = f"{NOTE}; only numbers are compared"
+    arguments = ("recommend", "id:1", "-g", shop / "gallery", "--where", "price<100")
+    assert f"{note}\n" in cbir(*arguments).out
+    assert json.loads(cbir(*arguments, "--json").out)["notes"] == [note]
+    with running(create_app(Settings(gallery=shop / "gallery", workers=1))) as http:
+        answer = http.get("/api/v1/images/1/recommendations?where=price<100").json()
+        assert answer["notes"] == [note]
+
+
 def test_http_and_the_page_say_it(shop: Path) -> None:
     with running(create_app(Settings(gallery=shop / "gallery", workers=1))) as http:
         with Client(str(http.base_url)) as client:
