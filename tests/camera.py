@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tifffile
@@ -16,7 +16,7 @@ PHOTO = picture(480, 320)
 
 def camera_raw(
     *,
-    order: str = "<",
+    order: Literal["<", ">"] = "<",
     dng: bool = True,
     preview: tuple[int, int] | None = None,
     orientation: int = 1,
