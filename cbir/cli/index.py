@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from cbir.types import FailedImage, IndexReport
 
 SOURCE_HELP = (
-    "A folder of images or tars; a manifest (.csv, .jsonl, .parquet) with a column of paths or "
-    "URLs; a tar, or several as 'shard-{000..009}.tar'; an image; or s3://BUCKET/PREFIX."
+    "A folder of images or tars; a manifest (.csv, .json, .jsonl, .parquet) with a column of "
+    "paths, URLs or images; a tar, or several as 'shard-{000..009}.tar'; an image; or "
+    "s3://BUCKET/PREFIX."
 )
 
 

@@ -107,6 +107,7 @@ def find_duplicates(
     """
     started = time.perf_counter()
     rule = keep_rule(keep) if isinstance(keep, str) else keep
+    rule = rule.but_last(gallery.catalog.ids_with_remark("damaged"))
     progress = progress or no_progress
     contents = load_contents(gallery)
     groups = DisjointSets(gallery.catalog.dismissed())

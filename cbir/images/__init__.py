@@ -10,12 +10,21 @@ from cbir.images.decoding import (
     open_rgb,
     thumbnail_jpeg,
 )
-from cbir.images.formats import IMAGE_SUFFIXES, SIGNATURE_BYTES, missing_extra, sniff_format
+from cbir.images.formats import (
+    FORMATS,
+    IMAGE_SUFFIXES,
+    RAW_SUFFIXES,
+    SIGNATURE_BYTES,
+    missing_extra,
+    sniff_format,
+)
 from cbir.images.opening import check_header
 from cbir.images.retrying import readable_now
 
 __all__ = [
+    "FORMATS",
     "IMAGE_SUFFIXES",
+    "RAW_SUFFIXES",
     "SIGNATURE_BYTES",
     "DecodeOptions",
     "DecodedImage",

@@ -20,7 +20,7 @@ from cbir.errors import ImageError, ImageTooLargeError
 from cbir.images import tiff_directories as tags
 from cbir.images.formats import lacking
 from cbir.images.levels import is_dark
-from cbir.images.mending import mend
+from cbir.images.mending import mend, missing_share
 from cbir.images.pillow_file import PillowFile
 from cbir.images.pixels import OpenedImage, StoredPixels
 from cbir.images.raw import RawFile, is_raw
@@ -86,6 +86,8 @@ class PillowTiff(PillowFile):
         self._directory = directory
 
     def load(self, least: tuple[int, int] | None) -> StoredPixels:
+        if self._directory.number(tags.COMPRESSION, 1) != 1 and missing_share(self._data) > 0:
+            raise ImageError("truncated: the TIFF data ends early")  # libtiff would print it
         try:
             pixels = super().load(least)
         except (ImageError, MemoryError):

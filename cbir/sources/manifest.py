@@ -164,10 +164,12 @@ class ManifestSource:
         self, row: Row, place: RowPlace, cell: ImageCell, key: str
     ) -> SourceImage | FailedImage:
         """The image whose bytes the row holds."""
+        from cbir.sources.parquet_images import image_path
+
         assert self._opened is not None
         if cell.size == 0:
             return FailedImage(place.uri, "row has an empty image", key)
-        uri = f"{self.uri}/{self._column}/{row.number}"
+        uri = image_path(self.uri, self._column, row.number)
         name = cell.path or uri.removeprefix(f"{self.root}/")
         version = ImageVersion(cell.size, self._opened[0][1])
         return SourceImage(uri, name, self._metadata(row), version, key, place)

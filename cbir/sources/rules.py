@@ -93,7 +93,7 @@ class _Patterns:
         """
         below = path[len(self.folder) :]
         for line, each in zip(self.lines, self.spec.patterns, strict=True):
-            if each.include is None:  # blank, or a comment
+            if each.include is None or each.regex is None:  # blank, or a comment
                 continue
             if any(_is_direct(match, below) for match in each.regex.finditer(below)):
                 pattern = line if each.include else None

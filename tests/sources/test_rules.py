@@ -170,7 +170,7 @@ def test_what_was_left_out_is_said(tmp_path: Path) -> None:
                "--exclude", "*.gif")  # fmt: skip
     assert run.code == 0
     assert (
-        "skipped 6 files that are no images cbir reads: 1 .csv (index it by name), "
+        "skipped 6 files that are no images cbir reads: 1 .csv (index by name), "
         "2 without a suffix, 2 .psd, 1 .cr9\n"
         "left out 1 by '*.gif', 1 by '@eaDir/', 1 by 'raw/'\n"
     ) in run.out
