@@ -15,10 +15,10 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 from typing_extensions import Self
 
-from cbir.config import available_cores
+from cbir.config import Ground, available_cores
 from cbir.descriptors.thumbnails import phash
 from cbir.duplicates.alignment import is_copy
-from cbir.duplicates.decider import Candidate, Decider
+from cbir.duplicates.decider import RAW, Candidate, Decider, is_raw_name
 from cbir.duplicates.decision import Decision, Picture
 from cbir.duplicates.links import COVERED
 from cbir.duplicates.multi_index_hash import MultiIndexHash
@@ -136,7 +136,8 @@ class _Comparison:
         evidence: dict[int, tuple[Evidence, Decision]] = {}
         files: dict[int, _ReadFile] = {}
         others: list[int] = []
-        read = partial(_read, embedder=self._embedder, contents=self._contents)
+        ground = self._gallery.config.ground
+        read = partial(_read, embedder=self._embedder, contents=self._contents, ground=ground)
         for place, file in enumerate(self._pool.map(read, chunk)):
             if isinstance(file, FailedImage):
                 outcomes[place] = file
@@ -198,6 +199,8 @@ class _Comparison:
                 ]
             )
             for (row, _), (_, evidence), decision in zip(seen, pairs, decisions, strict=True):
+                if decision.outcome == "copy" and _is_raw(files[row]):
+                    decision = Decision("alike", RAW)
                 is_known = _is_known((evidence, decision))
                 if is_known or (decision.outcome != "different" and row not in decided):
                     decided[row] = evidence, decision
@@ -254,6 +257,11 @@ class _Comparison:
         ]
 
 
+def _is_raw(file: _ReadFile) -> bool:
+    remarks = () if file.decoded is None else file.decoded.remarks
+    return is_raw_name(file.image.uri) or any(remark.kind == "raw" for remark in remarks)
+
+
 def _is_known(pair: tuple[Evidence, Decision] | None) -> bool:
     """Whether the gallery shows all that a file does."""
     return pair is not None and pair[1].outcome == "copy" and pair[1].first_covered >= COVERED
@@ -279,7 +287,7 @@ def _picture(file: _ReadFile) -> Picture | None:
 
 
 def _read(
-    entry: SourceImage | FailedImage, *, embedder: Embedder, contents: Contents
+    entry: SourceImage | FailedImage, *, embedder: Embedder, contents: Contents, ground: Ground
 ) -> _ReadFile | FailedImage:
     """Read a file, and decode it unless the gallery has the same bytes."""
     if isinstance(entry, FailedImage):
@@ -290,7 +298,8 @@ def _read(
         exact = contents.by_hash.get(digest)
         if exact is not None:
             return _ReadFile(entry, len(data), digest.hex(), exact)
-        decoded = decode_views(data, embedder.spec.preprocessing, embedder.spec.views)
+        spec = embedder.spec
+        decoded = decode_views(data, spec.preprocessing, spec.views, ground=ground)
         return _ReadFile(entry, len(data), digest.hex(), None, decoded, phash().describe(data))
     except ImageError as error:
         return FailedImage(entry.uri, str(error), entry.key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from typing_extensions import Self
 
@@ -12,11 +13,13 @@ from cbir.config import available_cores
 from cbir.duplicates.decision import Decision, Picture, decide_closely, decide_quickly
 from cbir.duplicates.pictures import PictureReader
 from cbir.gallery import Gallery
+from cbir.images import RAW_SUFFIXES
 from cbir.similarity.registration import Affine
 
-__all__ = ["Candidate", "Decider"]
+__all__ = ["RAW", "Candidate", "Decider", "is_raw_name"]
 
 UNREADABLE = "a file cannot be read again"
+RAW = "camera RAW is no copy of another file, nor the reverse"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +41,7 @@ class Decider:
 
     def __init__(self, gallery: Gallery) -> None:
         self.pictures = PictureReader(gallery)
+        self._raw = gallery.catalog.ids_with_remark("raw")
         self._pool = ThreadPoolExecutor(available_cores(), "cbir-decide")
 
     def __enter__(self) -> Self:
@@ -54,6 +58,8 @@ class Decider:
 
     def _decide(self, candidate: Candidate) -> Decision:
         first = candidate.first
+        if self._is_raw(candidate.second) or (isinstance(first, int) and self._is_raw(first)):
+            return Decision("alike", RAW)
         glance = self.pictures.glance(first) if isinstance(first, int) else first.glance
         second_glance = self.pictures.glance(candidate.second)
         if glance is None or second_glance is None:
@@ -70,3 +76,12 @@ class Decider:
         return decide_closely(
             picture, second, orientation=candidate.orientation, shares=candidate.shares
         )
+
+    def _is_raw(self, image_id: int) -> bool:
+        """Whether an image is camera RAW; galleries of earlier versions have no remark of it."""
+        return image_id in self._raw or is_raw_name(self.pictures.uri(image_id))
+
+
+def is_raw_name(uri: str) -> bool:
+    """Whether a file is named as camera RAW is."""
+    return PurePosixPath(uri).suffix.casefold() in RAW_SUFFIXES

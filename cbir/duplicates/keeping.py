@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
@@ -38,6 +38,10 @@ class KeepRule:
     def sort(self, images: Sequence[ImageRecord]) -> list[ImageRecord]:
         """By the rule; where it does not tell, by pixels, bytes and the lowest id."""
         return sorted(images, key=lambda image: (self.key(image), _largest(image)))
+
+    def but_last(self, ids: Container[int]) -> KeepRule:
+        """The rule, with the images of these ids after all others: damaged ones are not kept."""
+        return KeepRule(self.name, lambda image: (image.id in ids, self.key(image)))
 
 
 def _largest(image: ImageRecord) -> tuple[int, int, int]:

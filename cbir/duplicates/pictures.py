@@ -47,6 +47,11 @@ class PictureReader:
         if unknown:
             self._records.update(self._catalog.records(sorted(unknown)))
 
+    def uri(self, image_id: int) -> str:
+        """Where an expected image is; empty for one that is no longer in the gallery."""
+        record = self._records.get(image_id)
+        return "" if record is None else record.uri
+
     def glance(self, image_id: int) -> Glance | None:
         """What the picture is like; None where `read` gives None."""
         with self._lock:

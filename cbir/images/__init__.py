@@ -13,6 +13,7 @@ from cbir.images.decoding import (
 from cbir.images.formats import (
     FORMATS,
     IMAGE_SUFFIXES,
+    RAW_SUFFIXES,
     SIGNATURE_BYTES,
     missing_extra,
     sniff_format,
@@ -23,6 +24,7 @@ from cbir.images.retrying import readable_now
 __all__ = [
     "FORMATS",
     "IMAGE_SUFFIXES",
+    "RAW_SUFFIXES",
     "SIGNATURE_BYTES",
     "DecodeOptions",
     "DecodedImage",

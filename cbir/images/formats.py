@@ -23,6 +23,7 @@ __all__ = [
     "FORMATS",
     "IMAGE_SUFFIXES",
     "KNOWN_FORMATS",
+    "RAW_SUFFIXES",
     "SIGNATURE_BYTES",
     "ImageFormat",
     "lacking",
@@ -52,7 +53,7 @@ class ImageFormat:
 
 
 # fmt: off
-RAW_SUFFIXES = (
+RAW_TIFF_SUFFIXES = (
     ".dng", ".nef", ".nrw", ".cr2", ".arw", ".sr2", ".srf", ".pef", ".srw", ".3fr", ".fff", ".iiq",
     ".erf", ".kdc", ".dcr", ".mef", ".mos", ".gpr",
 )
@@ -72,7 +73,7 @@ FORMATS: Mapping[str, ImageFormat] = {
     "bmp": ImageFormat("BMP", (".bmp",), "image/bmp", "PIL.BmpImagePlugin:BmpImageFile"),
     "tiff": ImageFormat(
         "TIFF",
-        (".tif", ".tiff", *RAW_SUFFIXES),
+        (".tif", ".tiff", *RAW_TIFF_SUFFIXES),
         "image/tiff",
         "PIL.TiffImagePlugin:TiffImageFile",
         opener="cbir.images.tiff:open_tiff",
@@ -113,6 +114,8 @@ FORMATS: Mapping[str, ImageFormat] = {
     ),
 }
 KNOWN_FORMATS = tuple(FORMATS)
+RAW_SUFFIXES = frozenset((*RAW_TIFF_SUFFIXES, *FORMATS["raw"].suffixes))
+"""Of all camera RAW."""
 EXTRA_SUFFIXES = {
     suffix: (known.extra, known.needs)
     for known in FORMATS.values()
