@@ -37,6 +37,7 @@ from cbir.duplicates.thumbnails import (
 from cbir.duplicates.verifier import Verifier
 from cbir.gallery import Gallery
 from cbir.indexes.neighbours import all_nearest
+from cbir.similarity.tiny import orientation_map
 from cbir.types import FailedImage, ImageRecord, StageProgress
 
 __all__ = ["NEIGHBOURS", "VERIFIED_SIMILARITY", "find_duplicates", "no_progress"]
@@ -53,6 +54,9 @@ a quarter 0.45."""
 
 PAIRS_AT_ONCE = 256
 """Pairs that are aligned or decided together."""
+
+SURER_BITS = 16
+"""Differing bits of perceptual hashes by which a candidate is surer than another."""
 
 MAX_REJECTED = 60
 """Candidates of one image that were no copies, after which its less likely ones are left out: of an
@@ -113,7 +117,9 @@ def find_duplicates(
     thumbnails = load_thumbnails(gallery, contents.ids, progress)
     count = NEIGHBOURS if verify else NEAR_NEIGHBOURS
     neighbours = _nearest(gallery, contents.ids, count, progress)
-    with _Comparison(gallery, thumbnails, neighbours, groups, verify=verify) as comparison:
+    with _Comparison(
+        gallery, thumbnails, neighbours, groups, rule=rule, verify=verify
+    ) as comparison:
         comparison.decide_near(progress)
         if verify:
             comparison.verify(progress)
@@ -166,8 +172,11 @@ class _Comparison:
         neighbours: _Neighbours,
         groups: DisjointSets,
         *,
+        rule: KeepRule,
         verify: bool,
     ) -> None:
+        self._catalog = gallery.catalog
+        self._rule = rule
         self._thumbnails = thumbnails
         self._neighbours = neighbours
         self._groups = groups
@@ -192,7 +201,13 @@ class _Comparison:
 
     def decide_near(self, progress: StageProgress) -> None:
         """Decide about pairs with similar perceptual hashes, the surest first."""
-        matches = sorted(self._near_matches(), key=lambda match: match.bits)
+        matches = list(self._near_matches())
+        ranks = self._ranks({image for match in matches for image in self._ids(match)})
+
+        def order(match: PerceptualMatch) -> tuple[int, int, int]:
+            return match.bits // SURER_BITS, self._rank(ranks, *self._ids(match)), match.bits
+
+        matches.sort(key=order)
         rejected = Counter[int]()
         done, total = 0, len(matches)
         while matches:
@@ -210,6 +225,8 @@ class _Comparison:
         neighbours = self._neighbours
         similar = neighbours.similarities >= VERIFIED_SIMILARITY
         pairs = neighbours.pairs[similar].tolist()
+        ranks = self._ranks({image for pair in pairs for image in pair})
+        pairs.sort(key=lambda pair: self._rank(ranks, *pair))
         for start in range(0, len(pairs), PAIRS_AT_ONCE):
             end = start + PAIRS_AT_ONCE
             self._add(
@@ -228,16 +245,42 @@ class _Comparison:
         """Decide about pairs that are connected through others: as wholes, else aligned."""
         for start in range(0, len(pairs), PAIRS_AT_ONCE):
             chunk = pairs[start : start + PAIRS_AT_ONCE]
+            self._add(list(self._through_others(chunk)), join=False)
+            chunk = [pair for pair in chunk if not self._is_copy(pair)]
             matches = orient_pairs(self._rows(chunk), self._thumbnails.hashes)
             self._add([self._near_candidate(match) for match in matches], join=False)
             if self._verifier is not None:
-                links = [self.links.get(*pair) for pair in chunk]
-                open_pairs = [
-                    pair
-                    for pair, link in zip(chunk, links, strict=True)
-                    if link is None or not link.is_copy
-                ]
-                self._add(self._aligned(open_pairs), join=False)
+                rest = [pair for pair in chunk if not self._is_copy(pair)]
+                self._add(self._aligned(rest), join=False)
+
+    def _is_copy(self, pair: tuple[int, int]) -> bool:
+        link = self.links.get(*pair)
+        return link is not None and link.is_copy
+
+    def _through_others(
+        self, pairs: Sequence[tuple[int, int]]
+    ) -> Iterator[tuple[Candidate, Evidence]]:
+        """Candidates of which one lies over the other by way of a third one."""
+        for first, second in pairs:
+            through = self.links.through_another(first, second)
+            if through is not None:
+                shares, inliers = through
+                similarity = self._neighbours.similarity(first, second)
+                yield (
+                    Candidate(first, second, shares=shares),
+                    Evidence(first, second, "verified", similarity, inliers=inliers),
+                )
+
+    def _ranks(self, ids: set[int]) -> dict[int, int]:
+        """The place of each image in the order in which images are kept."""
+        records = self._catalog.records(ids).values()
+        in_order = self._rule.sort(list(records))
+        return {record.id: place for place, record in enumerate(in_order)}
+
+    @staticmethod
+    def _rank(ranks: dict[int, int], first: int, second: int) -> int:
+        """That of the better of two: so most are compared at once with the one that is kept."""
+        return min(ranks.get(first, len(ranks)), ranks.get(second, len(ranks)))
 
     def _near_matches(self) -> Iterator[PerceptualMatch]:
         thumbnails, neighbours = self._thumbnails, self._neighbours
@@ -302,8 +345,11 @@ class _Comparison:
     def _add(self, candidates: Sequence[tuple[Candidate, Evidence]], *, join: bool = True) -> None:
         """Decide about candidates, and add what is decided."""
         decisions = self._decider.decide([candidate for candidate, _ in candidates])
-        for decision, (_, evidence) in zip(decisions, candidates, strict=True):
-            link = Link(decision, evidence)
+        for decision, (candidate, evidence) in zip(decisions, candidates, strict=True):
+            shares = candidate.shares
+            if shares is None:
+                shares = orientation_map(candidate.orientation)
+            link = Link(decision, evidence, shares)
             self.links.add(link)
             if join and link.is_copy:
                 self._groups.join(evidence.first, evidence.second)

@@ -22,9 +22,12 @@ Affine = npt.NDArray[np.float64]
 """(3, 3): a map of pixel positions (x, y, 1), the last row 0, 0, 1; a pixel's position is its
 centre."""
 
-REFINED_SIDE, REFINEMENTS, PRECISION = 256, 12, 1e-4
+REFINED_SIDE, REFINEMENTS, PRECISION = 256, 30, 3e-5
 """Longer side at which the map is refined, most steps, and the gain of the correlation at which it
 is done."""
+
+MARGIN = 4
+"""Pixels along the border of the second, at that side, that do not count."""
 
 MAX_REFINEMENT = 0.02
 """Largest movement of a corner by refinement, as a share of the longer side: more is no refinement,
@@ -42,7 +45,7 @@ DETAIL = 6.0
 LEAST = 0.85
 """Share of the pixels, those that differ least, by which place and sharpness are estimated."""
 
-SAMPLE, MAJORITY, ROUNDS, MAX_OFFSET = 6000, 0.8, 3, 30.0
+SAMPLE, MAJORITY, ROUNDS, MAX_OFFSET = 3000, 0.8, 3, 30.0
 """Pixels from which the light is estimated, the share of them that is explained best and used, how
 often, and the largest offset in levels of 255."""
 
@@ -124,10 +127,14 @@ def _refined(first: Floats, second: Floats, model: Affine, *, partly: bool) -> A
         whole_onto_whole(a, b) for a, b in zip((first, second), shrunk, strict=True)
     )
     start = to_first @ np.linalg.inv(model) @ np.linalg.inv(to_second)
-    counted = None
+    # Near the border of the second, a frame around the first would pull.
+    interior = np.zeros(shrunk[1].shape, np.uint8)
+    interior[MARGIN:-MARGIN, MARGIN:-MARGIN] = 1
+    size = shrunk[0].shape[::-1]
+    counted = cv2.warpAffine(interior, start[:2], size, flags=cv2.INTER_NEAREST)
     if partly:
-        size = shrunk[1].shape[::-1]
-        counted = _alike(cv2.warpAffine(shrunk[0], np.linalg.inv(start)[:2], size), shrunk[1])
+        laid = cv2.warpAffine(shrunk[1], start[:2], size)
+        counted &= _alike(shrunk[0], laid)
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, REFINEMENTS, PRECISION)
     try:
         _, fitted = cv2.findTransformECC(

@@ -21,6 +21,7 @@ __all__ = [
     "TinyAgreement",
     "TinyImages",
     "compare_tiny",
+    "orientation_map",
     "oriented",
     "tiny_image",
 ]
@@ -94,6 +95,14 @@ def oriented(plane: Plane, orientation: int) -> Plane:
     if orientation & 2:
         plane = plane[::-1]
     return np.ascontiguousarray(plane.swapaxes(0, 1) if orientation & 4 else plane)
+
+
+def orientation_map(orientation: int) -> npt.NDArray[np.float64]:
+    """Where `oriented` moves positions, as shares of the sides: (3, 3)."""
+    mirror_x = np.array([[-1, 0, 1], [0, 1, 0], [0, 0, 1.0]]) if orientation & 1 else np.eye(3)
+    mirror_y = np.array([[1, 0, 0], [0, -1, 1], [0, 0, 1.0]]) if orientation & 2 else np.eye(3)
+    transpose = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1.0]]) if orientation & 4 else np.eye(3)
+    return np.asarray(transpose @ mirror_y @ mirror_x)
 
 
 def _colour_difference(a: Floats, b: Floats) -> float:
