@@ -75,13 +75,15 @@ def test_patterns_are_those_of_a_gitignore(
 
 def test_an_ignore_file_applies_to_its_folder_and_below(tmp_path: Path) -> None:
     lay(tmp_path, *FILES, "x/y/a.png", "x/y/c.png")
-    (tmp_path / ".cbirignore").write_text("# ours\n*.jpg\n")
+    (tmp_path / ".cbirignore").write_text("\n# ours\n\n  \n*.jpg  \n\n")
     (tmp_path / "x" / ".cbirignore").write_text("\ufeff/a.png\r\n!b.jpg\r\n")
     source = opened(tmp_path)
     assert listed(source) == ["a.png", "x/y/a.png", "x/y/b.jpg", "x/y/c.png", "z/a.png"]
     assert source.skipped.excluded == {"*.jpg": 1, "/a.png": 1}
     assert source.excludes(f"{tmp_path}/x/a.png")
     assert listed(opened(tmp_path, exclude=["!/b.jpg"]))[1] == "b.jpg"
+    (tmp_path / ".cbirignore").unlink()
+    assert "b.jpg" in listed(source)
 
 
 def test_a_mistake_in_an_ignore_file_is_named(tmp_path: Path) -> None:
