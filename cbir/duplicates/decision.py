@@ -114,6 +114,8 @@ class Glance:
     """With a ground of one colour, as pages, packs and screens have."""
     printed: bool
     """And with few colours besides."""
+    more: str = ""
+    """What the file holds besides, as `cbir.images.holds_more` says it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,12 +127,13 @@ class Picture:
     glance: Glance
 
     @classmethod
-    def of(cls, pixels: Pixels) -> Picture:
-        """Examine uint8 RGB pixels (H, W, 3) of any size."""
+    def of(cls, pixels: Pixels, *, more: str = "") -> Picture:
+        """Examine uint8 RGB pixels (H, W, 3) of any size; `more`: what the file holds besides."""
         pixels = shrunk(pixels, DRAWN_SIDE)
         grounded = _has_ground(pixels)
         printed = grounded and _colours(pixels) < FEW_COLOURS
-        return cls(pixels, Glance(shrunk(pixels, QUICK_SIDE), _is_blank(pixels), grounded, printed))
+        small = shrunk(pixels, QUICK_SIDE)
+        return cls(pixels, Glance(small, _is_blank(pixels), grounded, printed, more))
 
 
 def decide(
@@ -173,6 +176,9 @@ def decide_closely(
         too_small = printed and max(*a.shape, *b.shape) < MIN_SIDE
         if decision.outcome == "copy" and (too_small or _lost(a, b, model) > LOST):
             return Decision("alike", "too small to show their print")
+    more = first.glance.more or second.glance.more
+    if decision.outcome == "copy" and more:
+        return Decision("alike", f"one holds more than a picture: {more}")
     if decision.outcome != "copy" or shares is None:
         return decision
     of_first, of_second = covered_shares(a, b, model)

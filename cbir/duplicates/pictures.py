@@ -11,7 +11,7 @@ import numpy as np
 from cbir.duplicates.decision import DRAWN_SIDE, Glance, Picture
 from cbir.errors import ImageError
 from cbir.gallery import Gallery
-from cbir.images import open_rgb
+from cbir.images import holds_more, open_rgb
 from cbir.types import ImageRecord
 
 __all__ = ["PictureReader", "picture_of"]
@@ -25,7 +25,8 @@ GLANCES_IN_MEMORY = 4096
 
 def picture_of(data: bytes) -> Picture:
     """An encoded image as decisions need it. Raises ImageError."""
-    return Picture.of(np.asarray(open_rgb(data, max_side=DRAWN_SIDE), np.uint8))
+    pixels = np.asarray(open_rgb(data, max_side=DRAWN_SIDE), np.uint8)
+    return Picture.of(pixels, more=holds_more(data))
 
 
 class PictureReader:

@@ -1,5 +1,6 @@
 """Encoded bytes to upright sRGB pixels, safely: formats, decoding, colour, decoder processes."""
 
+from cbir.images.contents import holds_more
 from cbir.images.decoding import (
     DecodedImage,
     DecodeOptions,
@@ -33,6 +34,7 @@ __all__ = [
     "decode_image",
     "decode_views",
     "encode_lossless",
+    "holds_more",
     "missing_extra",
     "open_rgb",
     "readable_now",

@@ -18,6 +18,9 @@ __all__ = ["PlainJpeg", "parse_plain_jpeg"]
 _SOI, _EOI, _SOS, _ADOBE, _EXIF = b"\xff\xd8", b"\xff\xd9", 0xDA, 0xEE, 0xE1
 _FRAMES: Final = frozenset({0xC0, 0xC1})
 """Baseline and extended sequential frames; both are coded alike at 8 bits per sample."""
+_TABLES: Final = frozenset({0xC4, 0xDB, 0xDD, 0xFE})
+"""Huffman and quantisation tables, restart intervals, and comments."""
+_QUANTISATION = 0xDB
 _ORIENTATION = 0x0112
 _SHORT = 3
 _YCBCR_IDS: Final = (b"\1\2\3", b"\0\1\2")
@@ -80,8 +83,12 @@ def _parse(data: bytes) -> PlainJpeg | None:
             if not plain or data[start + 7] not in _LUMA_SAMPLINGS or not (width and height):
                 return None
             size, ids = (width, height), data[start + 6 : start + 13 : 3]
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8):  # any other frame, arithmetic
-            return None
+        elif marker in _TABLES:
+            # Quantisation tables of 8 bits have 64 values after a byte of precision and number.
+            if marker == _QUANTISATION and (
+                (length - 2) % 65 or any(head >> 4 for head in data[start:at:65])
+            ):
+                return None
         elif 0xE0 <= marker <= 0xEF:
             segment = data[start:at]
             if marker == _EXIF:
@@ -99,6 +106,8 @@ def _parse(data: bytes) -> PlainJpeg | None:
                     return None
             elif segment.startswith(b"MPF\0"):
                 return None
+        else:  # another kind of frame, arithmetic coding, or damage
+            return None
     ycbcr = jfif or adobe or ids in _YCBCR_IDS
     if size is None or not ycbcr or data.rfind(_EOI, at) < 0:
         return None

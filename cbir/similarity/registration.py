@@ -42,6 +42,9 @@ BASE_BLUR = 0.6
 DETAIL = 6.0
 """Blur in pixels of what does not count as detail when sharpness is compared."""
 
+GREY_LEVELS = 6.0
+"""Largest difference of the channels of a grey picture after compression, in levels of 255."""
+
 LEAST = 0.85
 """Share of the pixels, those that differ least, by which place and sharpness are estimated."""
 
@@ -111,12 +114,19 @@ def lay_over(first: Pixels, second: Pixels, model: Affine, *, partly: bool = Fal
     blur_a, blur_b = (np.hypot(BASE_BLUR, max(0.0, s)) for s in (blur, -blur))
     a = cv2.GaussianBlur(a, (0, 0), float(blur_a))
     b = cv2.GaussianBlur(b, (0, 0), float(blur_b))
+    if _is_grey(a) != _is_grey(b):  # one was saved without its colours
+        a, b = (cv2.cvtColor(_grey(plane), cv2.COLOR_GRAY2RGB) for plane in (a, b))
     (forward, gain), (backward, _) = _in_light(a, b, inside), _in_light(b, a, inside)
     return Overlaid(a, b, forward, backward, gain, inside, correlation)
 
 
 def _grey(image: Floats) -> Floats:
     return np.asarray(opencv().cvtColor(image, opencv().COLOR_RGB2GRAY), np.float32)
+
+
+def _is_grey(image: Floats) -> bool:
+    sample = image[::7, ::7].reshape(-1, 3)
+    return bool(np.quantile(sample.max(axis=1) - sample.min(axis=1), 0.99) < GREY_LEVELS)
 
 
 def _refined(first: Floats, second: Floats, model: Affine, *, partly: bool) -> Affine:

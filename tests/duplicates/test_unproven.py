@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from duplicates.copies import photograph
 from PIL import Image
 from terminal import cbir
 
@@ -115,3 +116,19 @@ def test_without_its_file_nothing_is_proven(unproven: Path, gallery: Gallery) ->
     assert found.redundant == 0
     assert "a file cannot be read again" in {pair.reason for pair in found.alike}
     assert [Path(failure.uri).name for failure in found.failed] == ["again.jpg"]
+
+
+def test_what_holds_more_than_a_picture_is_never_given_up(tmp_path: Path, gallery: Gallery) -> None:
+    folder = tmp_path / "more"
+    folder.mkdir()
+    coffee, rocket = photograph("coffee"), photograph("rocket")
+    for name in ("pages.tif", "moving.gif", "moving.webp", "moving.png"):
+        coffee.save(folder / name, save_all=True, append_images=[rocket])
+    coffee.resize((576, 432)).save(folder / "picture.png")
+    index_images(folder, gallery)
+    found = find_duplicates(gallery, verify=True)
+    assert found.redundant == 0
+    assert {pair.reason for pair in found.alike} >= {
+        "one holds more than a picture: several pages",
+        "one holds more than a picture: an animation",
+    }

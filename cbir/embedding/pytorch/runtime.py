@@ -33,6 +33,8 @@ SMALL_GPU_BYTES = 8 << 30
 """A GPU with less memory than this runs small batches."""
 GPU_CALLERS = 6
 """Number of threads that should call at once: some read and hash, some wait for the GPU."""
+OTHER_CALLERS = 2
+"""The same for a GPU other than by CUDA."""
 CPU_BATCH = 4
 """Images per inference on a CPU: small batches fit the processor's cache, which is faster."""
 
@@ -48,7 +50,8 @@ class TorchRuntime:
         self._device = _open_device(device)
         self.device = str(self._device)
         self._on_gpu = self._device.type == "cuda"
-        self.parallelism = GPU_CALLERS if self._on_gpu else 1
+        # Other GPUs run without recordings and without a thread of their own.
+        self.parallelism = {"cuda": GPU_CALLERS, "cpu": 1}.get(self._device.type, OTHER_CALLERS)
         self._batch = _batch_size(self._device)
         self._checkpoint = checkpoint
         self._precision = _choose_precision(precision, self._device)
@@ -64,7 +67,7 @@ class TorchRuntime:
             )
             decode = nvjpeg_decoder(self._device)
             self._decoder = None if decode is None else GpuDecoder(self._device, decode)
-        else:
+        elif self._device.type == "cpu":
             torch.set_num_threads(available_cores())
 
     def embed(self, images: Sequence[Pixels]) -> Vectors:
@@ -85,7 +88,7 @@ class TorchRuntime:
         return embed_on_device(self, self._decoder, images, options, decode_all)
 
     def describe(self) -> str:
-        name = torch.cuda.get_device_name(self._device) if self._on_gpu else "cpu"
+        name = torch.cuda.get_device_name(self._device) if self._on_gpu else self._device.type
         return f"torch {self._precision}, {name}"
 
     @property
@@ -155,7 +158,7 @@ class TorchRuntime:
         if self._thread is not None:
             return self._thread.embed(batch)
         pixels = batch if isinstance(batch, torch.Tensor) else torch.from_numpy(np.stack(batch))
-        return self.forward(pixels).cpu()
+        return self.forward(pixels.to(self._device)).cpu()
 
     def _fall_back(self) -> None:
         """Switches to fp32; embeddings in both precisions are comparable."""
@@ -182,7 +185,7 @@ class TorchRuntime:
 
 def _batch_size(device: torch.device) -> int:
     if device.type != "cuda":
-        return CPU_BATCH
+        return CPU_BATCH if device.type == "cpu" else SMALL_GPU_BATCH
     small = torch.cuda.get_device_properties(device).total_memory < SMALL_GPU_BYTES
     return SMALL_GPU_BATCH if small else GPU_BATCH
 
@@ -190,20 +193,24 @@ def _batch_size(device: torch.device) -> int:
 def _open_device(name: str) -> torch.device:
     """Raises BackboneError if there is no such device."""
     device = torch.device(name)
-    if device.type == "cuda":
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if (device.index or 0) >= count:
-            raise BackboneError(
-                f"no device {name!r}: torch sees {count} CUDA devices; choose the device cpu, "
-                f"or install a build of torch and a driver that fit this GPU"
-            )
-        if device.index is None:  # the current device differs from thread to thread
-            return torch.device("cuda", torch.cuda.current_device())
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise BackboneError(f"no device {name!r}: torch sees no Apple GPU; choose the device cpu")
+    if device.type not in ("cuda", "xpu"):
+        return device
+    module = torch.cuda if device.type == "cuda" else torch.xpu
+    count = module.device_count() if module.is_available() else 0
+    if (device.index or 0) >= count:
+        raise BackboneError(
+            f"no device {name!r}: torch sees {count} {device.type.upper()} devices; choose the "
+            f"device cpu, or install a build of torch and a driver that fit this GPU"
+        )
+    if device.index is None:  # the current device differs from thread to thread
+        return torch.device(device.type, module.current_device())
     return device
 
 
 def _choose_precision(precision: str, device: torch.device) -> str:
-    """Resolves `auto`: fp16 on a GPU and fp32 on a CPU. Raises BackboneError.
+    """Resolves `auto`: fp16 by CUDA and fp32 elsewhere. Raises BackboneError.
 
     The default backbone's worst cosine to fp32, over 48 photographs: 0.99996 in fp16 and 0.9968
     in bf16. fp16 has the narrower range; on overflow the network runs in fp32
