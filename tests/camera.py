@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -16,7 +16,7 @@ PHOTO = picture(480, 320)
 
 def camera_raw(
     *,
-    order: Literal["<", ">"] = "<",
+    order: str = "<",
     dng: bool = True,
     preview: tuple[int, int] | None = None,
     orientation: int = 1,
@@ -30,7 +30,7 @@ def camera_raw(
     small = np.asarray(photo.resize((48, 32)))
     options: dict[str, Any] = {"metadata": None}
     file = io.BytesIO()
-    with tifffile.TiffWriter(file, byteorder=order) as writer:
+    with tifffile.TiffWriter(file, byteorder="<" if order == "<" else ">") as writer:
         writer.write(small, photometric="rgb", subifds=1, subfiletype=1, extratags=make, **options)
         pattern = [(33421, "H", 2, (2, 2), True), (33422, "B", 4, (0, 1, 1, 2), True)]
         writer.write(values, photometric=FILTER_ARRAY, subfiletype=0, extratags=pattern, **options)

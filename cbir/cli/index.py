@@ -276,11 +276,11 @@ def _print_report(
         listing = command("info", "--remarks", gallery=gallery.path)
         remarks = f"remarks: {remark_counts(report.remarks)}"
         console.print(f"{remarks} ({listing} lists them)", style="dim")
-    for line in left_out_lines(report.left_out):
-        console.print(printable(line), style="dim")
     if report.repeated:
         console.print(repeated_line(report.repeated), style="dim")
     console.print("   ".join(counts) + f"   in {report.seconds:,.1f} s")
+    for line in left_out_lines(report.left_out):
+        console.print(printable(line), style="dim")
     console.print(summary(gallery))
     if gallery.count():
         console.print(f"next: {command('search', 'PHOTO', gallery=gallery.path)}", style="dim")

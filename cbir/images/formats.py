@@ -54,11 +54,10 @@ class ImageFormat:
 
 # fmt: off
 RAW_TIFF_SUFFIXES = (
-    ".dng", ".nef", ".nrw", ".cr2", ".arw", ".sr2", ".srf", ".pef", ".srw", ".3fr", ".fff", ".iiq",
-    ".erf", ".kdc", ".dcr", ".mef", ".mos", ".gpr",
+    ".dng", ".nef", ".nrw", ".cr2", ".arw", ".sr2", ".srf", ".pef", ".srw", ".3fr", ".iiq", ".erf",
 )
 # fmt: on
-"""Of camera RAW that is a TIFF."""
+"""Of camera RAW that is a TIFF, without those that name other things, too (.mos, .dcr, .gpr)."""
 
 FORMATS: Mapping[str, ImageFormat] = {
     # The first image of an MPO, too.

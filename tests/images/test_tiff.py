@@ -185,7 +185,7 @@ def test_lab(bits: int) -> None:
     to_lab = (ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"))
     lab = ImageCms.profileToProfile(picture(26, 18), *to_lab, outputMode="LAB")
     assert lab is not None
-    samples = np.frombuffer(lab.tobytes(), np.uint8).reshape(18, 26, 3)
+    samples: npt.NDArray[Any] = np.frombuffer(lab.tobytes(), np.uint8).reshape(18, 26, 3)
     if bits == 16:
         samples = samples.astype(np.uint16) << 8
     # Saturated colours lose most in the 8 bits of L*a*b*.
