@@ -76,6 +76,12 @@ GROUND_REACH, FEW_COLOURS = 24, 45.0
 of their entropy, in cells of 16 levels) below which a picture counts as printed: packs and pages
 have up to 40, photographs before a white wall mostly 50 and more."""
 
+LESS_GROUND, FEWER_COLOURS = 0.3, 25.0
+"""The same of packs before a wall, whose ground is smaller."""
+
+OVERLAY_SIDE = 320
+"""Least longer side in pixels at which text over a photograph is told from print."""
+
 LOST = 0.5
 """Share of a drawn picture's structure that the smaller one of the two cannot show, from which the
 print is too small to be compared."""
@@ -131,7 +137,8 @@ class Picture:
         """Examine uint8 RGB pixels (H, W, 3) of any size; `more`: what the file holds besides."""
         pixels = shrunk(pixels, DRAWN_SIDE)
         grounded = _has_ground(pixels)
-        printed = grounded and _colours(pixels) < FEW_COLOURS
+        few = FEW_COLOURS if grounded else FEWER_COLOURS
+        printed = _has_ground(pixels, LESS_GROUND) and _colours(pixels) < few
         small = shrunk(pixels, QUICK_SIDE)
         return cls(pixels, Glance(small, _is_blank(pixels), grounded, printed, more))
 
@@ -209,12 +216,12 @@ def _is_blank(picture: Pixels) -> bool:
     return bool(np.abs(cells - np.median(cells, axis=0)).max() <= FLAT)
 
 
-def _has_ground(picture: Pixels) -> bool:
+def _has_ground(picture: Pixels, share: float = GROUND) -> bool:
     """Whether most pixels are near one level of grey."""
     grey = opencv().cvtColor(picture, opencv().COLOR_RGB2GRAY)
     counts = np.bincount(grey.ravel(), minlength=256)
     window = np.ones(2 * GROUND_LEVELS + 1)
-    return bool(np.convolve(counts, window, "same").max() > GROUND * counts.sum())
+    return bool(np.convolve(counts, window, "same").max() > share * counts.sum())
 
 
 def _colours(picture: Pixels) -> float:
@@ -253,7 +260,7 @@ def _decide_at(a: Pixels, b: Pixels, model: Affine, side: int, *, printed: bool)
     correlation = float(np.median(seen.correlation[seen.structured]))
     if area <= tolerated and correlation >= MIN_CORRELATION:
         return Decision("copy", area=area)
-    if not printed:
+    if not printed and max(pair.second.shape) >= OVERLAY_SIDE:
         pair = lay_over(first, second, model, partly=True)
         if is_overlay(pair, differences(pair)):
             return Decision("copy", area=area)
