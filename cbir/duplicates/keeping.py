@@ -12,7 +12,7 @@ from cbir.errors import OptionError
 from cbir.sources.paths import printable, uri_to_path
 from cbir.types import ImageRecord
 
-__all__ = ["KEEP_RULES", "KeepRule", "keep_rule", "keeper_first"]
+__all__ = ["KEEP_RULES", "KeepRule", "keep_rule"]
 
 FORMATS = (
     (".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".raw"),
@@ -84,11 +84,6 @@ def keep_rule(text: str = "largest") -> KeepRule:
         known = ", ".join(KEEP_RULES)
         raise OptionError(f"no rule {text!r} for what is kept; there are {known}, folder:PATTERN")
     return KeepRule(text, KEEP_RULES[text])
-
-
-def keeper_first(images: Sequence[ImageRecord]) -> list[ImageRecord]:
-    """Sort images, the largest first: by pixels, bytes and lowest id."""
-    return keep_rule().sort(images)
 
 
 def _in_folder(image: ImageRecord, pattern: str) -> bool:

@@ -69,8 +69,6 @@ class Overlaid:
     """(3,): the gain of each channel from the first to the second."""
     inside: npt.NDArray[np.bool_]
     """(H, W): where both have pixels."""
-    correlation: float
-    """Correlation of their detail, from -1 to 1."""
 
 
 def whole_onto_whole(first: Pixels | Floats, second: Pixels | Floats) -> Affine:
@@ -110,14 +108,14 @@ def lay_over(first: Pixels, second: Pixels, model: Affine, *, partly: bool = Fal
     model = _refined(_grey(a), _grey(b), model, partly=partly)
     a = cv2.warpAffine(a, model[:2], size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     inside = cv2.warpAffine(np.ones(first.shape[:2], np.float32), model[:2], size) > 0.99
-    correlation, blur = _sharpness(_grey(a), _grey(b), partly=partly)
+    blur = _sharpness(_grey(a), _grey(b), partly=partly)
     blur_a, blur_b = (np.hypot(BASE_BLUR, max(0.0, s)) for s in (blur, -blur))
     a = cv2.GaussianBlur(a, (0, 0), float(blur_a))
     b = cv2.GaussianBlur(b, (0, 0), float(blur_b))
     if _is_grey(a) != _is_grey(b):  # one was saved without its colours
         a, b = (cv2.cvtColor(_grey(plane), cv2.COLOR_GRAY2RGB) for plane in (a, b))
     (forward, gain), (backward, _) = _in_light(a, b, inside), _in_light(b, a, inside)
-    return Overlaid(a, b, forward, backward, gain, inside, correlation)
+    return Overlaid(a, b, forward, backward, gain, inside)
 
 
 def _grey(image: Floats) -> Floats:
@@ -177,9 +175,8 @@ def _alike(first: Floats, second: Floats) -> npt.NDArray[np.uint8]:
     return np.asarray(difference <= np.quantile(difference[::2, ::2], LEAST), np.uint8)
 
 
-def _sharpness(first: Floats, second: Floats, *, partly: bool) -> tuple[float, float]:
-    """Correlation of detail, and the blur in pixels of the first (or, negative, of the second)
-    with which it is largest."""
+def _sharpness(first: Floats, second: Floats, *, partly: bool) -> float:
+    """Blur in pixels of the first (or, negative, of the second) by which they correlate most."""
     cv2 = opencv()
     a, b = (plane - cv2.GaussianBlur(plane, (0, 0), DETAIL) for plane in (first, second))
     if partly:
@@ -201,7 +198,7 @@ def _sharpness(first: Floats, second: Floats, *, partly: bool) -> tuple[float, f
             best, blur = value, sign * strength
         if blur:
             break
-    return best, blur
+    return blur
 
 
 def _in_light(a: Floats, b: Floats, inside: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 from duplicates.copies import WHOLE, photograph
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from cbir.duplicates.decision import Decision, Picture, decide
 from scripts.examples.lookalikes import COPIES, SETS, lookalikes
@@ -116,3 +116,32 @@ def test_a_moved_thing_is_another_picture() -> None:
 def test_a_tiny_picture_without_structure_is_not_proven() -> None:
     ramp = Image.linear_gradient("L").resize((300, 200))
     assert decided(ramp, saved(ramp)).outcome != "different"
+
+
+def with_sign(number: int) -> Image.Image:
+    image = photograph("rocket")
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((150, 60, 230, 140), (200, 20, 30))
+    draw.ellipse((160, 70, 220, 130), (250, 250, 250))
+    draw.text((190, 100), str(number), (10, 10, 10), ImageFont.load_default(32), anchor="mm")
+    return image
+
+
+def test_a_sign_in_a_photograph_is_read() -> None:
+    for number in (40, 60, 80):
+        assert decided(with_sign(30), saved(with_sign(number))).outcome == "different"
+    assert decided(with_sign(30), saved(with_sign(30), 60)).outcome == "copy"
+
+
+def flag(right: tuple[int, int, int]) -> Image.Image:
+    image = Image.new("RGB", (300, 200), "white")
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, 0, 100, 200), (0, 100, 50))
+    draw.rectangle((200, 0, 300, 200), right)
+    return image
+
+
+def test_a_colour_tells_apart_and_its_absence_does_not() -> None:
+    assert decided(flag((205, 33, 42)), saved(flag((255, 130, 0)))).outcome == "different"
+    image = photograph("chelsea")
+    assert decided(image, saved(ImageOps.grayscale(image))).outcome == "copy"
