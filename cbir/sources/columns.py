@@ -70,7 +70,7 @@ class ColumnTypes:
             if "number" in self._kinds and kind in ("number", "text"):
                 self._numbers[name] = NumberColumn()
         if (numbers := self._numbers.get(name)) is None:
-            if kind != "text" and self._kinds[kind](cell) is None:
+            if kind not in ("text", None) and self._kinds[kind](cell) is None:
                 self._of[name] = "text"
         else:
             numbers.see(cell)
