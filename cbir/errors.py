@@ -147,6 +147,8 @@ def reason_of(error: Exception, uri: str = "an image") -> str:
     log = logging.getLogger(__name__)
     text = " ".join(str(error).split())[:LONGEST_REASON]
     reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    log.warning("%s failed with %s", uri, reason)
-    log.debug("%s", uri, exc_info=error)
+    # Handlers, and the report of a test, take only what can be encoded.
+    shown = uri.encode(errors="backslashreplace").decode()
+    log.warning("%s failed with %s", shown, reason.encode(errors="backslashreplace").decode())
+    log.debug("%s", shown, exc_info=error)
     return reason

@@ -21,6 +21,7 @@ from datetime import date
 from typing import Any, Literal, TypeAlias
 
 from cbir.errors import FilterError
+from cbir.messages import shortened
 
 __all__ = [
     "And",
@@ -139,19 +140,19 @@ def _condition(text: str) -> Filter:
     quoted = _QUOTED.match(text)
     match = _OPERATOR.search(text, quoted.end() if quoted else 0)
     if match is None:
-        raise FilterError(f"{text!r} is not a condition; {_HOW}")
+        raise FilterError(f"{shortened(text)!r} is not a condition; {_HOW}")
     field, value = text[: match.start()].strip(), text[match.end() :].strip()
     operator = " ".join(match.group().split())
     if quoted and not text[quoted.end() : match.start()].strip():
         field = _unquoted(quoted)
     if not field:
-        raise FilterError(f"{text!r} names no field; {_HOW}")
+        raise FilterError(f"{shortened(text)!r} names no field; {_HOW}")
     if operator == "exists":
         if value:
-            raise FilterError(f"{text!r}: nothing may follow 'exists'; {_HOW}")
+            raise FilterError(f"{shortened(text)!r}: nothing may follow 'exists'; {_HOW}")
         return Exists(field)
     if not value:
-        raise FilterError(f"{text!r} compares with nothing; {_HOW}")
+        raise FilterError(f"{shortened(text)!r} compares with nothing; {_HOW}")
     if operator not in ("in", "not in"):
         return Compare(field, "=" if operator == "==" else operator, _value(value))  # type: ignore[arg-type]
     allowed = Compare(field, "in", tuple(_items(text, value)))
@@ -170,7 +171,7 @@ def _items(text: str, listed: str) -> Iterator[str]:
             end = len(listed) if end < 0 else end
             item = listed[start:end].strip()
             if not item:
-                raise FilterError(f"{text!r} has an empty value in its list; {_HOW}")
+                raise FilterError(f"{shortened(text)!r} has an empty value in its list; {_HOW}")
         yield item
         start = end + 1
 

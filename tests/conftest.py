@@ -56,7 +56,7 @@ def stocked(shelf: Path, tmp_path: Path) -> Iterator[Gallery]:
 @pytest.fixture
 def plain_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks run as on a processor without bfloat16 and a machine without a GPU."""
-    monkeypatch.setattr("cbir.embedding.loading._cuda_works", lambda: False)
+    monkeypatch.setattr("cbir.embedding.devices._cuda_works", lambda: False)
     monkeypatch.setattr("cbir.embedding.openvino.processor.read_flags", lambda: "")
 
 

@@ -142,6 +142,12 @@ def read_remarks(connection: Connection) -> list[RemarkedImage]:
     ]
 
 
+def count_remarks(connection: Connection) -> dict[RemarkKind, int]:
+    """Number of images with remarks, by kind."""
+    query = select(remarks.c.kind, func.count()).group_by(remarks.c.kind).order_by(remarks.c.kind)
+    return {row.kind: int(row[1]) for row in connection.execute(query)}
+
+
 def ids_with_remark(connection: Connection, kind: RemarkKind) -> list[int]:
     """The ids of the images with a remark of this kind, ascending."""
     query = select(remarks.c.image_id).where(remarks.c.kind == kind)

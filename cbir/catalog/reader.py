@@ -194,6 +194,13 @@ class CatalogReader(MetadataReader):
         with reading(self._engine) as connection:
             return attachments.read_remarks(connection)
 
+    def remark_counts(self) -> dict[RemarkKind, int]:
+        """Number of images with remarks, by kind."""
+        if not self._has_remarks:
+            return {}
+        with reading(self._engine) as connection:
+            return attachments.count_remarks(connection)
+
     def ids_with_remark(self, kind: RemarkKind) -> frozenset[int]:
         """The ids of the images with a remark of this kind."""
         if not self._states.get([None])[None].remarks:

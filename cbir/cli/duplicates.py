@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from cbir.duplicates import Duplicates, KnownFile, SourceComparison
     from cbir.duplicates.script import Removal
     from cbir.gallery import Gallery
-    from cbir.types import FailedImage, StageProgress
+    from cbir.types import FailedImage
 
 GROUPS_SHOWN = 20
 COPIES_SHOWN = 10
+ALIKE_SHOWN = 10
 FAILURES_SHOWN = 5
 
 
@@ -64,6 +65,14 @@ def duplicates(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Write a shell script that removes the copies when run.", metavar="FILE"),
     ] = None,
+    keep: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Which image of a group is kept: largest (the default), original-format, oldest, "
+            "newest, or folder:PATTERN.",
+            metavar="RULE",
+        ),
+    ] = None,
     dismiss: Annotated[
         bool, typer.Option("--dismiss", help="Mark these IMAGEs as no duplicates of one another.")
     ] = False,
@@ -76,16 +85,19 @@ def duplicates(
 
     Copies have the same bytes, or show the same whole picture at another size, compression or
     colour, mirrored, turned by right angles, or with text over it; with --verify also parts of
-    pictures. Nothing is removed: --script writes a script for that. Descriptors computed on the
-    way are stored in the gallery. Exit code 3: some images could not be read.
+    pictures. Each pair is decided where what differs can be seen: pages, packs and signs with other
+    print are none, and what cannot be told is shown as alike, not proven. Nothing is removed:
+    --script writes a script for that. Descriptors computed on the way are stored in the gallery.
+    Exit code 3: some images could not be read.
     """
     from cbir.cli.console import stage_lines
+    from cbir.duplicates import find_duplicates, find_known, keep_rule
     from cbir.gallery import Gallery
 
     items = items or []
     if dismiss and undismiss:
         raise UsageError("--dismiss and --undismiss are opposites; give one of them")
-    if (dismiss or undismiss) and (against or verify or out or html or script):
+    if (dismiss or undismiss) and (against or verify or out or html or script or keep):
         raise UsageError(
             "--dismiss and --undismiss go with --gallery and --json only; leave the others out"
         )
@@ -98,24 +110,22 @@ def duplicates(
             "NEWFOLDER and --against GALLERY go together, one of each; without both, the "
             "duplicates within the gallery of -g are sought"
         )
+    if keep is not None and against is not None:
+        raise UsageError("--keep goes without --against: the gallery's image is the one to keep")
     _check_format(out)
+    rule = keep_rule(keep or "largest")
     with Gallery.open(against or gallery) as opened:
         with interruptible("computed"), stage_lines() as progress:
-            result = _find(opened, items, verify=verify, progress=progress)
+            if items:
+                result: Duplicates | SourceComparison = find_known(
+                    items[0], opened, verify=verify, progress=progress
+                )
+            else:
+                result = find_duplicates(opened, verify=verify, keep=rule, progress=progress)
         _write(result, opened, out=out, html=html, script=script)
     _report(result, json=json, verify=verify, written=[p for p in (out, html, script) if p])
     if result.failed:
         raise typer.Exit(EXIT_SOME_FAILED)
-
-
-def _find(
-    gallery: Gallery, items: Sequence[str], *, verify: bool, progress: StageProgress
-) -> Duplicates | SourceComparison:
-    from cbir.duplicates import find_duplicates, find_known
-
-    if items:
-        return find_known(items[0], gallery, verify=verify, progress=progress)
-    return find_duplicates(gallery, verify=verify, progress=progress)
 
 
 def _check_format(out: Path | None) -> None:
@@ -193,6 +203,7 @@ def _report(
         _print_known(result)
     else:
         _print_groups(result)
+    _print_alike(result)
     _print_failures(result.failed)
     for path in written:
         out().print(f"written: {path}")
@@ -235,6 +246,9 @@ def _print_groups(result: Duplicates) -> None:
     console.print(
         f"{groups}   {redundant} ({file_size(result.bytes_saved)})   in {result.seconds:,.1f} s"
     )
+    links = sum(len(group.links) for group in result.groups)
+    if links:
+        console.print(f"{links:,} links to files of these groups save nothing and stay")
 
 
 def _print_known(result: SourceComparison) -> None:
@@ -264,6 +278,28 @@ def _known_row(file: KnownFile, printable: Any, describe: Any) -> tuple[str, ...
         str(file.image.id),
         describe(file.evidence),
     )
+
+
+def _print_alike(result: Duplicates | SourceComparison) -> None:
+    """Print what looks alike and is not proven to be a copy."""
+    from cbir.cli.console import out, print_columns, printable
+    from cbir.duplicates import Duplicates
+
+    if not result.alike:
+        return
+    console = out()
+    if isinstance(result, Duplicates):
+        rows = [(p.first.name, p.second.name, p.reason) for p in result.alike[:ALIKE_SHOWN]]
+    else:
+        rows = [(f.name, f.image.name, f.reason) for f in result.alike[:ALIKE_SHOWN]]
+    console.print("")
+    print_columns(
+        ("alike, not proven", "and", "why"),
+        [(printable(first), printable(second), reason) for first, second, reason in rows],
+        align="<<<",
+    )
+    if len(result.alike) > ALIKE_SHOWN:
+        console.print(f"and {len(result.alike) - ALIKE_SHOWN:,} more; --out FILE.json lists them")
 
 
 def _print_failures(failed: Sequence[FailedImage]) -> None:

@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from cbir.types import FailedImage, IndexReport
 
 SOURCE_HELP = (
-    "A folder of images or tars; a manifest (.csv, .jsonl, .parquet) with a column of paths or "
-    "URLs; a tar, or several as 'shard-{000..009}.tar'; an image; or s3://BUCKET/PREFIX."
+    "A folder of images or tars; a manifest (.csv, .json, .jsonl, .parquet) with a column of "
+    "paths, URLs or images; a tar, or several as 'shard-{000..009}.tar'; an image; or "
+    "s3://BUCKET/PREFIX."
 )
 
 
@@ -275,11 +276,11 @@ def _print_report(
         listing = command("info", "--remarks", gallery=gallery.path)
         remarks = f"remarks: {remark_counts(report.remarks)}"
         console.print(f"{remarks} ({listing} lists them)", style="dim")
-    for line in left_out_lines(report.left_out):
-        console.print(printable(line), style="dim")
     if report.repeated:
         console.print(repeated_line(report.repeated), style="dim")
     console.print("   ".join(counts) + f"   in {report.seconds:,.1f} s")
+    for line in left_out_lines(report.left_out):
+        console.print(printable(line), style="dim")
     console.print(summary(gallery))
     if gallery.count():
         console.print(f"next: {command('search', 'PHOTO', gallery=gallery.path)}", style="dim")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
     from cbir.gallery import Gallery
     from cbir.metadata import FieldSummary
-    from cbir.types import RemarkedImage, RemarkKind
 
 EXAMPLES_SHOWN = 3
 SOURCES_SHOWN = 5
@@ -81,8 +79,8 @@ def info(
             if not failures:
                 console.print("no image failed")
             return
-        remarked = opened.catalog.remarks()
         if remarks:
+            remarked = opened.catalog.remarks()
             for remark in remarked:
                 console.print(f"{printable(remark.uri)}: {printable(remark.text)}")
             if not remarked:
@@ -110,9 +108,9 @@ def info(
             "on disk": f"{_bytes(opened.path) / 1e6:,.1f} MB",
             "failed": f"{len(failures):,}" + (f" ({listing} lists them)" if failures else ""),
         }
-        if remarked:
+        if counts := opened.catalog.remark_counts():
             listing = command("info", "--remarks", gallery=gallery)
-            lines["remarks"] = f"{remark_counts(_counts(remarked))} ({listing} lists them)"
+            lines["remarks"] = f"{remark_counts(counts)} ({listing} lists them)"
         sources = opened.catalog.indexed_sources()
         for name, value in lines.items():
             console.print(f"{name:<9} {printable(value)}")
@@ -124,10 +122,6 @@ def info(
         _print_fields(opened.catalog.field_summaries())
         for coverage in opened.catalog.number_coverage()[:NOTES_SHOWN]:
             console.print(printable(str(coverage)), style="dim")
-
-
-def _counts(remarks: Sequence[RemarkedImage]) -> dict[RemarkKind, int]:
-    return dict(sorted(Counter(remark.kind for remark in remarks).items()))
 
 
 def _elsewhere(gallery: Gallery) -> dict[str, str]:

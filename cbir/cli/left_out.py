@@ -13,8 +13,8 @@ __all__ = ["left_out_lines"]
 KINDS_SHOWN = 6
 
 REMEDIES = {
-    **dict.fromkeys((".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".tar"), "index it by name"),
-    **dict.fromkeys((".zip", ".7z", ".rar", ".tgz", ".gz", ".bz2"), "unpack it"),
+    **dict.fromkeys((".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".tar"), "index by name"),
+    **dict.fromkeys((".zip", ".7z", ".rar", ".tgz", ".gz", ".bz2"), "unpack"),
 }
 """What to do with files that are no images, but may hold some."""
 
@@ -27,9 +27,7 @@ def left_out_lines(left_out: LeftOut) -> Iterator[str]:
         yield f"skipped {files} cbir reads: {_kinds(left_out.files)}"
     if left_out.excluded:
         parts = [
-            f"{count:,} by --include"
-            if pattern == "--include"
-            else f"{count:,} by {pattern.strip()!r}"
+            f"{count:,} by {pattern}" if pattern == "--include" else f"{count:,} by '{pattern}'"
             for pattern, count in _by_count(left_out.excluded)
         ]
         yield f"left out {_listed(parts)}"

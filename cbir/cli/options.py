@@ -29,7 +29,11 @@ GalleryOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DeviceOption = Annotated[
-    str, typer.Option(help="Where the network runs: auto, cpu, cuda or cuda:N.", metavar="DEVICE")
+    str,
+    typer.Option(
+        help="Where the network runs: auto, cpu, cuda, cuda:N, mps, xpu or openvino:GPU.",
+        metavar="DEVICE",
+    ),
 ]
 RuntimeOption = Annotated[
     Literal["auto", "openvino", "torch"], typer.Option(help="Library that runs the network.")

@@ -112,6 +112,8 @@ def recommend(
     Images without a field of --same or --different are not recommended, and get no recommendations.
     The score is similarity + WEIGHT_STRENGTH x the share of images with a smaller weight.
     """
+    from cbir.cli.console import out as console_out
+    from cbir.cli.console import printable
     from cbir.filters import parse_where
     from cbir.gallery import Gallery
     from cbir.recommendation import Rules
@@ -143,6 +145,9 @@ def recommend(
         else:
             assert item is not None
             _for_one(opened, rules, item, html=html, json=json)
+        if not json:
+            for note in _notes(opened, rules):
+                console_out().print(printable(note), style="dim")
     if html is not None and not json:
         typer.echo(f"contact sheet: {html}")
 
@@ -156,9 +161,20 @@ def _for_one(gallery: Gallery, rules: Rules, item: str, *, html: Path | None, js
     if html is not None:
         _write_sheet(html, gallery, rules, [(image, recommendations)], title=f"for {image.name}")
     if json:
-        print_json({"item": _image_as_json(image), "recommendations": _as_json(recommendations)})
+        print_json(
+            {
+                "item": _image_as_json(image),
+                "recommendations": _as_json(recommendations),
+                "notes": list(_notes(gallery, rules)),
+            }
+        )
     else:
         _print_table(gallery, rules, image, recommendations)
+
+
+def _notes(gallery: Gallery, rules: Rules) -> tuple[str, ...]:
+    """What the filter leaves out because it is no number, a sentence for each field."""
+    return () if rules.where is None else gallery.catalog.filter_notes(rules.where)
 
 
 def _for_all(
@@ -174,7 +190,8 @@ def _for_all(
     if html is not None:
         _write_samples(html, gallery, rules)
     if json:
-        print_json({"out": str(out), **dataclasses.asdict(export)})
+        notes = list(_notes(gallery, rules))
+        print_json({"out": str(out), **dataclasses.asdict(export), "notes": notes})
     else:
         _print_summary(export, rules, out)
 

@@ -64,7 +64,7 @@ class Alignable(NamedTuple):
     """(S, S, 3): the whole image in colour, squeezed to a square."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Alignment:
     """Agreement of two images, the first of them mapped onto the second."""
 
@@ -83,6 +83,8 @@ class Alignment:
     """Share of the overlap with the same edges in another colour."""
     repatterned: float = 1.0
     """Share of the textured overlap with other edges."""
+    shares: Matrix | None = None
+    """(3, 3): the map, of positions as shares of the sides; None where a copy was ruled out."""
 
 
 def is_copy(alignment: Alignment) -> bool:
@@ -123,7 +125,14 @@ def align(first: Alignable, second: Alignable) -> Alignment:
         @ np.linalg.inv(_to_thumbnail(first.thumbnail, (a.width, a.height)))
     )
     agreement = _agreement(model, first.thumbnail, second.thumbnail)
-    return Alignment(verified.inliers, anisotropy, shared, *agreement)
+    shares = _to_shares(b) @ verified.model @ np.linalg.inv(_to_shares(a))
+    return Alignment(verified.inliers, anisotropy, shared, *agreement, shares)
+
+
+def _to_shares(features: LocalFeatures) -> Matrix:
+    """Map from the pixels of an image to shares of its sides: (3, 3)."""
+    x, y = 1 / features.width, 1 / features.height
+    return np.array([[x, 0, x / 2], [0, y, y / 2], [0, 0, 1]])
 
 
 def _keypoints_within(a: LocalFeatures, b: LocalFeatures, model: Matrix) -> int:

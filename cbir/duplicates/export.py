@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cbir.duplicates.result import (
+    AlikeFile,
+    AlikePair,
     Duplicates,
     Evidence,
     Group,
@@ -34,7 +36,8 @@ KNOWN_COLUMNS = ("uri", "bytes", "kind", "id", "key", "similarity", "bits", "inl
 def export_duplicates(result: Duplicates | SourceComparison, path: str | Path) -> None:
     """Write a result to a .csv or .json file, with one row per image, or as one document.
 
-    The row of a copy has the surest evidence, and the image that it is a copy of (`with`). Raises
+    What is alike but not proven is in the document only: no row names it as a copy. The row of a
+    copy has the surest evidence, and the image that it is a copy of (`with`). Raises
     CbirError for another suffix, or when the file cannot be written.
     """
     path = Path(path)
@@ -62,6 +65,7 @@ def as_json(result: Duplicates | SourceComparison) -> dict[str, Any]:
         return {
             "known": [_known_as_json(file) for file in result.known],
             "new": list(result.new),
+            "alike": [_alike_file_as_json(file) for file in result.alike],
             **shared,
         }
     return {
@@ -70,6 +74,7 @@ def as_json(result: Duplicates | SourceComparison) -> dict[str, Any]:
         "bytes_saved": result.bytes_saved,
         "verified_pairs": result.verified_pairs,
         "groups": [group_as_json(group) for group in result.groups],
+        "alike": [_alike_pair_as_json(pair) for pair in result.alike],
         **shared,
     }
 
@@ -79,6 +84,7 @@ def group_as_json(group: Group) -> dict[str, Any]:
         "keeper": _image_as_json(group.keeper),
         "others": [_image_as_json(image) for image in group.others],
         "evidence": [_evidence_as_json(evidence) for evidence in group.evidence],
+        "links": [_image_as_json(image) for image in group.links],
     }
 
 
@@ -87,6 +93,25 @@ def surest(group: Group, image: ImageRecord) -> Evidence | None:
     of_image = [pair for pair in group.evidence if image.id in (pair.first, pair.second)]
     with_keeper = [pair for pair in of_image if group.keeper.id in (pair.first, pair.second)]
     return next(iter(with_keeper or of_image), None)
+
+
+def _alike_pair_as_json(pair: AlikePair) -> dict[str, Any]:
+    return {
+        "images": [_image_as_json(pair.first), _image_as_json(pair.second)],
+        "reason": pair.reason,
+        "evidence": _evidence_as_json(pair.evidence),
+    }
+
+
+def _alike_file_as_json(file: AlikeFile) -> dict[str, Any]:
+    evidence = _evidence_as_json(file.evidence)
+    del evidence["first"], evidence["second"]
+    return {
+        "uri": file.uri,
+        "image": _image_as_json(file.image),
+        "reason": file.reason,
+        **evidence,
+    }
 
 
 def _known_as_json(file: KnownFile) -> dict[str, Any]:

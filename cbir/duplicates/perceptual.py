@@ -17,7 +17,7 @@ import numpy.typing as npt
 from cbir.similarity.perceptual_hash import PerceptualHashes, nearest_orientation
 from cbir.similarity.tiny import TinyAgreement, TinyImages, compare_tiny
 
-__all__ = ["ORIENTATION_NAMES", "PerceptualMatch", "perceptual_matches"]
+__all__ = ["ORIENTATION_NAMES", "PerceptualMatch", "orient_pairs", "perceptual_matches"]
 
 NEAR_BITS = 28
 """Most differing bits of two versions of an image."""
@@ -70,6 +70,17 @@ def perceptual_matches(
             match = PerceptualMatch(a, b, int(bits[i]), int(orientations[i]))
             if _agree(first_tiny[a], second_tiny[b], match):
                 yield match
+
+
+def orient_pairs(pairs: npt.NDArray[np.int64], hashes: PerceptualHashes) -> list[PerceptualMatch]:
+    """The orientation in which the pictures of each pair (P, 2) are most alike."""
+    orientations, bits = nearest_orientation(
+        hashes.bits[:, pairs[:, 0]], hashes.bits[0][pairs[:, 1]]
+    )
+    return [
+        PerceptualMatch(int(a), int(b), int(differing), int(orientation))
+        for (a, b), differing, orientation in zip(pairs, bits, orientations, strict=True)
+    ]
 
 
 def _agree(first: TinyImages, second: TinyImages, match: PerceptualMatch) -> bool:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from cbir.types import FailedImage, ImageRecord
 
 __all__ = [
+    "AlikeFile",
+    "AlikePair",
     "Duplicates",
     "Evidence",
     "Group",
     "Kind",
     "KnownFile",
     "SourceComparison",
-    "keeper_first",
 ]
 
 Kind: TypeAlias = Literal["exact", "near", "verified"]
@@ -45,12 +45,16 @@ class Group:
     """Images that are copies of one another, directly or through others of the group."""
 
     keeper: ImageRecord
-    """The one to keep: with the most pixels, then the most bytes, then the lowest id."""
+    """The one to keep, by default with the most pixels, then the most bytes, then the lowest id;
+    never a part of another one."""
     others: tuple[ImageRecord, ...]
-    """Its copies, in the same order."""
+    """Its copies, in the same order: each was compared with the keeper itself."""
     evidence: tuple[Evidence, ...]
-    """Evidence for the keeper with each other image, where there is any, and for the pairs that
-    join the group. Not every pair was compared."""
+    """Evidence for the keeper with each other image."""
+    bytes_saved: int = 0
+    """Bytes of the files of the others, without those that have further names."""
+    links: tuple[ImageRecord, ...] = ()
+    """Further names of the keeper's own file, or symbolic links: to remove them saves nothing."""
 
     @property
     def images(self) -> tuple[ImageRecord, ...]:
@@ -63,10 +67,16 @@ class Group:
         order: tuple[Kind, ...] = ("exact", "near", "verified")
         return tuple(kind for kind in order if kind in present)
 
-    @property
-    def bytes_saved(self) -> int:
-        """Bytes of the files of the others."""
-        return sum(image.size for image in self.others)
+
+@dataclass(frozen=True, slots=True)
+class AlikePair:
+    """Two images that look alike, of which it is not proven that they are copies."""
+
+    first: ImageRecord
+    second: ImageRecord
+    reason: str
+    """Why that cannot be told, in a few words."""
+    evidence: Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,9 @@ class Duplicates:
     verified_pairs: int | None = None
     """Number of pairs that were aligned; None without verification."""
     seconds: float = 0.0
+    alike: tuple[AlikePair, ...] = ()
+    """Pairs that look alike but are not proven to be copies: for a person to look at. Nothing
+    counts them as redundant."""
 
     @property
     def redundant(self) -> int:
@@ -107,6 +120,20 @@ class KnownFile:
     image: ImageRecord
     """The image of the gallery; the most similar one where there are several."""
     evidence: Evidence
+    content: str = ""
+    """Hash of the encoded file, 32 hexadecimal digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlikeFile:
+    """A file that looks like an image of the gallery, which is not proven to be a copy."""
+
+    uri: str
+    name: str
+    image: ImageRecord
+    reason: str
+    """Why that cannot be told, in a few words."""
+    evidence: Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +143,8 @@ class SourceComparison:
     known: tuple[KnownFile, ...]
     """Files that the gallery has already."""
     new: tuple[str, ...]
-    """URIs of the files that it does not have."""
+    """URIs of the files that it does not have, or that are not proven to be copies."""
     failed: tuple[FailedImage, ...] = ()
     seconds: float = 0.0
-
-
-def keeper_first(images: Sequence[ImageRecord]) -> list[ImageRecord]:
-    """Sort images, the one to keep first: by pixels, bytes and lowest id."""
-    return sorted(images, key=lambda image: (-image.width * image.height, -image.size, image.id))
+    alike: tuple[AlikeFile, ...] = ()
+    """Those of the new files that look like an image of the gallery."""

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Self
 
 from cbir.arrays import Ids, Vectors
-from cbir.duplicates.alignment import is_copy
+from cbir.duplicates.alignment import Alignment, is_copy
+from cbir.duplicates.decider import Candidate, Decider
 from cbir.duplicates.disjoint_sets import DisjointSets
+from cbir.duplicates.grouping import form_groups
+from cbir.duplicates.keeping import KeepRule, keep_rule
+from cbir.duplicates.links import Link, Links
 from cbir.duplicates.multi_index_hash import MultiIndexHash
-from cbir.duplicates.perceptual import ORIENTATION_NAMES, PerceptualMatch, perceptual_matches
-from cbir.duplicates.result import Duplicates, Evidence, Group, keeper_first
+from cbir.duplicates.perceptual import (
+    ORIENTATION_NAMES,
+    PerceptualMatch,
+    orient_pairs,
+    perceptual_matches,
+)
+from cbir.duplicates.result import AlikePair, Duplicates, Evidence, Group
 from cbir.duplicates.thumbnails import (
     Contents,
     Thumbnails,
@@ -25,7 +37,8 @@ from cbir.duplicates.thumbnails import (
 from cbir.duplicates.verifier import Verifier
 from cbir.gallery import Gallery
 from cbir.indexes.neighbours import all_nearest
-from cbir.types import FailedImage, StageProgress
+from cbir.similarity.tiny import orientation_map
+from cbir.types import FailedImage, ImageRecord, StageProgress
 
 __all__ = ["NEIGHBOURS", "VERIFIED_SIMILARITY", "find_duplicates", "no_progress"]
 
@@ -40,7 +53,14 @@ VERIFIED_SIMILARITY = 0.45
 a quarter 0.45."""
 
 PAIRS_AT_ONCE = 256
-"""Pairs that are verified together."""
+"""Pairs that are aligned or decided together."""
+
+SURER_BITS = 16
+"""Differing bits of perceptual hashes by which a candidate is surer than another."""
+
+MAX_REJECTED = 60
+"""Candidates of one image that were no copies, after which its less likely ones are left out: of an
+archive of one form, each page looks like all others when small."""
 
 Pairs = npt.NDArray[np.int64]
 
@@ -64,57 +84,59 @@ class _Neighbours:
 
 
 def find_duplicates(
-    gallery: Gallery, *, verify: bool = False, progress: StageProgress | None = None
+    gallery: Gallery,
+    *,
+    verify: bool = False,
+    keep: KeepRule | str = "largest",
+    progress: StageProgress | None = None,
 ) -> Duplicates:
     """Find groups of images that are copies of one another, each with the one to keep.
 
     Exact duplicates have the same bytes. Near duplicates show the same whole picture, at any size
     and compression, recoloured, mirrored or turned by right angles, or with text over it. With
     `verify`, pairs of similar embeddings are aligned by local features, too, which finds parts of
-    images, images in a frame, and slight turns. Dismissed pairs are never in one group.
+    images, images in a frame, and slight turns. Each pair is decided at a resolution where what
+    differs can be seen, for which the files are read again; what cannot be decided is `alike`, and
+    in no group. Dismissed pairs are never in one group.
 
-    `progress` is called with a stage (`describing`, `comparing`, `verifying`), how much of it is
-    done, and how much there is. Descriptors are stored in the catalogue: interrupted, the next
-    call goes on from there. Raises GalleryError when the gallery cannot be written to.
+    `keep` chooses the image to keep, by a name of `KEEP_RULES` or `folder:PATTERN`. `progress` is
+    called with a stage (`describing`, `comparing`, `deciding`, `verifying`), how much of it is
+    done, and how much there is. Descriptors are stored in the catalogue: interrupted, the next call
+    goes on from there. Raises OptionError for an unknown rule, GalleryError when the gallery cannot
+    be written to.
     """
     started = time.perf_counter()
+    rule = keep_rule(keep) if isinstance(keep, str) else keep
+    rule = rule.but_last(gallery.catalog.ids_with_remark("damaged"))
     progress = progress or no_progress
     contents = load_contents(gallery)
     groups = DisjointSets(gallery.catalog.dismissed())
-    evidence = [
-        Evidence(first, copy, "exact")
-        for first, copies in contents.copies.items()
-        for copy in copies
-        if groups.join(first, copy)
-    ]
+    for first, copies in contents.copies.items():
+        for copy in copies:
+            groups.join(first, copy)
     thumbnails = load_thumbnails(gallery, contents.ids, progress)
     count = NEIGHBOURS if verify else NEAR_NEIGHBOURS
     neighbours = _nearest(gallery, contents.ids, count, progress)
-    evidence += _near(thumbnails, neighbours, groups)
-    failed = {image.uri: image for image in thumbnails.failed}
-    compared: int | None = None
-    if verify:
-        with Verifier(gallery) as verifier:
-            verified, compared = _verified(verifier, neighbours, groups, progress)
-        evidence += verified
-        records = gallery.catalog.records(verifier.failed)
-        for image_id, record in records.items():
-            failed.setdefault(record.uri, FailedImage(record.uri, verifier.failed[image_id]))
+    with _Comparison(
+        gallery, thumbnails, neighbours, groups, rule=rule, verify=verify
+    ) as comparison:
+        comparison.decide_near(progress)
+        if verify:
+            comparison.verify(progress)
+        members = _members(gallery, groups)
+        formed = form_groups(
+            members.values(), contents.first_of, comparison.links, comparison.decide_pairs, rule
+        )
+        alike = _alike(gallery, comparison.links, groups, formed, contents)
+        failed = _failed(gallery, thumbnails, comparison.failed)
+        compared = comparison.aligned if verify else None
     return Duplicates(
-        groups=tuple(
-            replace(
-                group,
-                evidence=(
-                    *_of_keeper(group, contents, thumbnails, neighbours),
-                    *group.evidence,
-                ),
-            )
-            for group in _grouped(gallery, groups, evidence)
-        ),
+        groups=formed,
         images=contents.images,
-        failed=tuple(failed.values()),
+        failed=failed,
         verified_pairs=compared,
         seconds=time.perf_counter() - started,
+        alike=alike,
     )
 
 
@@ -140,100 +162,258 @@ def _nearest(gallery: Gallery, ids: Ids, count: int, progress: StageProgress) ->
     return _Neighbours(ids, vectors, pairs, distinct[order])
 
 
-def _near(
-    thumbnails: Thumbnails, neighbours: _Neighbours, groups: DisjointSets
-) -> Iterator[Evidence]:
-    """Evidence of near duplicates, the surest first; joins them in `groups`."""
-    pairs = MultiIndexHash(thumbnails.hashes).pairs(thumbnails.hashes)
-    readable = np.isin(neighbours.pairs, thumbnails.ids).all(axis=1)
-    by_embedding = np.searchsorted(thumbnails.ids, neighbours.pairs[readable])
-    pairs = np.concatenate([pairs, by_embedding])
-    pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
-    matches = perceptual_matches(pairs, thumbnails.compared, thumbnails.compared)
-    for match in sorted(matches, key=lambda match: match.bits):
-        evidence = _near_evidence(match, thumbnails, neighbours)
-        if groups.join(evidence.first, evidence.second):
-            yield evidence
+class _Comparison:
+    """Decides about candidates, joins copies in `groups`, and remembers all in `links`."""
 
+    def __init__(
+        self,
+        gallery: Gallery,
+        thumbnails: Thumbnails,
+        neighbours: _Neighbours,
+        groups: DisjointSets,
+        *,
+        rule: KeepRule,
+        verify: bool,
+    ) -> None:
+        self._catalog = gallery.catalog
+        self._rule = rule
+        self._thumbnails = thumbnails
+        self._neighbours = neighbours
+        self._groups = groups
+        self.links = Links()
+        self.aligned = 0
+        """Number of pairs that were aligned."""
+        self._closing = ExitStack()
+        self._decider = self._closing.enter_context(Decider(gallery))
+        self._verifier = self._closing.enter_context(Verifier(gallery)) if verify else None
 
-def _near_evidence(
-    match: PerceptualMatch, thumbnails: Thumbnails, neighbours: _Neighbours
-) -> Evidence:
-    first, second = int(thumbnails.ids[match.first]), int(thumbnails.ids[match.second])
-    similarity = neighbours.similarity(first, second)
-    form = ORIENTATION_NAMES[match.orientation]
-    return Evidence(first, second, "near", similarity, match.bits, form=form)
+    def __enter__(self) -> Self:
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
 
-def _of_keeper(
-    group: Group, contents: Contents, thumbnails: Thumbnails, neighbours: _Neighbours
-) -> Iterator[Evidence]:
-    """Evidence for the keeper with each other image, as these are shown side by side."""
-    keeper = group.keeper.id
-    present = {frozenset((pair.first, pair.second)) for pair in group.evidence}
-    missing = [
-        (keeper, image.id) for image in group.others if frozenset((keeper, image.id)) not in present
-    ]
-    # Of images with the same bytes, only one has a thumbnail.
-    firsts = np.array([[contents.first_of(i) for i in pair] for pair in missing], np.int64)
-    if not len(missing) or not len(thumbnails.ids):
-        return
-    rows = np.minimum(np.searchsorted(thumbnails.ids, firsts), len(thumbnails.ids) - 1)
-    readable = (thumbnails.ids[rows] == firsts).all(axis=1)
-    matches = {
-        (match.first, match.second): match
-        for match in perceptual_matches(rows[readable], thumbnails.compared, thumbnails.compared)
-    }
-    for row, (first, second) in zip(rows.tolist(), missing, strict=True):
-        if tuple(row) in matches:
-            evidence = _near_evidence(matches[tuple(row)], thumbnails, neighbours)
-            yield replace(evidence, first=first, second=second)
+    @property
+    def failed(self) -> dict[int, str]:
+        """The reason for each image that could not be read again, by id."""
+        aligned = {} if self._verifier is None else self._verifier.failed
+        return aligned | self._decider.pictures.failed
 
+    def decide_near(self, progress: StageProgress) -> None:
+        """Decide about pairs with similar perceptual hashes, the surest first."""
+        matches = list(self._near_matches())
+        ranks = self._ranks({image for match in matches for image in self._ids(match)})
 
-def _verified(
-    verifier: Verifier, neighbours: _Neighbours, groups: DisjointSets, progress: StageProgress
-) -> tuple[list[Evidence], int]:
-    """Evidence of pairs that are copies in part, and how many pairs were aligned."""
-    similar = neighbours.similarities >= VERIFIED_SIMILARITY
-    pairs = neighbours.pairs[similar].tolist()
-    similarities = neighbours.similarities[similar].tolist()
-    evidence, compared = [], 0
-    for start in range(0, len(pairs), PAIRS_AT_ONCE):
-        end = start + PAIRS_AT_ONCE
-        chunk = [
-            ((first, second), similarity)
-            for (first, second), similarity in zip(
-                pairs[start:end], similarities[start:end], strict=True
+        def order(match: PerceptualMatch) -> tuple[int, int, int]:
+            return match.bits // SURER_BITS, self._rank(ranks, *self._ids(match)), match.bits
+
+        matches.sort(key=order)
+        rejected = Counter[int]()
+        done, total = 0, len(matches)
+        while matches:
+            chunk, matches = self._next(matches, rejected)
+            done = total - len(matches)
+            self._add([self._near_candidate(match) for match in chunk])
+            for match in chunk:
+                link = self.links.get(*self._ids(match))
+                if link is not None and not link.is_copy:
+                    rejected.update(self._ids(match))
+            progress("deciding", done, total)
+
+    def verify(self, progress: StageProgress) -> None:
+        """Align pairs of similar embeddings, and decide about those that are copies in part."""
+        neighbours = self._neighbours
+        similar = neighbours.similarities >= VERIFIED_SIMILARITY
+        pairs = neighbours.pairs[similar].tolist()
+        ranks = self._ranks({image for pair in pairs for image in pair})
+        pairs.sort(key=lambda pair: self._rank(ranks, *pair))
+        for start in range(0, len(pairs), PAIRS_AT_ONCE):
+            end = start + PAIRS_AT_ONCE
+            self._add(
+                self._aligned(
+                    [
+                        (first, second)
+                        for first, second in pairs[start:end]
+                        if not self._groups.joined(first, second)
+                        and self._groups.may_join(first, second)
+                    ]
+                )
             )
-            if not groups.joined(first, second) and groups.may_join(first, second)
+            progress("verifying", min(end, len(pairs)), len(pairs))
+
+    def decide_pairs(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """Decide about pairs that are connected through others: as wholes, else aligned."""
+        for start in range(0, len(pairs), PAIRS_AT_ONCE):
+            chunk = pairs[start : start + PAIRS_AT_ONCE]
+            self._add(list(self._through_others(chunk)), join=False)
+            chunk = [pair for pair in chunk if not self._is_copy(pair)]
+            matches = orient_pairs(self._rows(chunk), self._thumbnails.hashes)
+            self._add([self._near_candidate(match) for match in matches], join=False)
+            if self._verifier is not None:
+                rest = [pair for pair in chunk if not self._is_copy(pair)]
+                self._add(self._aligned(rest), join=False)
+
+    def _is_copy(self, pair: tuple[int, int]) -> bool:
+        link = self.links.get(*pair)
+        return link is not None and link.is_copy
+
+    def _through_others(
+        self, pairs: Sequence[tuple[int, int]]
+    ) -> Iterator[tuple[Candidate, Evidence]]:
+        """Candidates of which one lies over the other by way of a third one."""
+        for first, second in pairs:
+            through = self.links.through_another(first, second)
+            if through is not None:
+                shares, inliers = through
+                similarity = self._neighbours.similarity(first, second)
+                yield (
+                    Candidate(first, second, shares=shares),
+                    Evidence(first, second, "verified", similarity, inliers=inliers),
+                )
+
+    def _ranks(self, ids: set[int]) -> dict[int, int]:
+        """The place of each image in the order in which images are kept."""
+        records = self._catalog.records(ids).values()
+        in_order = self._rule.sort(list(records))
+        return {record.id: place for place, record in enumerate(in_order)}
+
+    @staticmethod
+    def _rank(ranks: dict[int, int], first: int, second: int) -> int:
+        """That of the better of two: so most are compared at once with the one that is kept."""
+        return min(ranks.get(first, len(ranks)), ranks.get(second, len(ranks)))
+
+    def _near_matches(self) -> Iterator[PerceptualMatch]:
+        thumbnails, neighbours = self._thumbnails, self._neighbours
+        pairs = MultiIndexHash(thumbnails.hashes).pairs(thumbnails.hashes)
+        readable = np.isin(neighbours.pairs, thumbnails.ids).all(axis=1)
+        by_embedding = np.searchsorted(thumbnails.ids, neighbours.pairs[readable])
+        pairs = np.concatenate([pairs, by_embedding])
+        pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
+        return perceptual_matches(pairs, thumbnails.compared, thumbnails.compared)
+
+    def _next(
+        self, matches: Sequence[PerceptualMatch], rejected: Counter[int]
+    ) -> tuple[list[PerceptualMatch], list[PerceptualMatch]]:
+        """The next pairs to decide about, and the rest: none that others are likely to decide."""
+        expected = DisjointSets()
+        chunk: list[PerceptualMatch] = []
+        deferred: list[PerceptualMatch] = []
+        for place, match in enumerate(matches):
+            first, second = self._ids(match)
+            if self._groups.joined(first, second) or not self._groups.may_join(first, second):
+                continue
+            if max(rejected[first], rejected[second]) >= MAX_REJECTED:
+                continue
+            if expected.joined(first, second):
+                deferred.append(match)
+                continue
+            expected.join(first, second)
+            chunk.append(match)
+            if len(chunk) == PAIRS_AT_ONCE:
+                return chunk, [*deferred, *matches[place + 1 :]]
+        return chunk, deferred
+
+    def _near_candidate(self, match: PerceptualMatch) -> tuple[Candidate, Evidence]:
+        first, second = self._ids(match)
+        similarity = self._neighbours.similarity(first, second)
+        form = ORIENTATION_NAMES[match.orientation]
+        return (
+            Candidate(first, second, orientation=match.orientation),
+            Evidence(first, second, "near", similarity, match.bits, form=form),
+        )
+
+    def _aligned(self, pairs: Sequence[tuple[int, int]]) -> list[tuple[Candidate, Evidence]]:
+        """Candidates among pairs: those that local features lay over each other."""
+        assert self._verifier is not None
+        alignments = self._verifier.align(pairs)
+        self.aligned += len(pairs)
+        return [
+            self._aligned_candidate(first, second, alignment)
+            for (first, second), alignment in zip(pairs, alignments, strict=True)
+            if alignment is not None and is_copy(alignment)
         ]
-        alignments = verifier.align([pair for pair, _ in chunk])
-        compared += len(chunk)
-        for (pair, similarity), alignment in zip(chunk, alignments, strict=True):
-            if alignment is not None and is_copy(alignment) and groups.join(*pair):
-                inliers = alignment.inliers
-                evidence.append(Evidence(*pair, "verified", similarity, inliers=inliers))
-        progress("verifying", min(end, len(pairs)), len(pairs))
-    return evidence, compared
+
+    def _aligned_candidate(
+        self, first: int, second: int, alignment: Alignment
+    ) -> tuple[Candidate, Evidence]:
+        similarity = self._neighbours.similarity(first, second)
+        return (
+            Candidate(first, second, shares=alignment.shares),
+            Evidence(first, second, "verified", similarity, inliers=alignment.inliers),
+        )
+
+    def _add(self, candidates: Sequence[tuple[Candidate, Evidence]], *, join: bool = True) -> None:
+        """Decide about candidates, and add what is decided."""
+        decisions = self._decider.decide([candidate for candidate, _ in candidates])
+        for decision, (candidate, evidence) in zip(decisions, candidates, strict=True):
+            shares = candidate.shares
+            if shares is None:
+                shares = orientation_map(candidate.orientation)
+            link = Link(decision, evidence, shares)
+            self.links.add(link)
+            if join and link.is_copy:
+                self._groups.join(evidence.first, evidence.second)
+
+    def _ids(self, match: PerceptualMatch) -> tuple[int, int]:
+        ids = self._thumbnails.ids
+        return int(ids[match.first]), int(ids[match.second])
+
+    def _rows(self, pairs: Sequence[tuple[int, int]]) -> Pairs:
+        """Rows of the thumbnails of pairs of ids, without pairs of which one has none."""
+        ids = self._thumbnails.ids
+        wanted = np.array(pairs, np.int64).reshape(-1, 2)
+        if not len(ids):
+            return np.empty((0, 2), np.int64)
+        rows = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
+        return np.asarray(rows[(ids[rows] == wanted).all(axis=1)])
 
 
-def _grouped(
-    gallery: Gallery, groups: DisjointSets, evidence: Iterable[Evidence]
-) -> tuple[Group, ...]:
-    """Groups with their records and evidence, the largest first, then by the keeper's id."""
+def _members(gallery: Gallery, groups: DisjointSets) -> dict[int, list[ImageRecord]]:
+    """The records of connected images, by a number."""
     numbers = {image: number for number, group in enumerate(groups.groups()) for image in group}
-    records = gallery.catalog.records(numbers)
-    members: dict[int, list[int]] = {}
-    for image in records:
-        members.setdefault(numbers[image], []).append(image)
-    reasons: dict[int, list[Evidence]] = {}
-    for pair in evidence:
-        if pair.first in records and pair.second in records:
-            reasons.setdefault(numbers[pair.first], []).append(pair)
-    result = []
-    for number, ids in members.items():
-        keeper, *others = keeper_first([records[i] for i in ids])
-        if others:
-            result.append(Group(keeper, tuple(others), tuple(reasons.get(number, ()))))
-    result.sort(key=lambda group: (-len(group.others), group.keeper.id))
-    return tuple(result)
+    members: dict[int, list[ImageRecord]] = {}
+    for image_id, record in gallery.catalog.records(numbers).items():
+        members.setdefault(numbers[image_id], []).append(record)
+    return members
+
+
+def _alike(
+    gallery: Gallery,
+    links: Links,
+    groups: DisjointSets,
+    formed: Iterable[Group],
+    contents: Contents,
+) -> tuple[AlikePair, ...]:
+    """The pairs that are not proven to be copies, the surest first, without those in one group."""
+    group_of = {
+        contents.first_of(image.id): number
+        for number, group in enumerate(formed)
+        for image in group.images
+    }
+    pairs = [
+        link
+        for link in links.alike()
+        if group_of.get(link.evidence.first, -1) != group_of.get(link.evidence.second, -2)
+        and groups.may_join(link.evidence.first, link.evidence.second)
+    ]
+    ids = {i for link in pairs for i in (link.evidence.first, link.evidence.second)}
+    records = gallery.catalog.records(ids)
+    return tuple(
+        AlikePair(
+            records[link.evidence.first],
+            records[link.evidence.second],
+            link.decision.reason,
+            link.evidence,
+        )
+        for link in pairs
+        if link.evidence.first in records and link.evidence.second in records
+    )
+
+
+def _failed(
+    gallery: Gallery, thumbnails: Thumbnails, reasons: dict[int, str]
+) -> tuple[FailedImage, ...]:
+    failed = {image.uri: image for image in thumbnails.failed}
+    for image_id, record in gallery.catalog.records(reasons).items():
+        failed.setdefault(record.uri, FailedImage(record.uri, reasons[image_id]))
+    return tuple(failed.values())

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import re
-import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
 
 from cbir.arrays import Pixels
 from cbir.config import EmbeddingSpec, GalleryConfig
 from cbir.embedding.backbone import load_reference
+from cbir.embedding.devices import choose_device
 from cbir.embedding.embedder import Embedder, Precision, Runtime
 from cbir.embedding.registry import find_backbone
 from cbir.embedding.weights import locate_weights
@@ -35,12 +33,13 @@ def load_embedder(
 ) -> Embedder:
     """Opens the network of a spec.
 
-    `device` is auto, cpu, cuda or cuda:N. A CPU runs OpenVINO, which imports torch only the first
-    time, to export the network; a GPU runs torch. `streams` is the number of calls a CPU works on
-    at once: None is one call with all cores, for the shortest latency of a query; indexing passes
-    `available_cores()`. `calibration` names the int8 network that `quantise` has made, which a CPU
-    runs unless another precision is requested. Raises BackboneError, WeightsError where the
-    checkpoint is needed and not available, SpecMismatchError if it is not that of the spec.
+    `device` is auto, cpu, cuda, cuda:N, mps, xpu, xpu:N or openvino:GPU. A CPU runs OpenVINO, which
+    imports torch only the first time, to export the network; a GPU runs torch. `streams` is the
+    number of calls a CPU works on at once: None is one call with all cores, for the shortest
+    latency of a query; indexing passes `available_cores()`. `calibration` names the int8 network
+    that `quantise` has made, which a CPU runs unless another precision is requested. Raises
+    BackboneError, WeightsError where the checkpoint is needed and not available, SpecMismatchError
+    if it is not that of the spec.
     """
     backbone = find_backbone(spec.backbone)
     if backbone.embedder is not None:
@@ -48,7 +47,7 @@ def load_embedder(
         return embedder
     if precision == "int8" and runtime == "auto":
         runtime = "openvino"
-    place, engine = _choose(device, runtime)
+    place, engine = choose_device(device, runtime)
     if engine == "openvino":
         from cbir.embedding.openvino.importing import import_openvino
         from cbir.embedding.openvino.runtime import OpenVinoRuntime
@@ -56,7 +55,8 @@ def load_embedder(
         with ThreadPoolExecutor(1) as pool:
             # In parallel: hashing a large network takes as long as the import and frees the GIL.
             importing = pool.submit(import_openvino)
-            network = _quantised(spec, calibration) if precision in ("auto", "int8") else None
+            int8 = precision == "int8" or (precision == "auto" and place == "cpu")
+            network = _quantised(spec, calibration) if int8 else None
             if network is not None:
                 precision = "int8"
             elif precision == "int8":
@@ -64,10 +64,14 @@ def load_embedder(
                     f"{spec.backbone} has no int8 network calibrated for this gallery; "
                     f"'cbir index SOURCE --precision int8' makes one"
                 )
-            else:
+            elif place == "cpu":
                 network = _tuned(spec, weights_from)
+            else:
+                network = _exported(spec, weights_from)
             importing.result()
-        return OpenVinoRuntime(spec, network, precision=precision, streams=streams or 1)
+        return OpenVinoRuntime(
+            spec, network, device=place, precision=precision, streams=streams or 1
+        )
 
     from cbir.embedding.pytorch.runtime import TorchRuntime
 
@@ -136,32 +140,6 @@ def _tuned(spec: EmbeddingSpec, weights_from: str | None) -> Path:
 
     name = spec.network_fingerprint
     return tuned_network(name) or tune_network(name, _exported(spec, weights_from))
-
-
-def _choose(device: str, runtime: str) -> tuple[str, Literal["openvino", "torch"]]:
-    """Device and runtime, with `auto` resolved. Raises BackboneError where they do not fit."""
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-        raise BackboneError(f"no device {device!r}; choose auto, cpu, cuda or cuda:N")
-    if runtime not in ("auto", "openvino", "torch"):
-        raise BackboneError(f"no runtime {runtime!r}; choose auto, openvino or torch")
-    if device == "auto":
-        device = "cuda" if runtime != "openvino" and _cuda_works() else "cpu"
-    if runtime == "auto":
-        runtime = "openvino" if device == "cpu" else "torch"
-    if runtime == "openvino":
-        if device != "cpu":
-            raise BackboneError(f"openvino does not run on {device}; choose the runtime torch")
-        return device, "openvino"
-    return device, "torch"
-
-
-def _cuda_works() -> bool:
-    """Whether torch can use a GPU; torch is imported only where there is an NVIDIA driver."""
-    if not Path("/proc/driver/nvidia/version").exists() and shutil.which("nvidia-smi") is None:
-        return False
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def _checkpoint(spec: EmbeddingSpec, weights_from: str | None) -> Path:

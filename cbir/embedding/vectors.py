@@ -9,17 +9,22 @@ import numpy as np
 from cbir.arrays import Pixels, Vectors
 from cbir.errors import BackboneError
 
-__all__ = ["stack_images", "unit_rows"]
+__all__ = ["check_images", "stack_images", "unit_rows"]
 
 
-def stack_images(images: Sequence[Pixels], side: int) -> Pixels:
-    """N × uint8 (side, side, 3) → (N, side, side, 3). Raises ValueError for any other shape."""
+def check_images(images: Sequence[Pixels], side: int) -> None:
+    """Raises ValueError for an image that is not uint8 (side, side, 3)."""
     for image in images:
         if image.shape != (side, side, 3) or image.dtype != np.uint8:
             raise ValueError(
                 f"an image is {image.dtype} {image.shape}, this backbone takes uint8 "
                 f"{(side, side, 3)}; cbir.images.decode prepares it"
             )
+
+
+def stack_images(images: Sequence[Pixels], side: int) -> Pixels:
+    """N × uint8 (side, side, 3) → (N, side, side, 3). Raises ValueError for any other shape."""
+    check_images(images, side)
     return np.stack(images) if images else np.empty((0, side, side, 3), np.uint8)
 
 

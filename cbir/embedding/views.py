@@ -10,10 +10,10 @@ from cbir.arrays import Pixels, Vectors
 from cbir.embedding.embedder import Embedder
 from cbir.embedding.vectors import unit_rows
 
-__all__ = ["embed_views"]
+__all__ = ["average_views", "embed_views"]
 
-IMAGES_PER_ARRAY = 64
-"""Number of images copied into one array; each may have ten regions of several views."""
+IMAGES_PER_ARRAY = 256
+"""Number of images embedded at once; each may have several views."""
 
 
 def embed_views(embedder: Embedder, images: Sequence[Pixels]) -> Vectors:
@@ -26,15 +26,21 @@ def embed_views(embedder: Embedder, images: Sequence[Pixels]) -> Vectors:
         images[start : start + IMAGES_PER_ARRAY]
         for start in range(0, len(images), IMAGES_PER_ARRAY)
     )
-    return np.concatenate([empty, *(_embed(embedder, np.stack(part)) for part in slices)])
+    return np.concatenate([empty, *(_embed(embedder, part) for part in slices)])
 
 
-def _embed(embedder: Embedder, images: Pixels) -> Vectors:
-    """(N, V, crop, crop, 3) → (N, D)."""
-    if embedder.spec.flip:
-        images = np.concatenate([images, images[:, :, :, ::-1]], axis=1)
-    count, views = images.shape[:2]
-    vectors = embedder.embed(list(images.reshape(-1, *images.shape[2:])))
+def average_views(vectors: Vectors, views: int) -> Vectors:
+    """(N · V, D) → (N, D): the mean of each image's views, scaled to L2 = 1."""
     if views == 1:
         return vectors
-    return unit_rows(vectors.reshape(count, views, -1).mean(axis=1))
+    return unit_rows(vectors.reshape(-1, views, vectors.shape[1]).mean(axis=1))
+
+
+def _embed(embedder: Embedder, images: Sequence[Pixels]) -> Vectors:
+    """N × (V, crop, crop, 3) → (N, D)."""
+    if not embedder.spec.flip and all(len(image) == 1 for image in images):
+        return embedder.embed([image[0] for image in images])
+    views = np.stack(images)
+    if embedder.spec.flip:
+        views = np.concatenate([views, views[:, :, :, ::-1]], axis=1)
+    return average_views(embedder.embed(list(views.reshape(-1, *views.shape[2:]))), views.shape[1])

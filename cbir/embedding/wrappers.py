@@ -43,25 +43,26 @@ class LazyEmbedder:
     def __init__(self, spec: EmbeddingSpec, opener: Callable[[], Embedder]) -> None:
         self.spec = spec
         self._opener = opener
-        self._opened: Embedder | None = None
+        self._inner: Embedder | None = None
         self._lock = threading.Lock()
 
     @property
     def device(self) -> str:
-        return self._embedder().device
+        return self.opened().device
 
     @property
     def parallelism(self) -> int:
-        return self._embedder().parallelism
+        return self.opened().parallelism
 
     def embed(self, images: Sequence[Pixels]) -> Vectors:
-        return self._embedder().embed(images)
+        return self.opened().embed(images)
 
     def describe(self) -> str:
-        return self._embedder().describe()
+        return self.opened().describe()
 
-    def _embedder(self) -> Embedder:
+    def opened(self) -> Embedder:
+        """The embedder, opened now if it has not been."""
         with self._lock:
-            if self._opened is None:
-                self._opened = self._opener()
-            return self._opened
+            if self._inner is None:
+                self._inner = self._opener()
+            return self._inner

@@ -15,7 +15,7 @@ from cbir.images.transparency import WHITE, over_ground
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsTransform
 
-__all__ = ["resamplable", "to_srgb"]
+__all__ = ["changes_colours", "resamplable", "to_srgb"]
 
 
 def resamplable(image: Image.Image) -> Image.Image:
@@ -42,6 +42,11 @@ def to_srgb(image: Image.Image, profile: object, *, ground: int = WHITE) -> Imag
         image = over_ground(image, ground)
     transform = _transform_to_srgb(profile, image.mode) if isinstance(profile, bytes) else None
     return image.convert("RGB") if transform is None else transform.apply(image)
+
+
+def changes_colours(profile: bytes) -> bool:
+    """Whether an ICC profile gives the colours of an RGB image another look than sRGB does."""
+    return _transform_to_srgb(profile, "RGB") is not None
 
 
 @lru_cache(maxsize=16)

@@ -18,7 +18,7 @@ from PIL import Image
 from cbir.config import Ground, Preprocessing, Region, View
 from cbir.images.colour import resamplable, to_srgb
 from cbir.images.frames import FLAT, spread_of
-from cbir.images.geometry import SIDEWAYS, fit, view_boxes
+from cbir.images.geometry import SIDEWAYS, WHOLE_IMAGE, fit, view_boxes
 from cbir.images.opening import opened
 from cbir.images.orientation import ORIENTATION_TAG, UPRIGHT, orientation_of
 from cbir.images.transparency import WHITE, choose_ground
@@ -55,7 +55,6 @@ _RESAMPLING = {
 # embeddings then keep a cosine of 0.999 to those of the fully decoded image.
 _DRAFT_MARGIN = 2
 
-_WHOLE: Region = (0.0, 0.0, 1.0, 1.0)
 _BLANK = Remark("blank", "one flat colour: similar to everything of that colour, a match of none")
 
 
@@ -126,7 +125,7 @@ def decode_image(source: bytes | Image.Image, options: DecodeOptions) -> Decoded
         side = preprocessing.crop
         resample = _RESAMPLING[preprocessing.interpolation]
         pixels = np.empty((1 + len(regions), len(options.views), side, side, 3), np.uint8)
-        for part, region in zip(pixels, (_WHOLE, *regions), strict=True):
+        for part, region in zip(pixels, (WHOLE_IMAGE, *regions), strict=True):
             boxes = view_boxes(region, stored.full, stored.end, stored.orientation, preprocessing)
             for square, view in zip(part, options.views, strict=True):
                 resized = stored.image.resize((side, side), resample, boxes[view])

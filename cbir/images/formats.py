@@ -23,6 +23,7 @@ __all__ = [
     "FORMATS",
     "IMAGE_SUFFIXES",
     "KNOWN_FORMATS",
+    "RAW_SUFFIXES",
     "SIGNATURE_BYTES",
     "ImageFormat",
     "lacking",
@@ -38,6 +39,7 @@ class ImageFormat:
 
     label: str
     suffixes: tuple[str, ...]
+    media_type: str
     plugin: str = ""
     """Pillow plugin as `module:Class`. Plugins are called directly, not through Image.open: no
     other parser can be reached (EPS starts Ghostscript), and an image's size is known before its
@@ -51,36 +53,46 @@ class ImageFormat:
 
 
 # fmt: off
-RAW_SUFFIXES = (
-    ".dng", ".nef", ".nrw", ".cr2", ".arw", ".sr2", ".srf", ".pef", ".srw", ".3fr", ".fff", ".iiq",
-    ".erf", ".kdc", ".dcr", ".mef", ".mos", ".gpr",
+RAW_TIFF_SUFFIXES = (
+    ".dng", ".nef", ".nrw", ".cr2", ".arw", ".sr2", ".srf", ".pef", ".srw", ".3fr", ".iiq", ".erf",
 )
 # fmt: on
-"""Of camera RAW that is a TIFF."""
+"""Of camera RAW that is a TIFF, without those that name other things, too (.mos, .dcr, .gpr)."""
 
 FORMATS: Mapping[str, ImageFormat] = {
     # The first image of an MPO, too.
     "jpeg": ImageFormat(
-        "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), "PIL.JpegImagePlugin:JpegImageFile"
+        "JPEG",
+        (".jpg", ".jpeg", ".jpe", ".jfif"),
+        "image/jpeg",
+        "PIL.JpegImagePlugin:JpegImageFile",
     ),
-    "png": ImageFormat("PNG", (".png", ".apng"), "PIL.PngImagePlugin:PngImageFile"),
-    "webp": ImageFormat("WEBP", (".webp",), "PIL.WebPImagePlugin:WebPImageFile"),
-    "bmp": ImageFormat("BMP", (".bmp",), "PIL.BmpImagePlugin:BmpImageFile"),
+    "png": ImageFormat("PNG", (".png", ".apng"), "image/png", "PIL.PngImagePlugin:PngImageFile"),
+    "webp": ImageFormat("WEBP", (".webp",), "image/webp", "PIL.WebPImagePlugin:WebPImageFile"),
+    "bmp": ImageFormat("BMP", (".bmp",), "image/bmp", "PIL.BmpImagePlugin:BmpImageFile"),
     "tiff": ImageFormat(
         "TIFF",
-        (".tif", ".tiff", *RAW_SUFFIXES),
+        (".tif", ".tiff", *RAW_TIFF_SUFFIXES),
+        "image/tiff",
         "PIL.TiffImagePlugin:TiffImageFile",
         opener="cbir.images.tiff:open_tiff",
     ),
-    "gif": ImageFormat("GIF", (".gif",), "PIL.GifImagePlugin:GifImageFile"),
+    "gif": ImageFormat("GIF", (".gif",), "image/gif", "PIL.GifImagePlugin:GifImageFile"),
     "heic": ImageFormat(
-        "HEIC", (".heic", ".heif", ".hif"), "pillow_heif.as_plugin:HeifImageFile", extra="heif"
+        "HEIC",
+        (".heic", ".heif", ".hif"),
+        "image/heic",
+        "pillow_heif.as_plugin:HeifImageFile",
+        extra="heif",
     ),
-    "avif": ImageFormat("AVIF", (".avif",), "PIL.AvifImagePlugin:AvifImageFile", extra="heif"),
+    "avif": ImageFormat(
+        "AVIF", (".avif",), "image/avif", "PIL.AvifImagePlugin:AvifImageFile", extra="heif"
+    ),
     # DNG, NEF and others begin as TIFFs, which are told by their contents; these begin otherwise.
     "raw": ImageFormat(
         "camera RAW",
         (".cr3", ".crw", ".orf", ".rw2", ".rwl", ".raf", ".mrw", ".x3f"),
+        "application/octet-stream",
         opener="cbir.images.raw:open_raw",
         extra="raw",
         needs="rawpy",
@@ -88,13 +100,21 @@ FORMATS: Mapping[str, ImageFormat] = {
     "jp2": ImageFormat(
         "JP2",
         (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
+        "image/jp2",
         "PIL.Jpeg2KImagePlugin:Jpeg2KImageFile",
     ),
     "jxl": ImageFormat(
-        "JXL", (".jxl",), "cbir.images.jpeg_xl:JpegXlFile", extra="jxl", needs="pillow_jxl"
+        "JXL",
+        (".jxl",),
+        "image/jxl",
+        "cbir.images.jpeg_xl:JpegXlFile",
+        extra="jxl",
+        needs="pillow_jxl",
     ),
 }
 KNOWN_FORMATS = tuple(FORMATS)
+RAW_SUFFIXES = frozenset((*RAW_TIFF_SUFFIXES, *FORMATS["raw"].suffixes))
+"""Of all camera RAW."""
 EXTRA_SUFFIXES = {
     suffix: (known.extra, known.needs)
     for known in FORMATS.values()

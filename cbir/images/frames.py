@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cbir.config import max_pixels
 from cbir.images.colour import resamplable
 from cbir.types import Remark
 
@@ -18,7 +19,7 @@ SHOWS = 16
 """Least difference of levels within a frame that shows something: an opening frame that fades in
 from black does not."""
 FRAMES = 100
-"""Most frames that are looked at."""
+"""Most frames that are looked at; together they have no more pixels than one image may have."""
 
 
 def spread_of(image: Image.Image) -> int:
@@ -45,7 +46,8 @@ def first_to_show(
     if spread >= SHOWS:
         return first, ()
     best = first.copy()  # the next frame may be drawn into the same image
-    for frame in range(1, FRAMES):
+    most = min(FRAMES, max_pixels() // (first.width * first.height))
+    for frame in range(1, most):
         try:
             animation.seek(frame)
             if animation.size != first.size:  # a page of a TIFF, which may be another picture

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from cbir.config import Preprocessing, Region, View
 
-__all__ = ["SIDEWAYS", "fit", "view_boxes"]
+__all__ = ["SIDEWAYS", "WHOLE_IMAGE", "Box", "fit", "view_boxes"]
 
 Box = tuple[float, float, float, float]
 """Left, upper, right and lower edge in pixels."""
 
+WHOLE_IMAGE: Region = (0.0, 0.0, 1.0, 1.0)
+"""The region that is the whole image."""
 SIDEWAYS = frozenset({5, 6, 7, 8})
 """EXIF orientations in which width and height are exchanged."""
 _RUNS_LEFT = frozenset({2, 3, 7, 8})  # the stored x axis runs against an upright one

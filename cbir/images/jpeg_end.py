@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,10 @@ from cbir.images.jpeg_markers import (
     is_complete,
 )
 
-__all__ = ["ends_in_zeros", "mend_jpeg"]
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["ends_in_grey", "ends_in_zeros", "mend_jpeg"]
 
 _OTHER_DATA = bytes([0x5A, 0xC3, 0x96, 0x3C]) * 1024
 """Entropy-coded data, any that contains no marker."""
@@ -28,6 +32,12 @@ def ends_in_zeros(data: bytes) -> bool:
     return data.endswith(ZEROS) and not is_complete(data)
 
 
+def ends_in_grey(image: Image.Image) -> bool:
+    """Whether the last pixel may be what a decoder fills missing data with: mid grey."""
+    last = image.getpixel((image.width - 1, image.height - 1))
+    return last in (128, (128, 128, 128))
+
+
 def mend_jpeg(data: bytes, size: tuple[int, int]) -> tuple[bytes, float] | None:
     """The file with an end marker, and the share of blocks that are missing before it.
 
@@ -35,7 +45,7 @@ def mend_jpeg(data: bytes, size: tuple[int, int]) -> tuple[bytes, float] | None:
     second time with other data in its place. Of a progressive file only the last scan, which
     refines the picture, may be incomplete.
     """
-    data = data.rstrip(b"\0").rstrip(b"\xff")
+    data = data.rstrip(b"\0").removesuffix(END).rstrip(b"\xff")
     frame, scans = frame_and_scans(data)
     if frame not in BASELINE and (frame != PROGRESSIVE or not _refines_fully(scans)):
         return None

@@ -21,10 +21,11 @@ _BITS = (9, 13, 18, 30)
 JpegXLImagePlugin.DECODE_THREADS = 0
 
 
-class JpegXlFile(JpegXLImagePlugin.JXLImageFile):  # type: ignore[misc]
+class JpegXlFile(JpegXLImagePlugin.JXLImageFile):
     """A JPEG XL image whose size is checked before it is decoded."""
 
     def _open(self) -> None:
+        assert self.fp is not None
         width, height = jpeg_xl_size(self.fp.read())
         self.fp.seek(0)
         if width * height > (limit := max_pixels()):
@@ -32,7 +33,10 @@ class JpegXlFile(JpegXLImagePlugin.JXLImageFile):  # type: ignore[misc]
                 f"{width:,} × {height:,} pixels is above the limit of {limit / 1e6:,.1f} "
                 "megapixels; CBIR_MAX_PIXELS raises it"
             )
-        super()._open()
+        try:
+            super()._open()  # type: ignore[no-untyped-call]
+        except Exception as error:  # it advises to build its library anew
+            raise ValueError("its data is damaged") from error
         if not self.jpeg:  # the decoder has turned it upright, whatever its EXIF says
             self.info.pop("exif", None)
 

@@ -16,7 +16,7 @@ from cbir.images.png_chunks import MendedHeader, mend_png, mend_png_header
 from cbir.images.tiff_directories import read_directories
 from cbir.types import Remark
 
-__all__ = ["mend", "mend_header"]
+__all__ = ["mend", "mend_header", "missing_share"]
 
 SPARE = 64
 """Bytes beyond the end, as WebP's decoder looks ahead."""
@@ -78,6 +78,12 @@ def _mend_webp(data: bytes, size: tuple[int, int]) -> tuple[bytes, float] | None
     struct.pack_into("<I", padded, 4, len(padded) - 8)
     struct.pack_into("<I", padded, end + 4, len(padded) - end - 8)
     return bytes(padded), missing / at
+
+
+def missing_share(tiff: bytes) -> float:
+    """The share of the bytes of a TIFF's first picture that lies beyond its end."""
+    mended = _mend_tiff(tiff, (0, 0))
+    return 0.0 if mended is None else mended[1]
 
 
 def _mend_tiff(data: bytes, size: tuple[int, int]) -> tuple[bytes, float] | None:

@@ -15,7 +15,7 @@ from cbir.images.deep_png import with_all_bits
 from cbir.images.formats import plugin_of
 from cbir.images.frames import first_to_show
 from cbir.images.jpeg import decode_jpeg, most_jpeg_pixels
-from cbir.images.jpeg_end import ends_in_zeros
+from cbir.images.jpeg_end import ends_in_grey, ends_in_zeros, mend_jpeg
 from cbir.images.mending import mend, mend_header
 from cbir.images.orientation import orientation_of
 from cbir.images.pixels import StoredPixels
@@ -85,6 +85,19 @@ class PillowFile:
         self._image = self._open(mended.data)
         return True
 
+    def _missing_before_its_end(self) -> tuple[Remark, ...]:
+        """A remark if a JPEG's end marker precedes the end of its picture.
+
+        Raises EOFError if much is missing. The last row of a sound one may be as grey.
+        """
+        lost = mend_jpeg(self._data, self.size)
+        if lost is None or lost[1] == 0:
+            return ()
+        mended = mend(self._kind, self._data, self.size)
+        if mended is None:
+            raise EOFError
+        return (mended[1],)
+
     def _load(self, image: ImageFile, data: bytes, least: tuple[int, int] | None) -> StoredPixels:
         full = image.size
         remarks = self._remarks
@@ -92,6 +105,8 @@ class PillowFile:
             if ends_in_zeros(data):  # which would be decoded as if they were pixels
                 raise EOFError
             shown, end = decode_jpeg(image, least)
+            if ends_in_grey(shown) and data is self._data:
+                remarks += self._missing_before_its_end()
             shown = resamplable(shown)
         else:
             animated = getattr(image, "is_animated", False)

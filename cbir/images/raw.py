@@ -56,10 +56,13 @@ sys.stdout.buffer.write(" ".join(map(str, head)).encode() + b"\\n" + pixels)
 
 def is_raw(data: bytes, directories: Sequence[Directory]) -> bool:
     """Whether a TIFF is camera RAW: what it contains are values of a sensor."""
-    return data[8:10] == b"CR" or any(
+    if data[8:10] == b"CR":  # Canon's CR2
+        return True
+    if tags.DNG_VERSION in directories[0].tags and all(d.is_reduced for d in directories):
+        return True
+    return any(
         directory.number(tags.PHOTOMETRIC, 0) in (FILTER_ARRAY, LINEAR_RAW)
         or directory.number(tags.COMPRESSION, 1) in RAW_COMPRESSIONS
-        or tags.DNG_VERSION in directory.tags
         for directory in directories
     )
 
@@ -143,7 +146,8 @@ class RawFile:
         if run.returncode != 0 or not head:
             lines = run.stderr.decode(errors="replace").strip().splitlines()
             reason = lines[-1].rpartition(": ")[2] if lines else "it crashed"
-            raise ImageError(f"camera RAW that LibRaw cannot develop: {reason.strip(chr(39))}")
+            reason = reason.removeprefix("b").strip("'\"")  # rawpy's messages are bytes
+            raise ImageError(f"camera RAW that LibRaw cannot develop: {reason}")
         width, height, flip, columns, rows = map(int, head.split())
         if not pixels:
             return (width, height), flip, None

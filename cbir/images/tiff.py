@@ -20,7 +20,7 @@ from cbir.errors import ImageError, ImageTooLargeError
 from cbir.images import tiff_directories as tags
 from cbir.images.formats import lacking
 from cbir.images.levels import is_dark
-from cbir.images.mending import mend
+from cbir.images.mending import mend, missing_share
 from cbir.images.pillow_file import PillowFile
 from cbir.images.pixels import OpenedImage, StoredPixels
 from cbir.images.raw import RawFile, is_raw
@@ -52,6 +52,8 @@ _PILLOWS: Mapping[int, Set[tuple[int, ...]]] = {
     8: {(8,) * 3},
 }
 """Photometric interpretation → bits of each sample, where Pillow reads unsigned integers right."""
+_PILLOWS_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000})
+"""None, CCITT, LZW, JPEG, Deflate, PackBits, LZMA, Zstandard: what libtiff is always built with."""
 
 
 def open_tiff(data: bytes, kind: str) -> OpenedImage:
@@ -84,6 +86,8 @@ class PillowTiff(PillowFile):
         self._directory = directory
 
     def load(self, least: tuple[int, int] | None) -> StoredPixels:
+        if self._directory.number(tags.COMPRESSION, 1) != 1 and missing_share(self._data) > 0:
+            raise ImageError("truncated: the TIFF data ends early")  # libtiff would print it
         try:
             pixels = super().load(least)
         except (ImageError, MemoryError):
@@ -150,6 +154,7 @@ def _pillow_reads(directory: Directory) -> bool:
     known = _PILLOWS.get(directory.number(tags.PHOTOMETRIC, 1), frozenset())
     return (
         bits in known
+        and directory.number(tags.COMPRESSION, 1) in _PILLOWS_COMPRESSIONS
         and set(directory.tags.get(tags.SAMPLE_FORMAT, (1,))) == {1}
         and (directory.number(tags.PLANAR, 1) == 1 or count == 1 or bits == (8, 8, 8))
         and (set(bits) != {16} or tags.MAX_SAMPLE not in directory.tags)

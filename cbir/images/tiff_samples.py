@@ -72,11 +72,10 @@ def _colours(samples: Samples, photometric: int, directory: Directory) -> Image.
     levels = _levels(samples, directory, inverted=photometric == WHITE_IS_ZERO)
     if levels.shape[2] == 1:
         return Image.fromarray(np.ascontiguousarray(levels[..., 0]))
-    mode = "CMYK" if photometric == CMYK else "RGB"
     coded = directory.number(tags.COMPRESSION, 1) in CODED_COLOURS
-    if photometric == YCBCR and not coded:
-        return Image.fromarray(levels, "YCbCr").convert("RGB")
-    return Image.frombytes(mode, levels.shape[1::-1], levels.tobytes())
+    mode = {CMYK: "CMYK", YCBCR: "RGB" if coded else "YCbCr"}.get(photometric, "RGB")
+    image = Image.frombytes(mode, levels.shape[1::-1], levels.tobytes())
+    return image.convert("RGB") if mode == "YCbCr" else image
 
 
 def _levels(

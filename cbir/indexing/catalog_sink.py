@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from cbir.catalog.metadata.values import utf8
 from cbir.catalog.rows import Batch, FailureRow, ImageRow, TouchedRow
@@ -20,7 +21,10 @@ __all__ = ["CatalogSink"]
 
 
 class CatalogSink:
-    """Counts changes and commits their rows, a few hundred per transaction."""
+    """Counts changes and commits their rows, a few hundred per transaction.
+
+    A full batch is committed by a thread, while the run goes on with the next; at most one is.
+    """
 
     def __init__(
         self, gallery: Gallery, source: str, limits: Limits, progress: ProgressCallback | None
@@ -34,6 +38,9 @@ class CatalogSink:
         self._changes: list[ImageChange] = []
         """Counted, and not committed yet."""
         self._committed_at = time.monotonic()
+        self._writer: ThreadPoolExecutor | None = None
+        self._committing: tuple[Sequence[ImageChange], Future[None]] | None = None
+        """Changes that the thread commits at present."""
         self._counts: Counter[ChangeKind] = Counter()
         self._removed = 0
         self._failed: list[FailedImage] = []
@@ -59,7 +66,9 @@ class CatalogSink:
             if change.row is not None:
                 self._changes.append(change)
         late = time.monotonic() - self._committed_at > self._limits.commit_seconds
-        if len(self._changes) >= self._limits.commit_rows or (late and self._changes):
+        if len(self._changes) >= self._limits.commit_rows:
+            self._commit_meanwhile()
+        elif late and self._changes:
             self.commit()
         if changes:
             self._report()
@@ -101,20 +110,43 @@ class CatalogSink:
 
     def commit(self) -> None:
         """Commit the changes that were given so far."""
+        self._join()
+        changes, self._changes = self._changes, []
         try:
-            self._gallery.write(self._source, _batch(self._changes))
+            self._gallery.write(self._source, _batch(changes))
         except CbirError:
             raise  # the gallery cannot be written at all
         except Exception:
-            self._commit_one_by_one()
-        self._changes = []
+            self._commit_one_by_one(changes)
         self._committed_at = time.monotonic()
 
-    def _commit_one_by_one(self) -> None:
+    def _commit_meanwhile(self) -> None:
+        """Begin to commit the changes given so far, once those before are committed."""
+        self._join()
+        changes, self._changes = self._changes, []
+        if self._writer is None:
+            self._writer = ThreadPoolExecutor(1, "cbir-write")
+        future = self._writer.submit(self._gallery.write, self._source, _batch(changes))
+        self._committing = changes, future
+        self._committed_at = time.monotonic()
+
+    def _join(self) -> None:
+        """Wait until the thread has committed its changes."""
+        if self._committing is None:
+            return
+        (changes, future), self._committing = self._committing, None
+        try:
+            future.result()
+        except CbirError:
+            raise
+        except Exception:
+            self._commit_one_by_one(changes)
+
+    def _commit_one_by_one(self, changes: Sequence[ImageChange]) -> None:
         """Commit each change by itself; one that no database takes becomes a failure."""
-        moved = [change for change in self._changes if change.kind == "moved"]
+        moved = [change for change in changes if change.kind == "moved"]
         self._gallery.write(self._source, _batch(moved))  # together: they may swap keys
-        for change in self._changes:
+        for change in changes:
             if change.kind == "moved":
                 continue
             try:

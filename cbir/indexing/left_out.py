@@ -16,6 +16,6 @@ def left_out(source: Source, catalog: Catalog | None) -> LeftOut:
     skipped = source.skipped
     images = 0
     if catalog is not None and skipped.excluded:
-        pages = catalog.of_source(source.uri)  # type: ignore[attr-defined]
+        pages = catalog.of_source(source.uri)
         images = sum(source.excludes(uri or key) for page in pages for _, key, uri, *_ in page)
     return LeftOut(dict(skipped.files), dict(skipped.excluded), images)

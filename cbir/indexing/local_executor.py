@@ -6,6 +6,7 @@ images at URLs ahead.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -13,7 +14,8 @@ from typing import Generic, TypeVar
 
 from cbir.config import available_cores
 from cbir.embedding import Embedder, LazyEmbedder
-from cbir.images import DecodedImage, DecodeOptions, decode_image
+from cbir.embedding.encoded import decode_each
+from cbir.images import DecodedImage, DecodeOptions
 from cbir.images.processes import Decoders
 from cbir.indexing.executor import EmbedJob
 from cbir.indexing.process_chunk import ContentSet, Read, check_chunk, process_chunk
@@ -24,10 +26,12 @@ __all__ = ["EmbeddingThreads", "HeaderExecutor", "LocalExecutor"]
 
 CHUNK = 16
 """Number of images in a chunk: enough for batches, few enough to balance the load."""
-GPU_INPUTS = 64
+GPU_INPUTS = 256
 """Number of network inputs in a chunk for a GPU; fewer do not keep it busy."""
-SPARE = 2
-"""Number of threads in addition to decoders: no decoder idles while threads wait for the GPU."""
+
+SHORT_TURN_S = 0.0005
+"""Seconds after which a thread hands on the interpreter while images are embedded on a GPU. The
+usual 5 ms make every read and every hash wait for the thread that compares and counts."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -36,10 +40,10 @@ R = TypeVar("R")
 class EmbeddingThreads(Generic[T, R]):
     """A thread pool for decoding and embedding, opened with the first chunk.
 
-    On a CPU the embedding threads also decode; with a GPU, processes decode. Decoding threads share
-    one interpreter, which a photograph of 500 pixels occupies for 0.5 ms: at most 2,000 images a
-    second on any number of cores. With a decoding process 0.2 ms remain. On two cores without a
-    GPU, processes are slower by a twentieth.
+    On a CPU the embedding threads also decode. With a GPU, it decodes most JPEGs, and processes all
+    others: decoding threads share one interpreter, which a photograph of 500 pixels occupies for
+    0.5 ms, at most 2,000 images a second on any number of cores. On two cores without a GPU,
+    processes are slower by a twentieth.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class EmbeddingThreads(Generic[T, R]):
         self._decoders = decoders if isinstance(decoders, Decoders) else None
         self._chunk = chunk
         self._threads = 0
+        self._turn_s = 0.0
         self._pool: ThreadPoolExecutor | None = None
 
     def chunk_size(self) -> int:
@@ -75,19 +80,27 @@ class EmbeddingThreads(Generic[T, R]):
 
     def run(self, work: Callable[[], Sequence[R]]) -> Future[Sequence[R]]:
         """As `submit`, for any other work."""
+        return self.open().submit(work)
+
+    def open(self) -> ThreadPoolExecutor:
+        """Open the network, the decoders and the threads, if they are not open."""
         if self._pool is None:
             self._threads = self._open()
             self._pool = ThreadPoolExecutor(self._threads, "cbir-index")
-        return self._pool.submit(work)
+        return self._pool
 
-    def decode(self, data: bytes, options: DecodeOptions) -> DecodedImage:
-        """As `cbir.images.decode_image`, in the calling thread or in a process."""
-        do = decode_image if self._decoders is None else self._decoders.decode
-        return do(data, options)
+    def decode_all(
+        self, images: Sequence[bytes], options: DecodeOptions
+    ) -> Sequence[DecodedImage | Exception]:
+        """Decode images in the calling thread, or in processes."""
+        do = decode_each if self._decoders is None else self._decoders.decode_all
+        return do(images, options)
 
     def stop(self, *, interrupted: bool) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
+        if self._turn_s:
+            sys.setswitchinterval(self._turn_s)
         if self._decoders is not None:
             self._decoders.close()
 
@@ -96,10 +109,14 @@ class EmbeddingThreads(Generic[T, R]):
         threads, count = self._embedder.parallelism, self._count
         if count is None:
             count = 0 if self._on_cpu() else available_cores()
+        if not self._on_cpu():
+            self._turn_s = sys.getswitchinterval()
+            sys.setswitchinterval(min(self._turn_s, SHORT_TURN_S))
         if count == 0:
             return threads
         self._decoders = self._decoders or Decoders(count)
-        return max(threads, count + SPARE)
+        # On a CPU, a thread waits for its decoders while another one embeds.
+        return max(threads, count) if self._on_cpu() else threads
 
     def _on_cpu(self) -> bool:
         return self._embedder.device == "cpu"
@@ -158,7 +175,7 @@ class LocalExecutor:
             self._opened,
             self._job.config.decode_options,
             contents=self._job.contents,
-            decode=self._threads.decode,
+            decode_all=self._threads.decode_all,
             reads=reads,
         )
 

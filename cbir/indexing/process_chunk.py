@@ -12,12 +12,11 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from cbir.arrays import Pixels, Vectors
 from cbir.config import GalleryConfig
-from cbir.embedding import Embedder, Precision, Runtime, embed_views, embedder_for
-from cbir.errors import CbirError, reason_of
-from cbir.images import DecodedImage, DecodeOptions, check_header, decode_image
-from cbir.images.processes import Decode
+from cbir.embedding import Embedder, Precision, Runtime, embedder_for
+from cbir.embedding.encoded import DecodeAll, embed_encoded
+from cbir.errors import CbirError, ImageError, reason_of
+from cbir.images import DecodeOptions, check_header
 from cbir.indexing.values import (
     CheckedImage,
     ChunkResult,
@@ -36,7 +35,6 @@ __all__ = [
     "EmbedderConfig",
     "check_chunk",
     "embed_chunk",
-    "embed_parts",
     "process_chunk",
 ]
 
@@ -111,68 +109,41 @@ def process_chunk(
     options: DecodeOptions,
     *,
     contents: ContentSet,
-    decode: Decode = decode_image,
+    decode_all: DecodeAll | None = None,
     reads: Sequence[Read] | None = None,
 ) -> list[ChunkResult]:
     """`embed_chunk` with an open embedder; images and regions are embedded as one batch.
 
-    `decode` may run in another process, and `reads` returns images that were read ahead.
+    `decode_all` may decode in other processes, and `reads` returns images that were read ahead.
     """
     results: list[ChunkResult | None] = []
-    decoded: list[tuple[int, bytes, Content, DecodedImage]] = []
+    pending: list[tuple[int, bytes, Content]] = []
     for position, task in enumerate(tasks):
         content = _read(task, task.read if reads is None else reads[position], contents)
-        if not isinstance(content, tuple):
+        if isinstance(content, tuple):
+            encoded, digest = content
+            pending.append((position, digest, encoded))
+            results.append(None)
+        else:
             results.append(content)
-            continue
-        encoded, digest = content
-        try:
-            image = decode(encoded.data, options)
-        except Exception as error:  # whatever a file does to a decoder, it fails alone
-            results.append(_unreadable(task, error, encoded.version))
-            continue
-        results.append(None)
-        decoded.append((position, digest, encoded, image))
-    embeddings = embed_parts(embedder, [image.pixels for *_, image in decoded])
-    for (position, digest, encoded, image), embedding in zip(decoded, embeddings, strict=True):
-        if isinstance(embedding, Exception):
-            results[position] = _unreadable(tasks[position], embedding)
+    pictures = embed_encoded(
+        embedder, [encoded.data for *_, encoded in pending], options, decode_all
+    )
+    for (position, digest, encoded), picture in zip(pending, pictures, strict=True):
+        if isinstance(picture, Exception):
+            version = encoded.version if isinstance(picture, ImageError) else None
+            results[position] = _unreadable(tasks[position], picture, version)
             continue
         results[position] = EmbeddedImage(
             digest,
             encoded.version,
-            image.width,
-            image.height,
-            embedding[0],
-            embedding[1:] if options.regions else None,
-            image.remarks,
+            picture.width,
+            picture.height,
+            picture.vectors[0],
+            picture.vectors[1:] if options.regions else None,
+            picture.remarks,
         )
     return [result for result in results if result is not None]
-
-
-def embed_parts(embedder: Embedder, images: Sequence[Pixels]) -> Sequence[Vectors | Exception]:
-    """Embed images of P parts each, (P, V, crop, crop, 3), as one batch → (P, D) for each image.
-
-    If that raises, images are embedded one by one, and the result of one that raises again is its
-    exception. Raises it where the network does not embed a black image either.
-    """
-    if not images:
-        return []
-    try:
-        vectors = embed_views(embedder, [part for image in images for part in image])
-    except Exception:
-        outcomes = [_embedded_alone(embedder, image) for image in images]
-        if all(isinstance(outcome, Exception) for outcome in outcomes):
-            embed_views(embedder, [np.zeros_like(images[0][0])])
-        return outcomes
-    return np.split(vectors, np.cumsum([len(image) for image in images])[:-1])
-
-
-def _embedded_alone(embedder: Embedder, image: Pixels) -> Vectors | Exception:
-    try:
-        return embed_views(embedder, list(image))
-    except Exception as error:
-        return error
 
 
 def _unreadable(

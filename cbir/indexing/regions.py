@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from cbir.catalog.rows import RegionRow
 from cbir.config import available_cores
 from cbir.embedding import Embedder
+from cbir.embedding.encoded import DecodeAll, embed_encoded
 from cbir.errors import reason_of
 from cbir.gallery import Gallery
 from cbir.images import DecodeOptions
-from cbir.images.processes import Decode, Decoders
+from cbir.images.processes import Decoders
 from cbir.indexing.executor import ChunkQueue
 from cbir.indexing.local_executor import CHUNK, EmbeddingThreads
-from cbir.indexing.process_chunk import embed_parts
 from cbir.indexing.sink import ProgressCallback
 from cbir.sources.reading import read_indexed
 from cbir.types import FailedImage
@@ -48,7 +48,7 @@ def ensure_regions(
     done = 0
 
     def embed(ids: Sequence[int]) -> list[tuple[Result, ...]]:
-        return _embed_regions(ids, gallery, opened, threads.decode)
+        return _embed_regions(ids, gallery, opened, threads.decode_all)
 
     def write(results: Sequence[tuple[int, tuple[Result, ...]]]) -> None:
         nonlocal done
@@ -72,7 +72,7 @@ def ensure_regions(
 
 
 def _embed_regions(
-    ids: Sequence[int], gallery: Gallery, embedder: Embedder, decode: Decode
+    ids: Sequence[int], gallery: Gallery, embedder: Embedder, decode_all: DecodeAll
 ) -> list[tuple[Result, ...]]:
     """Embed the regions of a chunk of images, in a worker thread.
 
@@ -85,22 +85,20 @@ def _embed_regions(
     records = gallery.catalog.records(ids)
     indexed_images = gallery.catalog.indexed_images([record.key for record in records.values()])
     results: dict[int, Result] = {}
-    decoded = []
+    read = []
     for record in records.values():
         if record.key not in indexed_images:
             continue
         indexed = indexed_images[record.key].content_hash
         try:
-            image = decode(read_indexed(record.uri, indexed), options)
+            read.append((record, indexed, read_indexed(record.uri, indexed)))
         except Exception as error:
             results[record.id] = FailedImage(record.uri, reason_of(error, record.uri), record.key)
-        else:
-            decoded.append((record, indexed, image.pixels[1:]))
-    embeddings = embed_parts(embedder, [parts for *_, parts in decoded])
-    for (record, indexed, _), vectors in zip(decoded, embeddings, strict=True):
-        if isinstance(vectors, Exception):
-            reason = reason_of(vectors, record.uri)
+    pictures = embed_encoded(embedder, [data for *_, data in read], options, decode_all)
+    for (record, indexed, _), picture in zip(read, pictures, strict=True):
+        if isinstance(picture, Exception):
+            reason = reason_of(picture, record.uri)
             results[record.id] = FailedImage(record.uri, reason, record.key)
         else:
-            results[record.id] = RegionRow(record.id, indexed, vectors)
+            results[record.id] = RegionRow(record.id, indexed, picture.vectors[1:])
     return [(results[i],) if i in results else () for i in ids]

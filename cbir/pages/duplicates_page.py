@@ -6,12 +6,23 @@ from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
-from cbir.duplicates import Duplicates, Evidence, Group, KnownFile, SourceComparison
+from cbir.duplicates import (
+    AlikeFile,
+    AlikePair,
+    Duplicates,
+    Evidence,
+    Group,
+    KnownFile,
+    SourceComparison,
+)
 from cbir.duplicates.export import surest
 from cbir.pages.contact_sheet import aspect_of, picture_of, write_page
 from cbir.types import ImageRecord
 
 __all__ = ["describe", "file_size", "write_duplicates_page"]
+
+ALIKE_SHOWN = 60
+"""Pairs that are alike but not proven, after them."""
 
 GROUPS_SHOWN = 300
 """Groups shown on a page: about 15 MB of thumbnails."""
@@ -30,11 +41,14 @@ def write_duplicates_page(
     else:
         sections = [_group(n, group) for n, group in enumerate(result.page(0, GROUPS_SHOWN), 1)]
         count, nothing = len(result.groups), "no duplicates"
+    alike = [_alike(pair) for pair in result.alike[:ALIKE_SHOWN]]
+    if len(result.alike) > ALIKE_SHOWN:
+        alike.append(_note(f"and {len(result.alike) - ALIKE_SHOWN:,} more that are alike"))
     if not sections:
         sections = [_note(nothing)]
     elif count > GROUPS_SHOWN:
         sections.append(_note(f"and {count - GROUPS_SHOWN:,} more, which are not shown"))
-    write_page(path, title=title, body="\n".join(sections))
+    write_page(path, title=title, body="\n".join([*sections, *alike]))
 
 
 def describe(evidence: Evidence) -> str:
@@ -76,6 +90,19 @@ def _known(file: KnownFile) -> str:
         f"{file_size(file.size)}</figcaption></figure>"
     )
     return _section(file.image, [figure], "in the gallery")
+
+
+def _alike(pair: AlikePair | AlikeFile) -> str:
+    if isinstance(pair, AlikePair):
+        keeper, other = pair.first, pair.second
+        uri, facts = other.uri, _facts(other)
+    else:
+        keeper, uri, facts = pair.image, pair.uri, escape(pair.name)
+    figure = (
+        f'<figure style="--aspect: {aspect_of(keeper):.3f}">{picture_of(uri, alt=uri)}'
+        f"<figcaption><b>not proven</b> · {escape(pair.reason)}<br>{facts}</figcaption></figure>"
+    )
+    return _section(keeper, [figure], "alike, not proven: look at both")
 
 
 def _section(keeper: ImageRecord, figures: Iterable[str], note: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -17,9 +18,12 @@ Crop: TypeAlias = "tuple[float, float, float, float]"
 """x, y, width, height: pixels of the upright image, or fractions of it where none exceeds 1."""
 
 
-def crop_image(image: Image, crop: Crop) -> Image:
-    """A region of an upright image. Raises ImageError when it does not lie within."""
-    width, height = image.size
+def crop_image(image: Image, crop: Crop, *, full: tuple[int, int] | None = None) -> Image:
+    """A region of an upright image. Raises ImageError when it does not lie within.
+
+    `full` is the size of the whole image where `image` is a reduced version of it.
+    """
+    width, height = full or image.size
     shown = crop_text(crop)
     if not np.isfinite(crop).all() or min(crop) < 0:
         raise ImageError(f"crop {shown}: x, y, width and height are numbers from 0 upwards")
@@ -35,7 +39,11 @@ def crop_image(image: Image, crop: Crop) -> Image:
         )
     if right <= left or bottom <= top:
         raise ImageError(f"crop {shown} is empty in an image of {width} × {height} pixels")
-    return image.crop((left, top, right, bottom))
+    if full is None:
+        return image.crop((left, top, right, bottom))
+    scale_x, scale_y = image.width / width, image.height / height
+    box = math.floor(scale_x * left), math.floor(scale_y * top)
+    return image.crop((*box, math.ceil(scale_x * right), math.ceil(scale_y * bottom)))
 
 
 def crop_text(crop: Crop) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cbir.errors import BackboneError
+from cbir.errors import BackboneError, ImageTooLargeError
 from cbir.images import DecodeOptions, decode_image, encode_lossless, open_rgb
 from cbir.retrieval.crop import crop_image
 from cbir.retrieval.queries import EmbeddedQuery, FileQuery, IdQuery, ImageQuery, Query, UrlQuery
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from cbir.retrieval.crop import Crop
 
 __all__ = ["OpenedQuery", "read_query"]
+
+REDUCTION = 4
+"""Reduction of an image that is too large to be decoded whole, before a part is cut out."""
 
 
 class OpenedQuery:
@@ -72,7 +75,14 @@ class OpenedQuery:
             whole = read_query(self.query)
         if self.crop is None:
             return whole
-        return crop_image(open_rgb(whole, ground=self._gallery.config.ground), self.crop)
+        ground = self._gallery.config.ground
+        try:
+            return crop_image(open_rgb(whole, ground=ground), self.crop)
+        except ImageTooLargeError:  # a large JPEG, which can be decoded at a reduced size
+            decoded = decode_image(whole, DecodeOptions(self._gallery.spec.preprocessing))
+            full = decoded.width, decoded.height
+            reduced = open_rgb(whole, max_side=max(full) // REDUCTION, ground=ground)
+            return crop_image(reduced, self.crop, full=full)
 
 
 def read_query(query: Query) -> bytes | Image:

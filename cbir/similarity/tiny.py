@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ __all__ = [
     "TinyAgreement",
     "TinyImages",
     "compare_tiny",
+    "orientation_map",
+    "oriented",
     "tiny_image",
 ]
 
@@ -37,6 +40,8 @@ FLAT = 6.0
 
 WINDOW = 5
 """Side in pixels of the windows within which two tiny images are correlated."""
+
+Plane = TypeVar("Plane", npt.NDArray[np.float32], npt.NDArray[np.uint8])
 
 TinyImages = npt.NDArray[np.uint8]
 """(N, TINY_BYTES), or one of them, (TINY_BYTES,)."""
@@ -67,10 +72,10 @@ def compare_tiny(first: TinyImages, second: TinyImages, orientation: int) -> Tin
     grey, colour = _planes(first)
     other_grey, other_colour = _planes(second)
     everywhere = np.ones((SIDE, SIDE), bool)
-    oriented = _oriented(grey, orientation)
-    mean, median = local_correlation(oriented, other_grey, everywhere, window=WINDOW).agreement()
+    turned = oriented(grey, orientation)
+    mean, median = local_correlation(turned, other_grey, everywhere, window=WINDOW).agreement()
     return TinyAgreement(
-        mean, median, _colour_difference(_oriented(colour, orientation), other_colour)
+        mean, median, _colour_difference(oriented(colour, orientation), other_colour)
     )
 
 
@@ -83,13 +88,21 @@ def _planes(tiny: TinyImages) -> tuple[Floats, Floats]:
     )
 
 
-def _oriented(plane: Floats, orientation: int) -> Floats:
-    """A plane (S, S) or (S, S, 3) in one of the orientations."""
+def oriented(plane: Plane, orientation: int) -> Plane:
+    """An image (H, W) or (H, W, 3) in one of the orientations."""
     if orientation & 1:
         plane = plane[:, ::-1]
     if orientation & 2:
         plane = plane[::-1]
     return np.ascontiguousarray(plane.swapaxes(0, 1) if orientation & 4 else plane)
+
+
+def orientation_map(orientation: int) -> npt.NDArray[np.float64]:
+    """Where `oriented` moves positions, as shares of the sides: (3, 3)."""
+    mirror_x = np.array([[-1, 0, 1], [0, 1, 0], [0, 0, 1.0]]) if orientation & 1 else np.eye(3)
+    mirror_y = np.array([[1, 0, 0], [0, -1, 1], [0, 0, 1.0]]) if orientation & 2 else np.eye(3)
+    transpose = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1.0]]) if orientation & 4 else np.eye(3)
+    return np.asarray(transpose @ mirror_y @ mirror_x)
 
 
 def _colour_difference(a: Floats, b: Floats) -> float:

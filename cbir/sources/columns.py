@@ -22,6 +22,8 @@ PANDAS_MISSING = frozenset({"nan", "NaN", "NaT", "<NA>"})
 """What pandas writes for a missing value; in no column a value."""
 MISSING = PANDAS_MISSING | {"NA", "N/A", "n/a", "#N/A", "null", "NULL", "None"}
 """What programs write for a missing value; in a column of text they may be words."""
+LONGEST_MISSING = 12
+"""Longer cells, with spaces around, are not looked up among them."""
 
 _DATE = re.compile(
     r"(\d{4}-\d\d-\d\d)([T ](\d\d:\d\d)(:\d\d)?(\.\d{1,6})?(Z|[+-]\d\d:\d\d)?)?", re.ASCII
@@ -33,11 +35,17 @@ class ColumnTypes:
     """The type of every column, in two passes: `see` every cell, then `read` each."""
 
     def __init__(self, kinds: Iterable[FieldType] | None = None) -> None:
-        """`kinds` are the types that text may be read as; by default all."""
+        """`kinds` are the types that text may be read as, where the format has the others.
+
+        By default text may be of any type, and some texts stand for missing values.
+        """
         self._kinds = {kind: _READERS[kind] for kind in kinds or _READERS}
+        self._missing = MISSING if kinds is None else frozenset[str]()
+        self._always_missing = PANDAS_MISSING & self._missing
+        self._readers: dict[str, Callable[[str], Any]] = {}
         self._of: dict[str, FieldType | None] = {}
         self._numbers: dict[str, NumberColumn] = {}
-        """Of columns of text that may turn out to be numbers."""
+        """Of columns that began with a number or a text, and may turn out to be numbers."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -53,7 +61,7 @@ class ColumnTypes:
             self._of[name] = "text"
             self._numbers.pop(name, None)
             return
-        if cell.strip() in MISSING:
+        if len(cell) < LONGEST_MISSING and cell.strip() in self._missing:
             self._of.setdefault(name, None)
             return
         if kind is None:
@@ -61,9 +69,10 @@ class ColumnTypes:
             self._of[name] = kind
             if "number" in self._kinds and kind in ("number", "text"):
                 self._numbers[name] = NumberColumn()
-        elif kind != "text" and self._kinds[kind](cell) is None:
-            self._of[name] = "text"
-        if (numbers := self._numbers.get(name)) is not None:
+        if (numbers := self._numbers.get(name)) is None:
+            if kind not in ("text", None) and self._kinds[kind](cell) is None:
+                self._of[name] = "text"
+        else:
             numbers.see(cell)
             if numbers.hopeless:
                 del self._numbers[name]
@@ -73,12 +82,23 @@ class ColumnTypes:
         """The value of a cell, converted to the type of its column; None for a missing value."""
         if not isinstance(cell, str):
             return cell
-        kind, numbers = self._of.get(name, "text"), self._numbers.get(name)
-        if numbers is not None and numbers.holds_numbers:
-            return None if cell.strip() in MISSING else numbers.read(cell)
-        if kind == "text":
-            return None if cell.strip() in PANDAS_MISSING else cell
-        return None if kind is None or cell.strip() in MISSING else self._kinds[kind](cell)
+        reader = self._readers.get(name)
+        if reader is None:
+            reader = self._readers[name] = self._reader_of(name)
+        missing = self._always_missing if reader is _as_it_is else self._missing
+        if len(cell) < LONGEST_MISSING and cell.strip() in missing:
+            return None
+        return reader(cell)
+
+    def _reader_of(self, name: str) -> Callable[[str], Any]:
+        """The function that reads the cells of a column, once all were seen."""
+        numbers = self._numbers.get(name)
+        if numbers is not None:
+            return numbers.reader() if numbers.holds_numbers else _as_it_is
+        kind = self._of.get(name, "text")
+        if kind is None:
+            return _nothing  # all cells stand for missing values
+        return _as_it_is if kind == "text" else self._kinds[kind]
 
     def read_key(self, name: str, cell: str) -> str:
         """The text of a cell that names or identifies something: `1001` where pandas wrote 1001.0.
@@ -86,10 +106,18 @@ class ColumnTypes:
         Empty for a missing value.
         """
         text = cell.strip()
-        if text in PANDAS_MISSING:
+        if text in self._always_missing:
             return ""
         numbers = self._numbers.get(name)
         return text.removesuffix(".0") if numbers is not None and numbers.made_whole else cell
+
+
+def _as_it_is(cell: str) -> str:
+    return cell
+
+
+def _nothing(cell: str) -> None:
+    return None
 
 
 def is_empty(cell: Any) -> bool:

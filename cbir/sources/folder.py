@@ -67,6 +67,7 @@ class FolderSource:
 
     def _walk(self, *, unreadable: bool = False) -> Iterator[str | FailedImage]:
         skipped = Skipped()
+        self.rules.forget_ignore_files()
         visited: set[tuple[int, int]] = set()
         folders, links = [self._path], deque[str]()
         while folders or links:

@@ -164,11 +164,15 @@ class ManifestSource:
         self, row: Row, place: RowPlace, cell: ImageCell, key: str
     ) -> SourceImage | FailedImage:
         """The image whose bytes the row holds."""
+        from cbir.sources.parquet_images import image_path
+
         assert self._opened is not None
         if cell.size == 0:
             return FailedImage(place.uri, "row has an empty image", key)
-        uri = f"{self.uri}/{self._column}/{row.number}"
-        name = cell.path or uri.removeprefix(f"{self.root}/")
+        uri = image_path(self.uri, self._column, row.number)
+        # Of the file that it was on another machine, only the last name says something.
+        name = cell.path.replace("\\", "/").rpartition("/")[2]
+        name = name or uri.removeprefix(f"{self.root}/")
         version = ImageVersion(cell.size, self._opened[0][1])
         return SourceImage(uri, name, self._metadata(row), version, key, place)
 

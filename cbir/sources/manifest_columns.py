@@ -32,9 +32,10 @@ def choose_image_column(wanted: str, rows: RowReader) -> str:
     if len(alike) == 1:
         return alike[0]
     if wanted == DEFAULT_COLUMN:
-        images = [name for name in rows.image_columns if len(rows.image_columns) == 1]
-        images += [name for name in rows.image_columns if name == "image"]
-        if images:
+        # The `datasets` library calls it image, webdataset by its suffix.
+        images = [name for name in rows.image_columns if name == "image" or _is_suffix(name)]
+        images = images or list(rows.image_columns)
+        if len(images) == 1:
             return images[0]
     raise SourceError(_no_column(wanted, list(names), "--image-column"))
 
@@ -65,9 +66,14 @@ def _is_place(name: str) -> bool:
     return is_remote(name) or os.path.splitext(name)[1].casefold() in IMAGE_SUFFIXES  # noqa: PTH122
 
 
+def _is_suffix(name: str) -> bool:
+    return f".{name.casefold()}" in IMAGE_SUFFIXES
+
+
 def _likely_column(wanted: str, names: Sequence[str], *, image: bool) -> str | None:
     by_case = {name.casefold(): name for name in names}
     close = difflib.get_close_matches(wanted.casefold(), by_case, n=1)
     if close:
         return by_case[close[0]]
-    return next((name for name in names if image and _LIKELY.search(name)), None)
+    likely = (name for name in names if _LIKELY.search(name) or _is_suffix(name))
+    return next(likely, None) if image else None

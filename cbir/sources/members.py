@@ -13,12 +13,7 @@ from cbir.sources.tar_index import read_member as read_tar_member
 from cbir.sources.tar_index import tar_member_version
 from cbir.types import ImageVersion
 
-__all__ = ["is_member", "member_version", "read_member"]
-
-
-def is_member(path: str) -> bool:
-    """Whether a path is one of an image inside a tar or Parquet file."""
-    return _split(path) is not None
+__all__ = ["member_version", "read_member"]
 
 
 def read_member(path: str) -> bytes | None:

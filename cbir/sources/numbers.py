@@ -8,6 +8,7 @@ those that can be read are numbers and the others stay text, which a filter then
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 __all__ = ["NumberColumn", "plain_number"]
@@ -101,12 +102,17 @@ class NumberColumn:
         """Whether all are whole numbers that a program has written as floats, as pandas does."""
         return 0 < self.floats == self.whole + self.points + self.commas
 
-    def read(self, cell: str) -> int | float | str:
-        """The number in a cell, or its text."""
-        text = cell.strip()
-        if self.decimal_comma and _COMMA.fullmatch(text):
-            return float(text.replace(".", "").replace(",", "."))
-        number = plain_number(text)
-        if number is None:
-            return cell
-        return int(number) if self.made_whole else number
+    def reader(self) -> Callable[[str], int | float | str]:
+        """A function that reads a cell: its number, or its text."""
+        comma, whole = self.decimal_comma, self.made_whole
+
+        def read(cell: str) -> int | float | str:
+            text = cell.strip()
+            if comma and _COMMA.fullmatch(text):
+                return float(text.replace(".", "").replace(",", "."))
+            number = plain_number(text)
+            if number is None:
+                return cell
+            return int(number) if whole else number
+
+        return read

@@ -28,6 +28,7 @@ Opener: TypeAlias = Callable[[str, SourceOptions], Source]
 SOURCES: dict[str, str | Opener] = {
     ".csv": "cbir.sources.manifest:open_manifest",
     ".tsv": "cbir.sources.manifest:open_manifest",
+    ".json": "cbir.sources.manifest:open_manifest",
     ".jsonl": "cbir.sources.manifest:open_manifest",
     ".ndjson": "cbir.sources.manifest:open_manifest",
     ".parquet": "cbir.sources.manifest:open_manifest",
@@ -119,7 +120,7 @@ def _folder_or_image(path: str, options: SourceOptions) -> Source:
         return FileSource(path)
     raise SourceError(
         f"{shown} is neither a folder nor an image; a list of images ends in "
-        ".csv, .tsv, .jsonl or .parquet, shards end in .tar"
+        ".csv, .tsv, .json, .jsonl or .parquet, shards end in .tar"
     )
 
 

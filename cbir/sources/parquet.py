@@ -11,7 +11,7 @@ from typing import Any
 from cbir.errors import SourceError
 from cbir.files import import_pyarrow
 from cbir.sources.columns import is_empty
-from cbir.sources.parquet_images import holds_images, image_cells, is_plain
+from cbir.sources.parquet_images import STREAMED, holds_images, image_cells, is_plain
 from cbir.sources.paths import printable
 from cbir.sources.rows import Row
 
@@ -71,7 +71,7 @@ class ParquetRows:
     def _opened(self) -> Iterator[Any]:
         pyarrow, parquet = import_pyarrow("list the images in a .csv or .jsonl")
         try:
-            with parquet.ParquetFile(self._path) as file:
+            with parquet.ParquetFile(self._path, **STREAMED) as file:
                 yield file
         except (OSError, pyarrow.ArrowException) as error:
             reason = " ".join(str(error).split())[:200]

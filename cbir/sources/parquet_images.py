@@ -21,6 +21,7 @@ from cbir.sources.paths import unreadable
 from cbir.sources.rows import ImageCell
 
 __all__ = [
+    "STREAMED",
     "holds_images",
     "image_cells",
     "image_path",
@@ -34,6 +35,8 @@ WINDOW_ROWS = 64
 WINDOWS_KEPT = 4
 """Blocks of rows that stay in memory: threads read a little out of order."""
 FILES_OPEN = 4
+STREAMED = {"pre_buffer": False, "buffer_size": 1 << 20}
+"""Options of pyarrow with which a page of a column is in memory, not all of a row group."""
 
 
 def is_bytes(kind: Any) -> bool:
@@ -141,7 +144,7 @@ class _ParquetImages:
 
     def __init__(self, path: str) -> None:
         _, parquet = import_pyarrow("index the images as files")
-        self._file = parquet.ParquetFile(path)
+        self._file = parquet.ParquetFile(path, **STREAMED)
         metadata = self._file.metadata
         groups = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
         self._ends = list(accumulate(groups))

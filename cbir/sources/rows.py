@@ -36,10 +36,13 @@ class ImageCell:
 class RowReader(Protocol):
     """Reads the rows of one file in little memory. It can be iterated more than once."""
 
-    word: str
-    """`line` or `row`: the unit of `Row.number`."""
-    image_columns: tuple[str, ...]
-    """Columns that hold encoded images instead of paths; their values are ImageCells."""
+    @property
+    def word(self) -> str:
+        """`line`, `row` or `item`: the unit of `Row.number`."""
+
+    @property
+    def image_columns(self) -> tuple[str, ...]:
+        """Columns that hold encoded images instead of paths; their values are ImageCells."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -55,6 +58,7 @@ class RowReader(Protocol):
 _FORMATS = {
     ".csv": "cbir.sources.table:CsvRows",
     ".tsv": "cbir.sources.table:CsvRows",
+    ".json": "cbir.sources.jsonl:JsonRows",
     ".jsonl": "cbir.sources.jsonl:JsonRows",
     ".ndjson": "cbir.sources.jsonl:JsonRows",
     ".parquet": "cbir.sources.parquet:ParquetRows",

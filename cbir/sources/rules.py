@@ -82,7 +82,8 @@ class _Patterns:
 
     folder: str
     """Relative to the source's root, with `/` at its end; empty for the root."""
-    lines: tuple[str, ...]
+    patterns: tuple[tuple[str, bool, re.Pattern[str]], ...]
+    """Each line with whether it excludes, and its regular expression."""
     spec: GitIgnoreSpec
 
     def decide(self, path: str, pattern: str | None) -> str | None:
@@ -92,11 +93,9 @@ class _Patterns:
         that `*` and `!*/` would leave out every folder.
         """
         below = path[len(self.folder) :]
-        for line, each in zip(self.lines, self.spec.patterns, strict=True):
-            if each.include is None:  # blank, or a comment
-                continue
-            if any(_is_direct(match, below) for match in each.regex.finditer(below)):
-                pattern = line if each.include else None
+        for line, excludes, regex in self.patterns:
+            if any(_is_direct(match, below) for match in regex.finditer(below)):
+                pattern = line if excludes else None
         return pattern
 
 
@@ -110,10 +109,10 @@ class ListingRules:
         self._files: dict[str, _Patterns] = {}
         self.folder_pattern = lru_cache(maxsize=100_000)(self._folder_pattern)
 
-    @property
-    def stated(self) -> bool:
-        """Whether the caller has given patterns."""
-        return self._exclude is not None or self._include is not None
+    def forget_ignore_files(self) -> None:
+        """Begin a listing anew: a `.cbirignore` may have gone since the last one."""
+        self._files.clear()
+        self.folder_pattern.cache_clear()
 
     def add_ignore_file(self, folder: str, text: str) -> None:
         """Take in the `.cbirignore` of a folder (`a/b`; empty for the root). Raises OptionError."""
@@ -175,15 +174,18 @@ def _default_pattern(folder: str) -> str | None:
 def _compiled(folder: str, lines: tuple[str, ...], origin: str) -> _Patterns:
     from pathspec import GitIgnoreSpec
 
+    option = origin.startswith("--")
+    patterns = []
     for number, line in enumerate(lines, start=1):
-        option = origin.startswith("--")
         try:
             if option and not line.strip():
                 raise ValueError
-            GitIgnoreSpec.from_lines([line])
+            for each in GitIgnoreSpec.from_lines([line]).patterns:
+                if each.include is not None and each.regex is not None:  # else a comment
+                    patterns.append((line.strip(), each.include, each.regex))
         except ValueError as error:
             place = origin if option else f"{origin}, line {number}"
             raise OptionError(
                 f"{place}: {shortened(line)!r} is no pattern; write one as in a .gitignore: '*.gif'"
             ) from error
-    return _Patterns(folder, lines, GitIgnoreSpec.from_lines(lines))
+    return _Patterns(folder, tuple(patterns), GitIgnoreSpec.from_lines(lines))

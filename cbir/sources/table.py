@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cbir.errors import SourceError
+from cbir.messages import shortened
 from cbir.sources.columns import ColumnTypes, is_empty
 from cbir.sources.encodings import HEAD_BYTES, text_encoding
 from cbir.sources.paths import printable, read_head
@@ -82,7 +83,9 @@ class CsvRows:
         self.columns = tuple(name for name in self._table.columns if name)
         for name in self.columns:
             if self.columns.count(name) > 1:
-                raise SourceError(f"{printable(path)}: two columns are called {name!r}; rename one")
+                raise SourceError(
+                    f"{printable(path)}: two columns are called {shortened(name)!r}; rename one"
+                )
 
     def count(self) -> int:
         return self._surveyed()[0]

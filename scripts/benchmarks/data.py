@@ -40,11 +40,15 @@ def labelled_sets(data: Path, names: Sequence[str]) -> list[str]:
 
 
 def link(files: Sequence[Path], folder: Path) -> Path:
-    """A folder with these files under numbered names."""
+    """A folder with these files under numbered names: hard links, which are plain files."""
     if not folder.exists():
         folder.mkdir()
         for number, file in enumerate(files):
-            (folder / f"{number:06}{file.suffix}").symlink_to(file.resolve())
+            name = folder / f"{number:06}{file.suffix}"
+            try:
+                name.hardlink_to(file.resolve())
+            except OSError:  # on another disk, or too many of one file
+                name.symlink_to(file.resolve())
     return folder
 
 

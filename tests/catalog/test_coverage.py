@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ NOTE = "2 of 5 images have a number in 'price', 1 has text, as '9,50', 2 have no
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shop")
     cells = ["9.50", "12", '"9,50"', "NaN", ""]
     lines = ["path,price,size"]
@@ -71,6 +70,16 @@ def test_the_command_line_says_it(shop: Path) -> None:
     assert f"{NOTE}; only numbers are compared\n" in cbir(*arguments).out
     note = json.loads(cbir(*arguments, "--json").out)["notes"]
     assert note == [f"{NOTE}; only numbers are compared"]
+
+
+def test_recommendations_say_it(shop: Path) -> None:
+    note = f"{NOTE}; only numbers are compared"
+    arguments = ("recommend", "id:1", "-g", shop / "gallery", "--where", "price<100")
+    assert f"{note}\n" in cbir(*arguments).out
+    assert json.loads(cbir(*arguments, "--json").out)["notes"] == [note]
+    with running(create_app(Settings(gallery=shop / "gallery", workers=1))) as http:
+        answer = http.get("/api/v1/images/1/recommendations?where=price<100").json()
+        assert answer["notes"] == [note]
 
 
 def test_http_and_the_page_say_it(shop: Path) -> None:

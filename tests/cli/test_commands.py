@@ -104,7 +104,7 @@ def test_search_prints_a_table(colours: Path, shop: Path) -> None:
 def test_search_prints_json(colours: Path, shop: Path) -> None:
     run = cbir("search", colours / "red.png", "-k", "2", "-g", shop, "--json")
     answer = json.loads(run.out)
-    assert set(answer) == {"query", "matched", "hits", "timings_ms"}
+    assert set(answer) == {"query", "matched", "hits", "notes", "timings_ms"}
     assert answer["query"] == str(colours / "red.png")
     parts = {"rank", "id", "key", "uri", "similarity", "confidence", "metadata"}
     assert set(answer["hits"][0]) == parts

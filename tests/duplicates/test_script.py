@@ -1,7 +1,10 @@
 """The script is run, in a folder of files with the worst of names."""
 
 import os
+import shutil
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from cbir import Gallery, index_images
 from cbir.duplicates import find_duplicates, removals_of, write_script
 from cbir.duplicates.script import Removal, removal_script
 from cbir.sources.paths import path_to_uri
+from cbir.sources.reading import content_hash
 
 NAMES = [
     b"it's.png",
@@ -65,19 +69,89 @@ def test_it_speaks_for_itself(tmp_path: Path) -> None:
     subprocess.run(["sh", "-n", tmp_path / "s"], check=True)
 
 
-@pytest.mark.parametrize("change", ["keeper gone", "keeper changed", "copy changed"])
-def test_what_has_changed_since_is_left(tmp_path: Path, change: str) -> None:
+def removal(keeper: Path, copy: Path) -> Removal:
+    """The removal of a file for another, with the hashes of what they hold now."""
+    contents = [content_hash(file.read_bytes()).hex() for file in (keeper, copy)]
+    return Removal(path_to_uri(keeper), contents[0], path_to_uri(copy), contents[1])
+
+
+def replace_by_link(keeper: Path, copy: Path) -> None:
+    copy.unlink()
+    copy.symlink_to(keeper)
+
+
+def replace_by_hard_link(keeper: Path, copy: Path) -> None:
+    copy.unlink()
+    copy.hardlink_to(keeper)
+
+
+def replace_by_folder(keeper: Path, _: Path) -> None:
+    keeper.unlink()
+    keeper.mkdir()
+
+
+CHANGES: dict[str, Callable[[Path, Path], object]] = {
+    "keeper gone": lambda keeper, _: keeper.unlink(),
+    "keeper changed": lambda keeper, _: keeper.write_bytes(b"another picture"),
+    "keeper overwritten, of equal size": lambda keeper, _: keeper.write_bytes(
+        keeper.read_bytes()[::-1]
+    ),
+    "copy changed": lambda _, copy: copy.write_bytes(b"another picture"),
+    "copy overwritten, of equal size": lambda _, copy: copy.write_bytes(copy.read_bytes()[::-1]),
+    "copy is a link now": replace_by_link,
+    "copy is a hard link now": replace_by_hard_link,
+    "keeper is a folder now": replace_by_folder,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("same", [True, False], ids=["same bytes", "same picture"])
+def test_what_has_changed_since_is_left(tmp_path: Path, change: str, same: bool) -> None:
     keeper, copy = tmp_path / "a", tmp_path / "b"
     keeper.write_bytes(b"12345")
-    copy.write_bytes(b"1234")
-    write_script(tmp_path / "s", [[Removal(str(keeper), 5, str(copy), 4)]])
-    if change == "keeper gone":
-        keeper.unlink()
-    else:
-        (keeper if change == "keeper changed" else copy).write_bytes(b"123456789")
+    copy.write_bytes(b"12345" if same else b"12367")
+    write_script(tmp_path / "s", [[removal(keeper, copy)]])
+    CHANGES[change](keeper, copy)
     done = run(tmp_path / "s", tmp_path)
     assert copy.exists()
     assert done.stderr.startswith(b"left, ")
+    assert done.stdout == b""
+
+
+def test_uncompressed_scans_of_one_size_are_told_apart(tmp_path: Path, gallery: Gallery) -> None:
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    coffee = encode(photograph("coffee"), "BMP")
+    (folder / "a-keep.bmp").write_bytes(coffee)
+    (folder / "b-copy.bmp").write_bytes(coffee)
+    index_images(folder, gallery)
+    write_script(tmp_path / "s", removals_of(find_duplicates(gallery).groups))
+    (folder / "a-keep.bmp").write_bytes(encode(photograph("rocket"), "BMP"))
+    run(tmp_path / "s", tmp_path)
+    assert (folder / "b-copy.bmp").read_bytes() == coffee
+
+
+def test_hashes_are_compared_without_b2sum(tmp_path: Path) -> None:
+    keeper, copy, changed = (tmp_path / name for name in "abc")
+    for file in (keeper, copy, changed):
+        file.write_bytes(file.name.encode())
+    write_script(tmp_path / "s", [[removal(keeper, copy), removal(keeper, changed)]])
+    changed.write_bytes(b"d")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    python = tools / "python3"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    for name in ("cut", "rm", "cmp", "sh"):
+        found = shutil.which(name)
+        assert found is not None
+        (tools / name).symlink_to(found)
+    subprocess.run(["sh", tmp_path / "s"], env={"PATH": str(tools)}, check=True)
+    assert (copy.exists(), changed.exists()) == (False, True)
+    python.unlink()
+    copy.write_bytes(b"b")
+    subprocess.run(["sh", tmp_path / "s"], env={"PATH": str(tools)}, check=True)
+    assert copy.exists()
 
 
 @pytest.mark.parametrize(
@@ -93,8 +167,9 @@ def test_what_has_changed_since_is_left(tmp_path: Path, change: str) -> None:
 def test_only_files_of_this_machine_are_touched(tmp_path: Path, uri: str) -> None:
     local = tmp_path / "local.jpg"
     local.write_bytes(b"1")
-    for removal in (Removal(str(local), 1, uri, 1), Removal(uri, 1, str(local), 1)):
-        commands = removal_script([[removal]]).decode().partition("\n}\n")[2].splitlines()
+    one, two = 32 * "1", 32 * "2"
+    for each in (Removal(str(local), one, uri, two), Removal(uri, one, str(local), two)):
+        commands = removal_script([[each]]).decode().rpartition("\n}\n")[2].splitlines()
         assert all(line.startswith("#") or not line for line in commands)
     assert local.exists()
 
@@ -110,8 +185,10 @@ def test_one_file_under_two_names_is_left(tmp_path: Path, link: str) -> None:
     else:
         other = file
     for keeper, copy in ((file, other), (other, file)):
-        script = removal_script([[Removal(str(keeper), 2, str(copy), 2)]])
-        assert b"\nremove_copy " not in script
+        script = removal_script([[removal(keeper, copy)]])
+        assert b"\nremove_" not in script.replace(b"\nremove_same() {", b"").replace(
+            b"\nremove_copy() {", b""
+        )
         assert b"# left, it is the one to keep" in script
 
 
@@ -119,7 +196,7 @@ def test_a_link_made_since_is_left(tmp_path: Path) -> None:
     keeper, copy = tmp_path / "a", tmp_path / "b"
     keeper.write_bytes(b"12")
     copy.write_bytes(b"12")
-    write_script(tmp_path / "s", [[Removal(str(keeper), 2, str(copy), 2)]])
+    write_script(tmp_path / "s", [[removal(keeper, copy)]])
     keeper.unlink()
     keeper.symlink_to(copy)
     run(tmp_path / "s", tmp_path)
@@ -128,7 +205,7 @@ def test_a_link_made_since_is_left(tmp_path: Path) -> None:
 
 def test_a_name_cannot_end_a_comment(tmp_path: Path) -> None:
     copy = tmp_path / "x\ntouch pwned\n"
-    script = removal_script([[Removal(path_to_uri(copy), 1, path_to_uri(copy), 1)]])
+    script = removal_script([[Removal(path_to_uri(copy), 32 * "1", path_to_uri(copy), 32 * "1")]])
     (tmp_path / "s").write_bytes(script)
     run(tmp_path / "s", tmp_path)
     assert not (tmp_path / "pwned").exists()

@@ -6,13 +6,14 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from cbir.embedding import Embedder, load_embedder, resolve_spec
-from cbir.embedding.openvino.compiling import has_native_bf16
+from cbir.embedding import Embedder, devices, load_embedder, resolve_spec
+from cbir.embedding.openvino.compiling import compile_network, has_native_bf16
 from cbir.embedding.openvino.importing import import_openvino
 from cbir.errors import BackboneError
 from cbir.images import decode
@@ -127,7 +128,6 @@ def mean_average_precision(vectors: Vectors, labels: list[str]) -> float:
 def test_auto_is_torch_where_there_is_a_gpu(
     lite0: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cbir.embedding import loading
     from cbir.embedding.pytorch import runtime
 
     seen: list[str] = []
@@ -136,7 +136,7 @@ def test_auto_is_torch_where_there_is_a_gpu(
         def __init__(self, *_: object, device: str, precision: str) -> None:
             seen.append(f"{device} {precision}")
 
-    monkeypatch.setattr(loading, "_cuda_works", lambda: True)
+    monkeypatch.setattr(devices, "_cuda_works", lambda: True)
     monkeypatch.setattr(runtime, "TorchRuntime", Gpu)
     load_embedder(lite0.spec)
     assert seen == ["cuda auto"]
@@ -149,6 +149,69 @@ def test_an_embedder_says_where_it_runs(lite0: Embedder, eager: Embedder) -> Non
     assert eager.describe() == "torch fp32, cpu"
 
 
+@pytest.mark.parametrize(
+    ("platform", "cuda", "build", "chosen"),
+    [
+        ("linux", False, "2.9.0", "cpu"),
+        ("linux", True, "2.9.0", "cuda"),
+        ("linux", False, "2.9.0+xpu", "xpu"),
+        ("darwin", False, "2.9.0", "mps"),
+    ],
+)
+def test_auto_takes_the_gpu_that_torch_can_use(
+    monkeypatch: pytest.MonkeyPatch, platform: str, cuda: bool, build: str, chosen: str
+) -> None:
+    for available in ("torch.backends.mps.is_available", "torch.xpu.is_available"):
+        monkeypatch.setattr(available, lambda: True)
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr(devices, "_cuda_works", lambda: cuda)
+    monkeypatch.setattr(devices, "_torch_version", lambda: build)
+    assert devices.choose_device("auto", "auto")[0] == chosen
+    assert devices.choose_device("auto", "openvino") == ("cpu", "openvino")
+    assert devices.choose_device("openvino:GPU", "auto") == ("openvino:GPU", "openvino")
+
+
+class Core:
+    """OpenVINO on a machine with an Intel GPU; what it compiles is compiled for the CPU."""
+
+    available_devices = ("CPU", "GPU.0", "GPU.1")
+
+    def __init__(self) -> None:
+        self.compiled: list[tuple[str, str]] = []
+
+    def compile_model(self, network: Any, device: str, options: dict[str, Any]) -> Any:
+        assert "INFERENCE_NUM_THREADS" not in options
+        self.compiled.append((device, options["INFERENCE_PRECISION_HINT"]))
+        return compile_network(import_openvino().Core(), network, "fp32")
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "expected"),
+    [
+        ("openvino:GPU", "auto", ("GPU", "f16")),
+        ("openvino:GPU.1", "fp32", ("GPU.1", "f32")),
+    ],
+)
+def test_openvino_on_its_gpu(
+    lite0: Embedder,
+    photos: list[Pixels],
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    precision: Any,
+    expected: tuple[str, str],
+) -> None:
+    from cbir.embedding.openvino import runtime
+
+    core = Core()
+    monkeypatch.setattr(runtime, "import_openvino", lambda: SimpleNamespace(Core=lambda: core))
+    opened = load_embedder(lite0.spec, device=device, precision=precision)
+    assert core.compiled == [expected]
+    assert opened.device == device
+    assert expected[0] in opened.describe()
+    vectors = opened.embed(photos[:20])
+    assert (vectors * lite0.embed(photos[:20])).sum(axis=1).min() >= 0.999
+
+
 def test_streams_are_how_many_threads_pay_off(lite0: Embedder) -> None:
     assert lite0.parallelism == 1
     assert load_embedder(lite0.spec, device="cpu", precision="fp32", streams=3).parallelism == 3
@@ -157,12 +220,15 @@ def test_streams_are_how_many_threads_pay_off(lite0: Embedder) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"device": "tpu"}, "no device 'tpu'; choose auto, cpu, cuda or cuda:N"),
+        (
+            {"device": "tpu"},
+            "no device 'tpu'; choose auto, cpu, cuda, cuda:N, mps, xpu, xpu:N or openvino:GPU",
+        ),
         ({"device": "cuda", "runtime": "openvino"}, "openvino does not run on cuda"),
         ({"runtime": "onnx"}, "no runtime 'onnx'; choose auto, openvino or torch"),
         (
             {"device": "cpu", "precision": "fp16"},
-            "openvino has no precision 'fp16'; choose auto, fp32, bf16 or int8",
+            "openvino has no precision 'fp16' on cpu; choose auto, fp32, bf16, int8",
         ),
         ({"precision": "int8"}, "efficientnet_lite0 has no int8 network calibrated"),
         (
@@ -171,6 +237,9 @@ def test_streams_are_how_many_threads_pay_off(lite0: Embedder) -> None:
         ),
         ({"device": "cuda:99"}, "no device 'cuda:99': torch sees"),
         ({"device": "cuda:x"}, "no device 'cuda:x'; choose"),
+        ({"device": "xpu:99"}, "no device 'xpu:99': torch sees 0 XPU devices"),
+        ({"device": "openvino:GPU.99"}, "no device 'openvino:GPU.99': openvino sees CPU"),
+        ({"device": "openvino:GPU", "runtime": "torch"}, "torch does not run on openvino:GPU"),
     ],
 )
 def test_what_cannot_be_had_is_refused_with_what_can(

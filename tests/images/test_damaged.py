@@ -96,6 +96,24 @@ def test_zeros_in_place_of_the_end_are_no_pixels() -> None:
     assert remarks_of(whole + b"more than the picture" + bytes(300)) == ()
 
 
+def test_an_end_marker_before_the_end_is_no_end() -> None:
+    whole = FORMATS["JPEG"]
+    half = whole[: len(whole) // 2] + b"\xff\xd9"
+    for read in (remarks_of, open_rgb, lambda data: open_rgb(data, max_side=30)):
+        with pytest.raises(ImageError, match="truncated"):
+            read(half)
+    (remark,) = remarks_of(whole[:-200] + b"\xff\xd9")
+    assert remark.kind == "damaged"
+    for grey in (Image.new("L", (90, 60), 128), Image.new("RGB", (90, 60), (128, 128, 128))):
+        data = encode(grey, "JPEG")
+        assert [remark.kind for remark in remarks_of(data)] == ["blank"]
+        assert open_rgb(data).size == (90, 60)
+    below = IMAGE.copy()
+    below.paste((128, 128, 128), (0, 200, 320, 240))
+    assert remarks_of(encode(below, "JPEG")) == remarks_of(encode(below, "JPEG", progressive=True))
+    assert remarks_of(encode(below, "JPEG")) == ()
+
+
 def test_a_draft_of_a_truncated_photograph_is_the_same_picture() -> None:
     whole = encode(IMAGE.resize((1600, 1200)), "JPEG", quality=90)
     pixels, expected = (decode(d, SMALL).pixels.astype(int) for d in (whole[:-200], whole))

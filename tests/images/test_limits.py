@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from factories import encode, folder_of, huge_png, picture
+from factories import encode, folder_of, huge_png, picture, turned
 from terminal import cbir
 
-from cbir import Gallery, index_images, resolve_spec
+from cbir import Gallery, Retriever, index_images, resolve_spec
 from cbir.config import Preprocessing
-from cbir.errors import ImageTooLargeError
+from cbir.errors import ImageError, ImageTooLargeError
 from cbir.images import check_header, decode, open_rgb, readable_now, thumbnail_jpeg
 
 SMALL = Preprocessing(36, 32)
@@ -61,6 +61,24 @@ def test_a_jpeg_above_the_limit_is_decoded_at_a_reduced_size(
     assert thumbnail_jpeg(data, max_side=64)
     with pytest.raises(ImageTooLargeError, match="at once are above the limit"):
         open_rgb(data)
+
+
+@pytest.mark.parametrize("crop", [(0.5, 0.25, 0.5, 0.5), (800.0, 300.0, 800.0, 600.0)])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_part_of_a_jpeg_above_the_limit_is_a_query(
+    crop: tuple[float, float, float, float],
+    orientation: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = turned(picture(1600, 1200), orientation, "JPEG", quality=95)
+    with Gallery.create(tmp_path / "gallery", resolve_spec("tiny_image")[0]) as gallery:
+        retriever = Retriever(gallery)
+        expected = retriever.embed(data, crop=crop)
+        monkeypatch.setenv("CBIR_MAX_PIXELS", "500000")
+        assert float(retriever.embed(data, crop=crop) @ expected) > 0.999
+        with pytest.raises(ImageError, match="the image ends at 1600,1200"):
+            retriever.embed(data, crop=(1000.0, 0.0, 700.0, 100.0))
 
 
 def test_other_formats_are_decoded_whole_and_count_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,15 +109,15 @@ def fragile(tmp_path: Path) -> Iterator[tuple[Decoders, Path]]:
     code = (
         "import os, sys\n"
         "sys.path[:] = {path!r}\n"
-        "from cbir.images import processes\n"
-        "decode = processes.decode_image\n"
+        "from cbir.images import decoding_process\n"
+        "decode = decoding_process.decode_image\n"
         "def fragile(data, *rest):\n"
         f"    if {DIES!r} in data:\n"
         f"        open({str(said)!r}, 'a').write('x')\n"
         "        os._exit(9)\n"
         "    return decode(data, *rest)\n"
-        "processes.decode_image = fragile\n"
-        "processes.main()\n"
+        "decoding_process.decode_image = fragile\n"
+        "decoding_process.main({memory!r})\n"
     )
     with Decoders(2, worker=code) as opened:
         yield opened, said
@@ -136,7 +136,7 @@ def test_an_image_that_kills_its_decoder_is_one_failure_and_no_more(
     assert (report.added, len(report.failed)) == (29, 1)
     assert report.failed[0].key.endswith("17.png")
     assert report.failed[0].reason == "the decoding process died, probably on this image"
-    assert died.read_text() == "xx"
+    assert died.read_text() == "xxx"  # once among others, twice alone
 
 
 @pytest.mark.parametrize("trouble", ["ends at once", "/no/such/python", ""])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from camera import camera_raw
 from factories import encode, folder_of, picture
 from PIL import Image
 from terminal import cbir
@@ -23,33 +23,6 @@ tifffile = pytest.importorskip("tifffile")
 SMALL = Preprocessing(72, 64)
 FULL = (480, 320)
 PHOTO = picture(*FULL)
-CFA, LINEAR_RAW = 32803, 34892
-
-
-def camera_raw(
-    *,
-    order: str = "<",
-    dng: bool = True,
-    preview: tuple[int, int] | None = None,
-    orientation: int = 1,
-    photo: Image.Image = PHOTO,
-) -> bytes:
-    """A TIFF as cameras write it: a preview, the sensor's values, perhaps a JPEG of some size."""
-    values = np.asarray(photo.convert("L")).astype(np.uint16) * 60 + 512
-    make = [(271, "s", 0, "Maker", True), (274, "H", 1, orientation, True)]
-    if dng:
-        make.append((50706, "B", 4, (1, 4, 0, 0), True))
-    small = np.asarray(photo.resize((48, 32)))
-    options: dict[str, Any] = {"metadata": None}
-    file = io.BytesIO()
-    with tifffile.TiffWriter(file, byteorder=order) as writer:
-        writer.write(small, photometric="rgb", subifds=1, subfiletype=1, extratags=make, **options)
-        pattern = [(33421, "H", 2, (2, 2), True), (33422, "B", 4, (0, 1, 1, 2), True)]
-        writer.write(values, photometric=CFA, subfiletype=0, extratags=pattern, **options)
-    data = file.getvalue()
-    if preview is not None:
-        data += encode(photo.resize(preview), "JPEG", quality=95)
-    return data
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -108,6 +81,14 @@ def test_without_the_extra_it_is_not_read_and_says_why(
         )
 
 
+def test_a_tiff_with_a_tag_of_dng_is_a_tiff() -> None:
+    file = io.BytesIO()
+    tag = (50706, "B", 4, (1, 4, 0, 0), True)
+    tifffile.imwrite(file, np.asarray(PHOTO), photometric="rgb", metadata=None, extratags=[tag])
+    assert decode(file.getvalue(), SMALL).remarks == ()
+    assert (np.asarray(open_rgb(file.getvalue())) == np.asarray(PHOTO)).all()
+
+
 def test_the_limit_of_pixels_counts_the_sensor(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("rawpy")
     monkeypatch.setenv("CBIR_MAX_PIXELS", "100000")
@@ -132,7 +113,7 @@ def test_other_kinds_are_known_by_their_first_bytes(
     assert sniff_format(head) == "raw"
     data = head + bytes(500)
     if find_spec("rawpy") is not None:
-        with pytest.raises(ImageError, match="camera RAW that LibRaw cannot develop: "):
+        with pytest.raises(ImageError, match=r"LibRaw cannot develop: [A-Z][\w/ ]+$"):
             check_header(data)
     monkeypatch.setattr("cbir.images.raw.find_spec", lambda _: None)
     with pytest.raises(ImageError, match=r"camera RAW.*pip install 'cbir\[raw\]'"):
@@ -148,7 +129,9 @@ def test_a_file_that_crashes_the_decoder_fails_alone(monkeypatch: pytest.MonkeyP
 
 def test_a_folder_of_raws_with_their_jpegs(tmp_path: Path) -> None:
     pytest.importorskip("rawpy")
-    files: dict[str, Image.Image | bytes] = {f"{seed}.jpg": picture(seed=seed) for seed in range(3)}
+    files: dict[str, Image.Image | bytes] = {
+        f"{seed}.jpg": picture(seed=seed) for seed in (1, 2, 3)
+    }
     files |= {"shot.jpg": PHOTO, "shot.dng": camera_raw(), "two.nef": camera_raw(dng=False)}
     folder = folder_of(tmp_path / "card", files)
     gallery = tmp_path / "gallery"

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from factories import encode, picture
-from PIL import Image
+from PIL import Image, ImageCms
 
 from cbir.config import Preprocessing
 from cbir.errors import ImageError
@@ -172,6 +172,24 @@ def test_inks(bits: int, kind: str, planes: str) -> None:
     if kind == "u":
         options["bitspersample"] = bits
     assert worst(tiff(scaled(cmyk_of(RGB), bits, kind), **options), RGB) <= 2
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_luminance_and_chrominance_of_sixteen_bits(order: str) -> None:
+    samples = np.asarray(picture(26, 18).convert("YCbCr")).astype(np.uint16) * 257
+    assert worst(tiff(samples, photometric="ycbcr", byteorder=order), RGB) <= 4
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_lab(bits: int) -> None:
+    to_lab = (ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"))
+    lab = ImageCms.profileToProfile(picture(26, 18), *to_lab, outputMode="LAB")
+    assert lab is not None
+    samples: npt.NDArray[Any] = np.frombuffer(lab.tobytes(), np.uint8).reshape(18, 26, 3)
+    if bits == 16:
+        samples = samples.astype(np.uint16) << 8
+    # Saturated colours lose most in the 8 bits of L*a*b*.
+    assert np.abs(shown(tiff(samples, photometric="cielab")) - RGB).mean() < 2
 
 
 def cmyk_of(rgb: Levels) -> Levels:

@@ -115,17 +115,18 @@ def test_reading_raises(gallery: Gallery, caplog: pytest.LogCaptureFixture) -> N
 
 @pytest.mark.parametrize("chunk", [1, 16])
 def test_decoding_raises(gallery: Gallery, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cbir.indexing.local_executor import EmbeddingThreads
+    from cbir.embedding import encoded
+    from cbir.images import decode_image
 
-    odd, decode = _odd(raising=False), EmbeddingThreads.decode
+    odd = _odd(raising=False)
     errors = dict(zip([image.data for image in odd], EXCEPTIONS, strict=True))
 
-    def failing(threads: Any, data: bytes, options: Any) -> Any:
+    def failing(data: bytes, options: Any) -> Any:
         if data in errors:
             raise errors[data]
-        return decode(threads, data, options)
+        return decode_image(data, options)
 
-    monkeypatch.setattr(EmbeddingThreads, "decode", failing)
+    monkeypatch.setattr(encoded, "decode_image", failing)
     report = index_images(Images(odd), gallery, executor=LocalExecutor(chunk=chunk))
     assert (report.added, [f.uri for f in report.failed]) == (6, [image.uri for image in odd])
 

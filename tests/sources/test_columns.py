@@ -102,4 +102,5 @@ def test_a_few_odd_cells_and_missing_ones_leave_a_column_its_type(
 def test_only_dates_are_looked_for_where_the_file_has_types() -> None:
     assert column("12", "13", types=ColumnTypes(["date"])) == ["12", "13"]
     assert column("2026-11-23", types=ColumnTypes(["date"])) == [date(2026, 11, 23)]
+    assert column("NA", "nan", types=ColumnTypes(["date"])) == ["NA", "nan"]
     assert column("2026-11-23", 5, types=ColumnTypes(["date"])) == ["2026-11-23", 5]

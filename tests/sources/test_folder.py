@@ -209,7 +209,7 @@ def test_a_location_says_what_kind_of_source_it_is(tmp_path: Path) -> None:
         (
             "notes.txt",
             "{folder}/notes.txt is neither a folder nor an image; "
-            "a list of images ends in .csv, .tsv, .jsonl or .parquet, shards end in .tar",
+            "a list of images ends in .csv, .tsv, .json, .jsonl or .parquet, shards end in .tar",
         ),
     ],
 )

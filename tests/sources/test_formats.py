@@ -189,6 +189,28 @@ def test_a_column_that_is_not_there_is_named(folder: Path, suffix: str) -> None:
         list(ManifestSource(path, image_column="image", key="skuu"))
 
 
+@pytest.mark.parametrize("name", ["feed.json", "feed.jsonl"])
+def test_an_array_is_read_as_lines_are(folder: Path, name: str) -> None:
+    path = folder / name
+    path.write_text('\ufeff\n [ {"path": "red.png", "n": 1},\n{"path": "gone.png"}, 5 ]\n')
+    image, gone, number = list(ManifestSource(path))
+    assert isinstance(image, SourceImage)
+    assert (image.name, image.metadata, str(image.place)) == ("red.png", {"n": 1}, "item 1")
+    assert isinstance(gone, FailedImage)
+    assert gone.reason == "no such file (item 2)"
+    assert isinstance(number, FailedImage)
+    assert number.reason == 'not a JSON object, as {"path": "a.jpg"}'
+    path.write_text("[1, 2")
+    with pytest.raises(SourceError, match=f"{name}: not JSON: "):
+        list(ManifestSource(path))
+
+
+def test_a_json_document_is_no_manifest(folder: Path) -> None:
+    (folder / "feed.json").write_text('{\n  "title": "IMG_1.jpg"\n}\n')
+    with pytest.raises(SourceError, match="neither an array of objects nor one object per line"):
+        list(ManifestSource(folder / "feed.json"))
+
+
 @pytest.mark.parametrize("data", [b"", b"PAR1", b"text " * 100])
 def test_a_damaged_parquet_file_is_an_error_of_the_source(folder: Path, data: bytes) -> None:
     (folder / "feed.parquet").write_bytes(data)

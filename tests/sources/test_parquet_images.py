@@ -82,6 +82,16 @@ def test_one_of_several_columns_of_images_is_named(tmp_path: Path) -> None:
     assert (image.read(), image.key, image.metadata) == (data[1], "A", {"sku": "A"})
 
 
+def test_webdataset_s_columns_are_called_by_their_suffix(tmp_path: Path) -> None:
+    (data,) = jpegs(1)
+    table = pa.table({"jpg": [data], "json": [b"{}"], "__key__": ["a"], "txt": ["a mug"]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    (image,) = listed(tmp_path / "a.parquet", key="__key__")
+    assert isinstance(image, SourceImage)
+    assert (image.read(), image.key) == (data, "a")
+    assert image.metadata == {"__key__": "a", "txt": "a mug"}
+
+
 def test_a_gallery_of_a_parquet_file_is_searched_and_follows_it(
     tmp_path: Path, gallery: Gallery
 ) -> None:

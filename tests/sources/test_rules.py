@@ -75,13 +75,15 @@ def test_patterns_are_those_of_a_gitignore(
 
 def test_an_ignore_file_applies_to_its_folder_and_below(tmp_path: Path) -> None:
     lay(tmp_path, *FILES, "x/y/a.png", "x/y/c.png")
-    (tmp_path / ".cbirignore").write_text("# ours\n*.jpg\n")
+    (tmp_path / ".cbirignore").write_text("\n# ours\n\n  \n*.jpg  \n\n")
     (tmp_path / "x" / ".cbirignore").write_text("\ufeff/a.png\r\n!b.jpg\r\n")
     source = opened(tmp_path)
     assert listed(source) == ["a.png", "x/y/a.png", "x/y/b.jpg", "x/y/c.png", "z/a.png"]
     assert source.skipped.excluded == {"*.jpg": 1, "/a.png": 1}
     assert source.excludes(f"{tmp_path}/x/a.png")
     assert listed(opened(tmp_path, exclude=["!/b.jpg"]))[1] == "b.jpg"
+    (tmp_path / ".cbirignore").unlink()
+    assert "b.jpg" in listed(source)
 
 
 def test_a_mistake_in_an_ignore_file_is_named(tmp_path: Path) -> None:
@@ -170,7 +172,7 @@ def test_what_was_left_out_is_said(tmp_path: Path) -> None:
                "--exclude", "*.gif")  # fmt: skip
     assert run.code == 0
     assert (
-        "skipped 6 files that are no images cbir reads: 1 .csv (index it by name), "
+        "skipped 6 files that are no images cbir reads: 1 .csv (index by name), "
         "2 without a suffix, 2 .psd, 1 .cr9\n"
         "left out 1 by '*.gif', 1 by '@eaDir/', 1 by 'raw/'\n"
     ) in run.out

@@ -15,6 +15,7 @@ from cbir.catalog.engine import parts
 from cbir.catalog.schema import field_values
 from cbir.errors import FilterError
 from cbir.filters import Compare, Value
+from cbir.messages import shortened
 from cbir.metadata import FieldType, plain_value
 
 VALUES_PER_STATEMENT = 10_000
@@ -197,6 +198,6 @@ def _mismatch(where: Compare, kinds: Kinds, value: Value | None = None) -> str:
         where = replace(where, operator="=")
     wanted = " or ".join(f"{kind}: {_EXAMPLE[kind]}" for kind in sorted(kinds))
     return (
-        f"'{where.field} {where.operator} {shown!r}' cannot be compared: {where.field!r} holds "
-        f"values of type {wanted}"
+        f"'{where.field} {where.operator} {shortened(repr(shown))}' cannot be compared: "
+        f"{where.field!r} holds values of type {wanted}"
     )

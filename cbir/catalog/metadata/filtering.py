@@ -19,6 +19,7 @@ from cbir.catalog.metadata.values import field_ids
 from cbir.catalog.schema import field_values, images
 from cbir.errors import FilterError
 from cbir.filters import And, Compare, Exists, Filter, Not, Or
+from cbir.messages import shortened
 from cbir.metadata import Fields, FieldType
 
 DEEPEST = 100
@@ -42,8 +43,11 @@ def unknown_field(field: str, fields: Fields | Mapping[str, Kinds]) -> str:
     """The message for a field that no image has: the most similar name, and all names."""
     close = difflib.get_close_matches(field, fields, n=1)
     meant = f"; did you mean {close[0]!r}?" if close else ";"
-    names = ", ".join(sorted(fields)) or "none: index a manifest with columns beside the path"
-    return f"no image has a field {field!r}{meant} known fields: {names}"
+    names = (
+        shortened(", ".join(sorted(fields)), 300)
+        or "none: index a manifest with columns beside the path"
+    )
+    return f"no image has a field {shortened(field)!r}{meant} known fields: {names}"
 
 
 def _check(where: Filter, fields: Mapping[str, Kinds], depth: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""Compiles OpenVINO networks for the CPU, always at a stated precision."""
+"""Compiles OpenVINO networks for the CPU or its GPU, always at a stated precision."""
 
 from __future__ import annotations
 
@@ -7,22 +7,31 @@ from typing import Any
 
 from cbir.embedding.openvino.processor import has_bf16_instructions
 
-__all__ = ["HINTS", "compile_network", "has_native_bf16"]
+__all__ = ["GPU_HINTS", "HINTS", "compile_network", "has_native_bf16"]
 
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """Precision → OpenVINO's hint for layers whose precision the network does not state itself."""
+GPU_HINTS = {"fp32": "f32", "fp16": "f16", "int8": "f16"}
+"""The same for a GPU."""
 
 
 def compile_network(
-    core: Any, network: Any, precision: str, options: Mapping[str, Any] | None = None
+    core: Any,
+    network: Any,
+    precision: str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    device: str = "CPU",
 ) -> Any:
-    """Compiles a network (a model, or the path of an .xml file) for the CPU to a CompiledModel.
+    """Compiles a network (a model, or the path of an .xml file) to a CompiledModel.
 
-    `precision` is a key of HINTS. It is always set: OpenVINO's default is the narrowest that the
-    processor supports, so that results would differ between machines. Raises RuntimeError.
+    `device` is CPU, GPU or GPU.N. `precision` is a key of HINTS, or of GPU_HINTS. It is always set:
+    OpenVINO's default is the narrowest that the processor supports, so that results would differ
+    between machines. Raises RuntimeError.
     """
-    hint = {"INFERENCE_PRECISION_HINT": HINTS[precision]}
-    return core.compile_model(network, "CPU", {**hint, **(options or {})})
+    hints = HINTS if device == "CPU" else GPU_HINTS
+    hint = {"INFERENCE_PRECISION_HINT": hints[precision]}
+    return core.compile_model(network, device, {**hint, **(options or {})})
 
 
 def has_native_bf16(core: Any) -> bool:

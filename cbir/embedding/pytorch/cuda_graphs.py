@@ -13,18 +13,23 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 __all__ = ["SIZES", "CudaRecorder", "GraphedNetwork", "Recording"]
 
 log = logging.getLogger(__name__)
 
-SIZES = (1, 2, 4, 8, 16, 32, 64)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 """Batch sizes that are recorded; a batch runs in the smallest that fits it."""
 RUNS_BEFORE_RECORDING = 3
 """Number of runs of a batch size before it is recorded: recording delays a single query."""
+RUNS_IN_LARGER = 30
+"""The same for a size that runs in a larger recording meanwhile: the first run of a new size takes
+seconds, in which cuDNN prepares kernels, such as at the last batch of a run."""
 WARM_UPS = 3
 """Number of runs before a recording, in which libraries try kernels and allocate memory."""
+TRIED = 64
+"""Largest batch for which cuDNN tries its kernels."""
 TOLERANCE = 0.02
 """Largest error of a recording's vectors, relative to their length: a cosine of 0.9998."""
 
@@ -40,7 +45,7 @@ class Recording:
     replay: Callable[[], None]
 
 
-Recorder: TypeAlias = Callable[[nn.Module, Tensor], Recording]
+Recorder: TypeAlias = Callable[[Callable[[Tensor], Tensor], Tensor], Recording]
 
 
 class CudaRecorder:
@@ -52,15 +57,16 @@ class CudaRecorder:
     def __init__(self) -> None:
         self._pool: Any = None
 
-    def __call__(self, network: nn.Module, images: Tensor) -> Recording:
+    def __call__(self, network: Callable[[Tensor], Tensor], images: Tensor) -> Recording:
         """Record batches shaped as `images`, in inference mode. Raises RuntimeError."""
         device = images.device
         with (
             torch.cuda.device(device),
             # Restores this thread's stream, even after an error.
             torch.cuda.stream(torch.cuda.current_stream(device)),
-            # cuDNN chooses its fastest kernels in the warm-up runs, and those are recorded.
-            torch.backends.cudnn.flags(enabled=True, benchmark=True),
+            # cuDNN chooses its fastest kernels in the warm-up runs, and those are recorded. In
+            # large batches they gain a hundredth, and trying them takes seconds.
+            torch.backends.cudnn.flags(enabled=True, benchmark=len(images) <= TRIED),
         ):
             if self._pool is None:
                 self._pool = torch.cuda.graph_pool_handle()
@@ -86,7 +92,11 @@ class GraphedNetwork:
     """
 
     def __init__(
-        self, network: nn.Module, device: torch.device, *, recorder: Recorder | None = None
+        self,
+        network: Callable[[Tensor], Tensor],
+        device: torch.device,
+        *,
+        recorder: Recorder | None = None,
     ) -> None:
         self.network = network
         self._device = device
@@ -97,15 +107,19 @@ class GraphedNetwork:
 
     def __call__(self, images: Tensor) -> Tensor:
         """uint8 (N, H, W, 3) in any memory → float32 (N, D) on the GPU, computed asynchronously."""
-        size = min((size for size in SIZES if size >= len(images)), default=None)
-        if size is None:
+        fitting = [size for size in SIZES if size >= len(images)]
+        if not fitting:
             return self._run(images)
+        size = fitting[0]
+        recorded = min(self._recordings.keys() & fitting, default=None)
         self._runs[size] += 1
-        if self._works and self._runs[size] == RUNS_BEFORE_RECORDING:
+        due = RUNS_BEFORE_RECORDING if recorded is None else RUNS_IN_LARGER
+        if self._works and recorded != size and self._runs[size] >= due:
             self._record(size, images)
-        if size not in self._recordings:
+            recorded = min(self._recordings.keys() & fitting, default=None)
+        if recorded is None:
             return self._run(images)
-        return self._replay(self._recordings[size], images)
+        return self._replay(self._recordings[recorded], images)
 
     def clear(self) -> None:
         """Frees the memory of all recordings; they are recorded again when needed."""

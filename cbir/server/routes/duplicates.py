@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from cbir.duplicates import Group
+from cbir.duplicates import AlikePair, Group
+from cbir.duplicates.file_links import FileNames
 from cbir.server.duplicate_search import SearchProgress
 from cbir.server.problem import documented
 from cbir.server.query import described, options_of
 from cbir.server.routes.responses import json_response
 from cbir.server.schemas.base import Image
 from cbir.server.schemas.duplicates import (
+    AlikeImages,
     DismissRequest,
     DismissResponse,
     DuplicateEvidence,
@@ -52,6 +56,7 @@ async def duplicates(request: Request) -> Response:
         duplicates = result.duplicates
         page = [_group(service, group) for group in duplicates.page(options.offset, options.limit)]
         groups = [group for group in page if group is not None]
+        first_page = options.offset == 0
         return json_response(
             DuplicatesResponse.model_construct(
                 total=len(duplicates.groups),
@@ -60,6 +65,8 @@ async def duplicates(request: Request) -> Response:
                 current=result.current,
                 failed=len(duplicates.failed),
                 groups=groups,
+                alike=_alike(service, duplicates.alike[: options.limit] if first_page else ()),
+                alike_total=len(duplicates.alike),
             )
         )
 
@@ -82,6 +89,20 @@ async def dismiss(request: Request, dismissal: DismissRequest) -> Response:
     return await service.writes.run(work)
 
 
+def _alike(service: Service, pairs: Sequence[AlikePair]) -> list[AlikeImages]:
+    """Pairs without those of which an image was removed meanwhile."""
+    ids = [image.id for pair in pairs for image in (pair.first, pair.second)]
+    present = service.gallery.catalog.records(ids)
+    return [
+        AlikeImages.model_construct(
+            images=[Image.of(present[pair.first.id]), Image.of(present[pair.second.id])],
+            reason=pair.reason,
+        )
+        for pair in pairs
+        if pair.first.id in present and pair.second.id in present
+    ]
+
+
 def _group(service: Service, group: Group) -> DuplicateGroup | None:
     """A group without images removed meanwhile; None where fewer than two are left."""
     present = service.gallery.catalog.records([image.id for image in group.images])
@@ -93,7 +114,7 @@ def _group(service: Service, group: Group) -> DuplicateGroup | None:
         keeper=Image.of(keeper),
         others=[Image.of(image) for image in others],
         kinds=list(group.kinds),
-        bytes_saved=sum(image.size for image in others),
+        bytes_saved=FileNames(images).bytes_freed(others),
         evidence=[
             DuplicateEvidence(
                 first=pair.first,

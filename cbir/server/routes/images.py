@@ -9,7 +9,7 @@ from fastapi import APIRouter, File, Form, Path, Query, Request, UploadFile
 from starlette.responses import Response
 
 from cbir.filters import And
-from cbir.images import SIGNATURE_BYTES, sniff_format
+from cbir.images import FORMATS, SIGNATURE_BYTES, sniff_format
 from cbir.server.problem import Problem, documented
 from cbir.server.query import described, options_of
 from cbir.server.routes.responses import json_response
@@ -25,17 +25,6 @@ router = APIRouter(tags=["images"])
 
 Id = Annotated[int, Path(ge=1, le=MAX_ID)]
 
-CONTENT_TYPES = {
-    "jpeg": "image/jpeg",
-    "png": "image/png",
-    "webp": "image/webp",
-    "gif": "image/gif",
-    "bmp": "image/bmp",
-    "tiff": "image/tiff",
-    "heic": "image/heic",
-    "avif": "image/avif",
-}
-"""Content type by format, which is read from the bytes and not from the file's name."""
 A_YEAR = 365 * 24 * 3600
 
 _BYTES: dict[int | str, dict[str, Any]] = {
@@ -90,12 +79,12 @@ async def file(
     def work() -> Response:
         record, data, same = service.content_of(image_id)
         kind = sniff_format(data[:SIGNATURE_BYTES])
-        if kind not in CONTENT_TYPES:
+        if kind is None:
             raise Problem(404, f"the file of image {image_id} is not an image any more")
         if same and _client_has(request, record.content):
             return _unchanged(service, record.content, v)
         headers = _caching(service, record.content if same else "", v)
-        return Response(data, headers=headers, media_type=CONTENT_TYPES[kind])
+        return Response(data, headers=headers, media_type=FORMATS[kind].media_type)
 
     return await service.pictures.run(work)
 

@@ -37,10 +37,12 @@ async def recommendations(
     def work() -> Response:
         item = service.gallery.image(image_id)
         recommended = recommend(service.gallery, image_id, rules)
+        where = rules.where
         return json_response(
             RecommendationsResponse.model_construct(
                 item=Image.of(item),
                 recommendations=[RecommendedImage.of(image) for image in recommended],
+                notes=[] if where is None else list(service.gallery.catalog.filter_notes(where)),
             )
         )
 

@@ -52,6 +52,13 @@ class DuplicateGroup(ResponseModel):
     evidence: list[DuplicateEvidence]
 
 
+class AlikeImages(ResponseModel):
+    """Two images that look alike, of which it is not proven that they are copies."""
+
+    images: list[Image]
+    reason: str
+
+
 class DuplicatesResponse(ResponseModel):
     total: int
     """Number of groups."""
@@ -63,6 +70,9 @@ class DuplicatesResponse(ResponseModel):
     failed: int
     """Number of images whose files cannot be read."""
     groups: list[DuplicateGroup]
+    alike: list[AlikeImages] = []
+    """Pairs that look alike and are not proven to be copies: at most `limit`, on the first page."""
+    alike_total: int = 0
 
 
 class DismissRequest(RequestModel):

@@ -76,3 +76,5 @@ class RecommendationsResponse(ResponseModel):
     item: Image
     recommendations: list[RecommendedImage]
     """The best first."""
+    notes: list[str] = []
+    """What the filter has left out because it is no number, a sentence for each field."""

@@ -19,6 +19,7 @@ from cbir.embedding.pytorch.architecture import build_architecture
 from cbir.embedding.pytorch.batch_norm import fold_batch_norms
 from cbir.embedding.pytorch.cuda_graphs import (
     RUNS_BEFORE_RECORDING,
+    RUNS_IN_LARGER,
     SIZES,
     GraphedNetwork,
     Recording,
@@ -116,7 +117,7 @@ class Recorder:
         self._factor = factor
         self.fails = fails
 
-    def __call__(self, network: nn.Module, images: Tensor) -> Recording:
+    def __call__(self, network: Callable[[Tensor], Tensor], images: Tensor) -> Recording:
         if self.fails:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         self.sizes.append(len(images))
@@ -154,8 +155,10 @@ def test_a_batch_size_is_recorded_once_it_has_come_a_few_times() -> None:
     for seed in range(2 * RUNS_BEFORE_RECORDING):
         graphed(batch(50 + seed, seed))
     assert recorder.sizes == [1, 64]
-    for seed in range(RUNS_BEFORE_RECORDING):
-        graphed(batch(17 + seed, seed))
+    for seed in range(RUNS_IN_LARGER - 1):
+        graphed(batch(17 + seed % 15, seed))
+    assert recorder.sizes == [1, 64]  # in the larger recording: a new size takes a while
+    graphed(batch(17, 0))
     assert recorder.sizes == [1, 64, 32]
 
 

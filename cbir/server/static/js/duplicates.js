@@ -38,6 +38,7 @@ async function draw(section, verify, tools, own) {
     verifySwitch(verify, tools.go),
     list,
     more,
+    alikeImages(found, tools),
   );
   let offset = 0;
   const append = ({ groups, total }) => {
@@ -53,6 +54,35 @@ async function draw(section, verify, tools, own) {
     }),
   );
   announce(title);
+}
+
+/** Pairs that look alike and are not proven to be copies: to look at, with nothing to remove. */
+function alikeImages({ alike = [], alike_total: total = 0 }, tools) {
+  if (!alike.length) return "";
+  const pair = ({ images, reason }) =>
+    el(
+      "li",
+      {},
+      images.map((image) =>
+        el(
+          "button",
+          {
+            type: "button",
+            class: "plain",
+            "aria-label": `Open ${image.name}`,
+            onclick: (event) => tools.actions.open(image, event.currentTarget),
+          },
+          picture(image, 120, { alt: "" }),
+        ),
+      ),
+      el("span", { class: "quiet" }, reason),
+    );
+  return el(
+    "section",
+    { "aria-label": "Alike, not proven" },
+    el("h3", {}, `Alike, not proven to be copies: ${number(total)} pairs`),
+    el("ul", { class: "members" }, alike.map(pair)),
+  );
 }
 
 /** The first groups, once the search has finished; shows its progress until then. */
