@@ -14,6 +14,7 @@ from factories import picture
 from readonly import only_readable
 from serving import running
 from terminal import cbir
+from test_old_galleries import FIXTURES
 
 from cbir import Gallery, Retriever, index_images, resolve_spec
 from cbir.catalog.location import read_config_fast
@@ -212,3 +213,25 @@ def test_a_read_only_mount(shop: Path, tmp_path: Path) -> None:
     assert "it can only be read: its file system is mounted read-only" in run.stderr
     assert "Traceback" not in run.stderr
     assert run.returncode == 1
+
+
+def test_a_gallery_of_an_older_version_is_read_from_a_converted_copy(tmp_path: Path) -> None:
+    path = tmp_path / "old"
+    shutil.unpack_archive(FIXTURES / "gallery-0.1.0.zip", path)
+    before = (path / CATALOG_FILE).read_bytes()
+    with only_readable(path):
+        frozen = [outcome(f"search id:{i} -k 5", path, path) for i in (1, 2, 3)]
+        refused = cbir("remove", "id:1", "-g", path)
+    assert (path / CATALOG_FILE).read_bytes() == before
+    assert frozen == [outcome(f"search id:{i} -k 5", path, path) for i in (1, 2, 3)]
+    assert refused.code == 1
+    assert f"{path / CATALOG_FILE}: it can only be read" in refused.err
+
+
+def test_a_catalogue_that_cannot_be_read(shop: Path, tmp_path: Path) -> None:
+    path = leave(shop / "gallery", tmp_path / "gallery", "closed")
+    with only_readable(path):
+        (path / CATALOG_FILE).chmod(0)
+        run = cbir("search", "id:1", "-g", path)
+    assert run.code == 1
+    assert "this user may not read it; ask its owner" in run.err

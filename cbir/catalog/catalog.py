@@ -59,6 +59,8 @@ class Catalog(CatalogReader):
     def open(cls, url: str | URL) -> Catalog:
         """Open an existing catalogue, and migrate it if an older cbir wrote it.
 
+        One that can only be read is migrated in a temporary copy, which lasts while it is open.
+
         Raises GalleryNotFoundError when there is none, GalleryVersionError when a newer cbir
         wrote it.
         """
@@ -76,10 +78,14 @@ class Catalog(CatalogReader):
             try:
                 with writing(engine) as connection:
                     migrate(connection)
-            except GalleryReadOnlyError:
-                if version != WITHOUT_REMARKS:
-                    raise
-                has_remarks = False
+            except GalleryReadOnlyError as error:
+                if version == WITHOUT_REMARKS:  # as it is but for the remarks
+                    has_remarks = False
+                else:
+                    copy = dialect_of(engine).temporary_copy(engine)
+                    with writing(copy) as connection:
+                        migrate(connection)
+                    engine = copy.execution_options(refuses_writes=error)
         with reading(engine) as connection:
             row = connection.execute(select(state.c.gallery_id, state.c.config)).one()
         spec = GalleryConfig.from_json(row.config).spec

@@ -68,6 +68,10 @@ class Dialect(Protocol):
         """Whether a driver's error is transient, as when another process is writing."""
         ...
 
+    def temporary_copy(self, engine: Engine) -> Engine:
+        """An engine for a copy of a database that can only be read; deleted with the engine."""
+        ...
+
     def problems(self, connection: Connection) -> list[str]:
         """Faults that the database finds in its own files; empty when there are none."""
         ...

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
+import tempfile
+import weakref
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +29,7 @@ FAST_TIMEOUT_S = 0.1
 RESTORE = "; restore it from a backup or make another: 'cbir index SOURCE --gallery DIR'"
 NEXT_STEPS = {
     "locked": "; another process is writing to it, try again when it has finished",
+    "may not read": "; ask its owner for the right to read it",
     "readonly": "; make the file and its folder writable",
     "unable to open": "; the folder must exist and be writable",
     "full": "; free some space and run the command again, nothing committed is lost",
@@ -81,6 +85,18 @@ class SqliteDialect:
 
     def is_transient(self, reason: str) -> bool:
         return any(sign in reason for sign in TRANSIENT)
+
+    def temporary_copy(self, engine: Engine) -> Engine:
+        from sqlalchemy import create_engine
+
+        folder = tempfile.mkdtemp(prefix="cbir-")
+        file = Path(folder, "catalog.sqlite")
+        with closing(engine.raw_connection()) as source, closing(sqlite3.connect(file)) as target:
+            source.dbapi_connection.backup(target)
+        copy = create_engine(engine.url.set(database=str(file)))
+        self.set_up(copy)
+        weakref.finalize(copy.pool, shutil.rmtree, folder, ignore_errors=True)
+        return copy
 
     def problems(self, connection: Connection) -> list[str]:
         lines = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
@@ -157,6 +173,8 @@ def _begin(connection: Connection) -> None:
     # A deferred transaction that reads and then writes fails if another wrote in between.
     writes = connection.get_execution_options().get("writes", False)
     raw = connection.connection.dbapi_connection
+    if writes and (refusal := connection.get_execution_options().get("refuses_writes")):
+        raise refusal
     if writes and isinstance(raw, FrozenConnection):
         raise GalleryReadOnlyError(
             f"it can only be read: {why_read_only(raw.file)}; to change it, copy it to a folder of "

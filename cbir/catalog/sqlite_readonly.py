@@ -65,6 +65,8 @@ def connect_frozen(file: Path, **options: Any) -> FrozenConnection:
 
     An error of a damaged file may only be raised by the first statement.
     """
+    if not _may(file, os.R_OK):
+        raise sqlite3.OperationalError("this user may not read it")
     state = _state(file)
     log_bytes = 0 if state[1] is None else state[1][0]
     locks = log_bytes > 0 and _may(_beside(file, "-shm"), os.R_OK)

@@ -63,21 +63,26 @@ def open_or_create(
     Raises GalleryError when an existing gallery was created with other options.
     """
     from cbir.config import MULTI_CROP
+    from cbir.errors import GalleryExistsError
     from cbir.gallery import Gallery
 
     regions = MULTI_CROP if multi_crop else ()
     gallery = open_existing(path, space, kind, catalog_url=catalog_url)
     if gallery is None:
         spec, origin = space.spec(None)
-        gallery = Gallery.create(
-            path,
-            spec,
-            weights_from=origin,
-            index=kind or "auto",
-            regions=regions,
-            catalog_url=catalog_url,
-            exist_ok=True,  # two commands may create one gallery: the second joins it
-        )
+        try:
+            gallery = Gallery.create(
+                path,
+                spec,
+                weights_from=origin,
+                index=kind or "auto",
+                regions=regions,
+                catalog_url=catalog_url,
+            )
+        except GalleryExistsError:  # perhaps another command has just created it: join that
+            gallery = open_existing(path, space, kind, catalog_url=catalog_url)
+            if gallery is None:
+                raise
     if multi_crop and not gallery.config.regions:
         gallery.add_regions(regions)
     return gallery

@@ -29,7 +29,7 @@ from cbir.duplicates.thumbnails import Contents, load_contents, load_thumbnails
 from cbir.duplicates.verifier import Verifier, alignable
 from cbir.duplicates.within import NEIGHBOURS, VERIFIED_SIMILARITY, no_progress
 from cbir.embedding import Embedder, embed_views
-from cbir.errors import ImageError
+from cbir.errors import ImageError, reason_of
 from cbir.gallery import Gallery
 from cbir.images import DecodedImage, decode_views
 from cbir.similarity.perceptual_hash import perceptual_hashes
@@ -301,8 +301,8 @@ def _read(
         spec = embedder.spec
         decoded = decode_views(data, spec.preprocessing, spec.views, ground=ground)
         return _ReadFile(entry, len(data), digest.hex(), None, decoded, phash().describe(data))
-    except ImageError as error:
-        return FailedImage(entry.uri, str(error), entry.key)
+    except Exception as error:
+        return FailedImage(entry.uri, reason_of(error, entry.uri), entry.key)
 
 
 def _chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:

@@ -85,8 +85,20 @@ def _values(column: Any) -> list[Any]:
     kind = column.type
     if pa.types.is_timestamp(kind) and kind.unit == "ns":
         column = column.cast(pa.timestamp("us", kind.tz), safe=False)
-    values: list[Any] = column.to_pylist()
+    try:
+        values: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError):  # such as a time in the year 300,000
+        return [_value(scalar) for scalar in column]
     return values
+
+
+def _value(scalar: Any) -> Any:
+    """A value as a Python object; as text where Python has none."""
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError):
+        # The number of a time's units; its own text may raise, too.
+        return f"{getattr(scalar, 'value', '')} {scalar.type}".strip()
 
 
 def _plain(value: Any) -> Any:

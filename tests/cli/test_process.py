@@ -146,7 +146,16 @@ def test_a_terminated_run_commits_what_it_has(
         pytest.skip("no namespace of processes for this user")
     gallery = tmp_path / "g"
     Gallery.create(gallery, resolve_spec("tiny_image")[0]).close()
-    command = [sys.executable, "-c", AT_WORK, str(int(number)), "index", "photos", "-g", gallery]
+    command = [
+        sys.executable,
+        "-c",
+        AT_WORK,
+        str(int(number)),
+        "index",
+        "photos",
+        "-g",
+        str(gallery),
+    ]
     run = subprocess.run(
         [*(alone if first else []), *command], cwd=root, capture_output=True, text=True
     )
@@ -164,7 +173,7 @@ def test_a_signal_that_the_caller_ignores_stays_ignored(root: Path, tmp_path: Pa
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
 
     number = str(int(signal.SIGHUP))
-    command = [sys.executable, "-c", AT_WORK, number, "index", "photos", "-g", tmp_path / "g"]
+    command = [sys.executable, "-c", AT_WORK, number, "index", "photos", "-g", f"{tmp_path}/g"]
     run = subprocess.run(
         [*command, "--backbone", "tiny_image"], cwd=root, capture_output=True, preexec_fn=ignore
     )

@@ -333,3 +333,27 @@ def test_an_expected_failure_is_not_logged(
 ) -> None:
     index_images(Images([_image("odd.png", seed=50, error=ImageError("gone"))]), gallery)
     assert caplog.text == ""
+
+
+def test_times_of_a_parquet_file_that_python_does_not_have(folder: Path, gallery: Gallery) -> None:
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    far, near = 10**16, 1_700_000_000_000
+    table = pa.table(
+        {
+            "path": ["even/0.png", "even/2.png", "even/4.png"],
+            "taken": pa.array([near, far, -far], pa.timestamp("ms")),
+            "abroad": pa.array([near, far, None], pa.timestamp("ms", tz="+14:00")),
+            "day": pa.array([86_400_000, 86_400_000 * 10**9, None], pa.date64()),
+            "length": pa.array([1, 2**62, None], pa.duration("ms")),
+            "number": pa.array([1, 2**64 - 1, None], pa.uint64()),
+        }
+    )
+    parquet.write_table(table, folder / "feed.parquet")
+    report = index_images(folder / "feed.parquet", gallery)
+    assert (report.added, report.failed) == (3, ())
+    far_off = gallery.find(str(folder / "even" / "2.png")).metadata
+    assert far_off["taken"] == "10000000000000000 timestamp[ms]"
+    assert far_off["number"] == 2**64 - 1
+    assert gallery.find(str(folder / "even" / "0.png")).metadata["taken"].startswith("2023-11-14")
