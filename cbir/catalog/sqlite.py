@@ -92,6 +92,7 @@ class SqliteDialect:
         folder = tempfile.mkdtemp(prefix="cbir-")
         file = Path(folder, "catalog.sqlite")
         with closing(engine.raw_connection()) as source, closing(sqlite3.connect(file)) as target:
+            assert source.dbapi_connection is not None
             source.dbapi_connection.backup(target)
         copy = create_engine(engine.url.set(database=str(file)))
         self.set_up(copy)
