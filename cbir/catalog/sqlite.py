@@ -92,8 +92,8 @@ class SqliteDialect:
         folder = tempfile.mkdtemp(prefix="cbir-")
         file = Path(folder, "catalog.sqlite")
         with closing(engine.raw_connection()) as source, closing(sqlite3.connect(file)) as target:
-            original: Any = source.dbapi_connection
-            original.backup(target)
+            assert source.dbapi_connection is not None
+            source.dbapi_connection.backup(target)
         copy = create_engine(engine.url.set(database=str(file)))
         self.set_up(copy)
         weakref.finalize(copy.pool, shutil.rmtree, folder, ignore_errors=True)
