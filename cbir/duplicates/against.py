@@ -18,6 +18,7 @@ from typing_extensions import Self
 from cbir.config import Ground, available_cores
 from cbir.descriptors.thumbnails import phash
 from cbir.duplicates.alignment import is_copy
+from cbir.duplicates.comparison import VERIFIED_SIMILARITY
 from cbir.duplicates.decider import RAW, Candidate, Decider, is_raw_name
 from cbir.duplicates.decision import Decision, Picture
 from cbir.duplicates.links import COVERED
@@ -27,7 +28,7 @@ from cbir.duplicates.pictures import picture_of
 from cbir.duplicates.result import AlikeFile, Evidence, KnownFile, SourceComparison
 from cbir.duplicates.thumbnails import Contents, load_contents, load_thumbnails
 from cbir.duplicates.verifier import Verifier, alignable
-from cbir.duplicates.within import NEIGHBOURS, VERIFIED_SIMILARITY, no_progress
+from cbir.duplicates.within import NEIGHBOURS, no_progress
 from cbir.embedding import Embedder, embed_views
 from cbir.errors import ImageError, reason_of
 from cbir.gallery import Gallery

@@ -192,7 +192,7 @@ def test_an_interrupted_run_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("cbir.duplicates.within.all_nearest", interrupt)
+        patched.setattr("cbir.duplicates.neighbour_pairs.all_nearest", interrupt)
         run = cbir("duplicates", "-g", shop)
     assert run.code == 130
     assert "run it again to go on" in run.err
