@@ -2,6 +2,7 @@
 outside, images with regions, the scan of the catalogue, and the index that never waits."""
 
 import json
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -308,6 +309,7 @@ def test_a_folder_that_cannot_be_written_still_searches(
     def refuse(*_: object) -> None:
         raise PermissionError(13, os.strerror(13))
 
+    caplog.set_level(logging.WARNING, "cbir.indexes.local")
     fill(catalog, 10)
     monkeypatch.setattr("cbir.indexes.index_files._write_synced", refuse)
     index = opener()
