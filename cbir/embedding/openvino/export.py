@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +72,8 @@ def _convert(network: EmbeddingNetwork, spec: EmbeddingSpec) -> Any:
 
 
 def _by_tracing(network: EmbeddingNetwork, example: Any) -> Any:
-    return import_openvino().convert_model(network, example_input=example)
+    with _root_logger_kept():
+        return import_openvino().convert_model(network, example_input=example)
 
 
 def _by_torch_export(network: EmbeddingNetwork, example: Any) -> Any:
@@ -80,7 +83,19 @@ def _by_torch_export(network: EmbeddingNetwork, example: Any) -> Any:
     batch = torch.export.Dim("batch", min=1, max=1024)
     example = example.repeat(2, 1, 1, 1)  # a batch size of 1 would become a constant
     program = torch.export.export(network, (example,), dynamic_shapes={"images": {0: batch}})
-    return import_openvino().convert_model(program)
+    with _root_logger_kept():
+        return import_openvino().convert_model(program)
+
+
+@contextmanager
+def _root_logger_kept() -> Iterator[None]:
+    """Restores the level of the root logger, which the converter raises and may leave raised."""
+    root = logging.getLogger()
+    level = root.level
+    try:
+        yield
+    finally:
+        root.setLevel(level)
 
 
 def _mosaics(side: int) -> Any:

@@ -32,6 +32,8 @@ import cbir.embedding
 spec, _ = cbir.embedding.resolve_spec()
 print(cbir.embedding.load_embedder(spec, device="cpu").describe())
 assert "torch" in sys.modules, "nothing was converted"
+import logging
+assert logging.getLogger().level == logging.WARNING, "the converter changed the root logger"
 print(sorted(path.name for path in Path.home().iterdir()))
 """
 
