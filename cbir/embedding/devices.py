@@ -11,9 +11,8 @@ from typing import Literal
 
 from cbir.errors import BackboneError
 
-__all__ = ["OPENVINO_GPU", "choose_device"]
+__all__ = ["choose_device"]
 
-OPENVINO_GPU = "openvino:GPU"
 NAMES = "auto, cpu, cuda, cuda:N, mps, xpu, xpu:N or openvino:GPU"
 _DEVICE = re.compile(r"auto|cpu|(cuda|xpu)(:\d{1,3})?|mps|openvino:GPU(\.\d{1,3})?")
 
